@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"io"
+	"time"
+
+	"github.com/zviz/run/sandbox/landlock"
+	"github.com/zviz/run/sandbox/seccomp"
+)
+
+// Spec says what a sandbox is. It is plain data: it holds no descriptor and no
+// handle, and never changes after it is handed on.
+type Spec struct {
+	ID       string // names the cgroup and the state folder; [a-z0-9-], at most 32 bytes
+	Hostname string // at most 64 bytes (sethostname(2))
+	StateDir string // an empty directory of the sandbox's own, 0700, on a disk: home, /tmp and overlay uppers live there
+
+	// NetNS is the path of the network namespace to join ("/proc/self/fd/N" or a
+	// bind mount). Empty means a fresh namespace with nothing but its loopback.
+	NetNS string
+
+	Root    Root
+	Mounts  []Mount
+	Files   map[string]File // synthesized files of the root by absolute path: /etc/passwd, /etc/resolv.conf
+	IDs     IDMap
+	Profile seccomp.Profile
+	Access  landlock.Access // rights beyond reading, by path inside; the sandbox adds those of its own mounts
+	Limits  Limits
+
+	// MinimalProc mounts /proc with subset=pid: no cpuinfo, meminfo or /proc/sys.
+	MinimalProc bool
+
+	AllowMissing []Layer
+}
+
+// File is a synthesized file of the root.
+type File struct {
+	Data []byte
+	Mode uint32 // permission bits; 0 means 0444
+}
+
+// RootKind says where the root file system comes from.
+type RootKind string
+
+// The kinds of root. An OCI image joins them later as a folder of layers.
+const (
+	RootHost   RootKind = "host"   // the host's tools, read-only, through an allowlist
+	RootFolder RootKind = "folder" // a directory that holds a root file system, read-only
+)
+
+// Root is the root file system of a sandbox.
+type Root struct {
+	Kind RootKind
+	Path string   // of a folder
+	Bind []string // RootHost: absolute paths that are shown read-only under the same name
+}
+
+// Mount shows a directory or file of the host inside.
+type Mount struct {
+	Source string // absolute, not a symlink
+	Target string // absolute, clean
+	Write  bool
+	// Owner maps the source's files of this host uid and gid to the job's user, so
+	// that files written inside belong to it on disk. Used with Write only.
+	Owner *Owner
+	// Overlay makes writes go to a directory that is thrown away. Used with Write only.
+	Overlay bool
+	// ReadOnly lists paths below Target that stay read-only although Write is set.
+	ReadOnly []string
+}
+
+// Owner is a user and group of the host.
+type Owner struct{ UID, GID uint32 }
+
+// IDMap places the job's user namespace in the host's id space.
+type IDMap struct {
+	HostBase uint32 // host id of the namespace's id 0; never 0
+	Count    uint32 // length of the range, usually 65536
+	UID, GID uint32 // the job's ids inside
+}
+
+// Limits bound what a job can take. Zero means no limit of ours.
+type Limits struct {
+	MemoryBytes int64         // at least 16 MiB; swap is not given on top
+	CPUs        float64       // 1.5 means one and a half processors
+	Pids        int           // processes and threads
+	OpenFiles   int           // soft RLIMIT_NOFILE; the hard limit is 1,048,576 or the runner's own
+	Wall        time.Duration // from start to end of the command
+}
+
+// Cmd is one command. Its streams never reach it as they are: the sandbox puts
+// pipes or a terminal of its own in between.
+type Cmd struct {
+	Args []string // Args[0] is looked up in PATH of Env, inside the sandbox
+	Env  []string // KEY=VALUE, complete: nothing is inherited
+	Dir  string   // absolute, inside
+
+	Stdin  io.Reader // nil means /dev/null
+	Stdout io.Writer // nil discards
+	Stderr io.Writer // nil discards
+
+	TTY TTY
+
+	// Grace is the time between SIGTERM and the end of everything when the
+	// context ends or Limits.Wall runs out.
+	Grace time.Duration
+}
+
+// TTY says which of the three streams are a terminal for the command.
+type TTY struct {
+	Stdin, Stdout, Stderr bool
+	Rows, Cols            uint16
+}
+
+// Any reports whether a terminal is needed at all.
+func (t TTY) Any() bool { return t.Stdin || t.Stdout || t.Stderr }
