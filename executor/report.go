@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package executor
+
+import (
+	"time"
+
+	"github.com/zviz/run/egress"
+	"github.com/zviz/run/sandbox"
+)
+
+// ReportSchema names the version of Report. Fields are added, never renamed;
+// docs/report-v1.schema.json is its JSON schema.
+const ReportSchema = "zviz.run/report/v1"
+
+// Conclusion is how a run ended, in GitHub's words.
+type Conclusion string
+
+// The conclusions.
+const (
+	Success   Conclusion = "success"
+	Failure   Conclusion = "failure"
+	Cancelled Conclusion = "cancelled"
+	Skipped   Conclusion = "skipped"
+)
+
+// Report is the evidence of one run.
+type Report struct {
+	Schema     string                `json:"schema"`
+	ID         string                `json:"id"`
+	Kind       string                `json:"kind"` // "exec" or "job"
+	Command    []string              `json:"command"`
+	Started    time.Time             `json:"started"`
+	Ended      time.Time             `json:"ended"`
+	Conclusion Conclusion            `json:"conclusion"`
+	ExitCode   int                   `json:"exit_code"`
+	Signal     string                `json:"signal,omitempty"` // "SIGKILL"
+	Cause      sandbox.Cause         `json:"cause"`
+	Error      *ReportError          `json:"error,omitempty"`
+	Profile    string                `json:"profile"`
+	Rootfs     string                `json:"rootfs"`
+	Layers     []sandbox.LayerReport `json:"layers"`
+	Usage      ReportUsage           `json:"usage"`
+	Denials    []ReportDenial        `json:"denials"`
+	Egress     ReportEgress          `json:"egress"`
+	Packages   []ReportPackage       `json:"packages"`
+	Changed    []Change              `json:"changed"`
+	Steps      []struct{}            `json:"steps"`
+	Outputs    map[string]string     `json:"outputs"`
+}
+
+// ReportError is an error of ours in the house form.
+type ReportError struct {
+	Code string `json:"code"`
+	What string `json:"what"`
+	Why  string `json:"why,omitempty"`
+	Fix  string `json:"fix,omitempty"`
+	Exit int    `json:"exit"`
+}
+
+// ReportUsage is sandbox.Usage in the report's units.
+type ReportUsage struct {
+	WallMS          int64 `json:"wall_ms"`
+	UserMS          int64 `json:"user_ms"`
+	SysMS           int64 `json:"sys_ms"`
+	MemoryPeakBytes int64 `json:"memory_peak_bytes"`
+	PidsPeak        int   `json:"pids_peak"`
+}
+
+// ReportDenial is a system call or a file that was refused.
+type ReportDenial struct {
+	Syscall string `json:"syscall,omitempty"`
+	Path    string `json:"path,omitempty"`
+	Errno   string `json:"errno"` // "EPERM"
+	Count   int    `json:"count"`
+	PID     int    `json:"pid,omitempty"`
+	Exe     string `json:"exe,omitempty"`
+	Step    string `json:"step,omitempty"`
+}
+
+// ReportEgress is what the network saw. Complete is true only if nothing opaque
+// (spliced, plain tcp) left the cell.
+type ReportEgress struct {
+	Complete bool             `json:"complete"`
+	Events   []egress.Event   `json:"events"`
+	Summary  []egress.Summary `json:"summary"`
+}
+
+// ReportPackage is a package that was fetched through a terminated registry.
+type ReportPackage struct {
+	Ecosystem string `json:"ecosystem"`
+	Name      string `json:"name"`
+	Version   string `json:"version"`
+	Digest    string `json:"digest,omitempty"`
+}
+
+// Change is a file of the workspace that the run made, changed or removed.
+type Change struct {
+	Op   string `json:"op"` // "A", "M" or "D"
+	Path string `json:"path"`
+	Size int64  `json:"size"`
+	Note string `json:"note,omitempty"` // why it is listed: "run by npx", "git hook"
+}
