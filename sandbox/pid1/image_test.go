@@ -62,6 +62,9 @@ func run(t *testing.T, c pid1.Command, during func(control *os.File, p *os.Proce
 	}
 	_ = cmd.Wait()
 	controlW.Close()
+	if len(record) > pid1.RecordSize {
+		record = record[:pid1.RecordSize] // the end of a child that could not start follows its record
+	}
 	return out.String(), record
 }
 
@@ -88,7 +91,7 @@ func TestImage(t *testing.T) {
 		{"not found", pid1.Command{Args: []string{"no-such-command"}, Env: []string{path}, Tty: -1}, "", record(pid1.RecordErrno, uint32(syscall.ENOENT))},
 		{"not executable", pid1.Command{Args: []string{plain}, Env: []string{path}, Tty: -1}, "", record(pid1.RecordErrno, uint32(syscall.EACCES))},
 		{"orphans are reaped and end with the command", pid1.Command{Args: []string{"sh", "-c", "(sleep 60 & ) ; (true &) ; exit 3"}, Env: []string{path}, Tty: -1}, "", record(pid1.RecordStatus, 3<<8)},
-		{"descriptors 3 and 4 are closed", pid1.Command{Args: []string{"sh", "-c", "ls /proc/self/fd | tr '\\n' ' '"}, Env: []string{path}, Tty: -1}, "0 1 2 3 ", record(pid1.RecordStatus, 0)}, // 3 is ls's own
+		{"descriptors 3 and 4 are closed", pid1.Command{Args: []string{"sh", "-c", "readlink /proc/$$/fd/3 /proc/$$/fd/4"}, Env: []string{path}, Tty: -1}, "", record(pid1.RecordStatus, 1<<8)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -106,7 +109,7 @@ func TestImageSignals(t *testing.T) {
 			time.Sleep(300 * time.Millisecond) // the trap must be set; a lost race would only show as a failure
 			_ = p.Signal(syscall.SIGTERM)
 		})
-	if !strings.Contains(out, "up\nterm\n") || string(rec) != record(pid1.RecordStatus, 5<<8) {
+	if !strings.HasPrefix(out, "up\n") || !strings.Contains(out, "term\n") || string(rec) != record(pid1.RecordStatus, 5<<8) {
 		t.Errorf("got %q %x", out, rec)
 	}
 }
