@@ -31,7 +31,9 @@
 //
 // What it cannot do: see memory. File names, socket addresses and the struct of
 // clone3 are out of its reach; Landlock, namespaces and the network cover those.
-// Without a listener the kernel answers a notified call with ENOSYS.
+// Without a listener the kernel answers a notified call with ENOSYS. From 6.14
+// on the kernel lets uretprobe and uprobe of amd64 pass every filter; made by
+// anything but its own trampolines they end in SIGILL.
 //
 // Needs Linux 5.0 (user notification), amd64 or arm64. The package itself is
 // plain computation and works on every platform.
