@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package egress
+
+import "time"
+
+// Verdict is what was decided.
+type Verdict string
+
+// The verdicts.
+const (
+	VerdictAllow     Verdict = "allow"
+	VerdictDeny      Verdict = "deny"
+	VerdictWouldDeny Verdict = "would-deny" // let through by ModeAudit
+	VerdictNote      Verdict = "note"       // allowed, but something is worth knowing: Reason says what
+)
+
+// Door is where a request came in.
+type Door string
+
+// The doors.
+const (
+	DoorTLS     Door = "tls"     // transparent, spliced or refused by its ClientHello
+	DoorHTTP    Door = "http"    // a plain or terminated request
+	DoorConnect Door = "connect" // the explicit proxy
+	DoorDNS     Door = "dns"
+	DoorTCP     Door = "tcp" // a port that is no door
+	DoorUDP     Door = "udp"
+	DoorICMP    Door = "icmp"
+)
+
+// Reasons of events. A caller may match them; new ones are added, none renamed.
+const (
+	ReasonHost         = "host" // no rule names the host
+	ReasonDenied       = "denied"
+	ReasonPort         = "port"
+	ReasonNoName       = "no-name" // an address without a name
+	ReasonNoSNI        = "no-sni"
+	ReasonIPLiteral    = "ip-literal"
+	ReasonMalformed    = "malformed"
+	ReasonNotTLS       = "not-tls"
+	ReasonHelloLarge   = "hello-too-large"
+	ReasonHelloTimeout = "hello-timeout"
+	ReasonECH          = "ech"
+	ReasonSNIMismatch  = "sni-mismatch"
+	ReasonHostMismatch = "host-mismatch"
+	ReasonMethod       = "method"
+	ReasonPath         = "path"
+	ReasonBody         = "body"
+	ReasonUpgrade      = "upgrade"
+	ReasonHeaderSize   = "header-size"
+	ReasonPrivate      = "private-address"
+	ReasonMaxNames     = "max-names"
+	ReasonDial         = "dial-failed"
+	ReasonLimit        = "limit"
+	ReasonUntrusted    = "untrusted" // clients hang up on our certificate; Hint names the variable to set
+)
+
+// Event is one decision: a connection, a request, a question, or a packet.
+type Event struct {
+	Time time.Time `json:"time"`
+	Type string    `json:"type"` // "egress"
+	Job  string    `json:"job,omitempty"`
+	Step string    `json:"step,omitempty"`
+
+	Verdict Verdict `json:"verdict"`
+	Door    Door    `json:"door"`
+	Host    string  `json:"host"` // normal form; what the client sent, clipped, if it has none
+	Port    uint16  `json:"port,omitempty"`
+	Dst     string  `json:"dst,omitempty"` // the address asked for, with port
+	Method  string  `json:"method,omitempty"`
+	Path    string  `json:"path,omitempty"`
+	QType   string  `json:"qtype,omitempty"`     // of a DNS question
+	Transit string  `json:"transport,omitempty"` // "udp" or "tcp", of a DNS question
+	Proto   string  `json:"proto,omitempty"`     // of a packet: "tcp", "udp", "icmp"
+	Status  int     `json:"status,omitempty"`    // of the answer to a request
+
+	Rule     string   `json:"rule"` // the rule that allowed it; "default" or "deny" if none did
+	Reason   string   `json:"reason,omitempty"`
+	Hint     string   `json:"hint,omitempty"`     // what to do about it
+	Redacted []string `json:"redacted,omitempty"` // parts of the request that did not go out
+	Opaque   bool     `json:"opaque,omitempty"`   // nobody knows what went through
+
+	Process
+	Pkg    string `json:"pkg,omitempty"`    // name@version, claimed by the process's environment
+	Script string `json:"script,omitempty"` // lifecycle script, claimed as well
+
+	Up    int64 `json:"up"`   // bytes that left the cell
+	Down  int64 `json:"down"` // bytes that came in
+	MS    int64 `json:"ms"`
+	Count int   `json:"count,omitempty"` // how many alike this one stands for, if more than one
+}
+
+// Process is who opened a connection, as the host sees it. The zero Process
+// means that it was gone before we could look.
+type Process struct {
+	PID   int      `json:"pid,omitempty"`
+	Exe   string   `json:"exe,omitempty"`
+	Argv0 string   `json:"argv0,omitempty"`
+	Chain []string `json:"chain,omitempty"` // command names from the job's first process down to this one
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package egress
+
+import "log/slog"
+
+// The addresses of every job's network. Each job has a gateway namespace of its
+// own, so all can use the same pair: no allocator, no clash with a LAN or VPN.
+const (
+	GatewayAddr = "169.254.1.1"
+	JobAddr     = "169.254.1.2"
+	ProxyPort   = 3128 // the explicit HTTP proxy, on GatewayAddr
+)
+
+// Where the job finds what Files returns. The caller puts it there, for the
+// whole life of the job: tools remember the path.
+const (
+	CABundlePath = "/etc/ssl/certs/ca-certificates.crt"
+	JobCAPath    = "/etc/ssl/certs/zviz-job-ca.pem"
+)
+
+// Config is what Open needs.
+type Config struct {
+	ID      string // of the job; in events
+	Policy  Policy
+	Presets []Preset // their rules are added to Policy.Rules, their settings to Files
+
+	// Roots are the CA certificates that this process trusts, PEM. Empty means
+	// those of the operating system; the job's bundle is made of them.
+	Roots []byte
+
+	// Observe gets each event, one at a time. It must not block and must not call
+	// the Network. Nil discards.
+	Observe func(Event)
+	// Processes returns the job's processes by host pid, for attribution. It is
+	// called from many goroutines. Nil means that events name no process.
+	Processes func() []int
+
+	Log *slog.Logger
+}
+
+// JobFiles is what a job needs to find its network.
+type JobFiles struct {
+	CABundle   []byte            // for CABundlePath: the trusted roots and the job's own CA, PEM
+	JobCA      []byte            // for JobCAPath: the job's own CA alone, PEM; empty if no host is terminated
+	ResolvConf []byte            // for /etc/resolv.conf
+	Hosts      []byte            // for /etc/hosts
+	Env        map[string]string // CA variables and the settings of presets
+	Files      map[string][]byte // settings of presets by absolute path inside
+}

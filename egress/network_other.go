@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package egress
+
+import (
+	"context"
+	"errors"
+)
+
+// Network is the network of one job.
+type Network struct{}
+
+// Open fails: a job's network needs Linux.
+func Open(context.Context, Config) (*Network, error) {
+	return nil, errors.New("the network of a job needs Linux")
+}
+
+// Path returns nothing.
+func (*Network) Path() string { return "" }
+
+// Files returns nothing.
+func (*Network) Files() JobFiles { return JobFiles{} }
+
+// Complete returns false.
+func (*Network) Complete() bool { return false }
+
+// Close does nothing.
+func (*Network) Close() error { return nil }

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package egress
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+)
+
+// Summary is one row of the table of hosts.
+type Summary struct {
+	Host    string  `json:"host"` // an address if no name was given
+	Port    uint16  `json:"port,omitempty"`
+	Door    Door    `json:"door"`
+	Verdict Verdict `json:"verdict"`
+	Reason  string  `json:"reason,omitempty"`
+	Count   int     `json:"count"`
+	Up      int64   `json:"up"`
+	Down    int64   `json:"down"`
+	First   Process `json:"first,omitzero"` // who asked first
+	Fix     string  `json:"fix,omitempty"`  // the flag that would allow it
+}
+
+// Summarize folds events into rows, denied ones first, then by count.
+func Summarize(events []Event) []Summary {
+	type key struct {
+		host    string
+		port    uint16
+		door    Door
+		verdict Verdict
+		reason  string
+	}
+	index := map[key]int{}
+	var rows []Summary
+	for _, e := range events {
+		if e.Door == DoorDNS && e.Verdict == VerdictAllow {
+			continue // the connection that follows is the row
+		}
+		host := e.Host
+		if host == "" {
+			host = e.Dst
+		}
+		k := key{host, e.Port, e.Door, e.Verdict, e.Reason}
+		i, ok := index[k]
+		if !ok {
+			i = len(rows)
+			index[k] = i
+			rows = append(rows, Summary{Host: host, Port: e.Port, Door: e.Door, Verdict: e.Verdict, Reason: e.Reason, Fix: fix(e)})
+		}
+		row := &rows[i]
+		row.Count += max(e.Count, 1)
+		row.Up += e.Up
+		row.Down += e.Down
+		if row.First.PID == 0 {
+			row.First = e.Process
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b Summary) int {
+		return cmp.Or(cmp.Compare(a.Verdict.rank(), b.Verdict.rank()), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Host, b.Host))
+	})
+	return rows
+}
+
+func (v Verdict) rank() int {
+	return slices.Index([]Verdict{VerdictDeny, VerdictWouldDeny, VerdictNote, VerdictAllow}, v)
+}
+
+// fix returns the flag that would allow what the event denied, if one would.
+func fix(e Event) string {
+	if e.Verdict != VerdictDeny && e.Verdict != VerdictWouldDeny {
+		return ""
+	}
+	switch e.Reason {
+	case ReasonHost, ReasonPort:
+	default:
+		return ""
+	}
+	if _, err := normalizeHost(e.Host); err != nil {
+		return ""
+	}
+	if e.Port == 0 || e.Door == DoorDNS {
+		return "--allow " + e.Host
+	}
+	return "--allow " + e.Host + ":" + strconv.Itoa(int(e.Port))
+}
