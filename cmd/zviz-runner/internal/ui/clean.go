@@ -10,17 +10,25 @@ import (
 	"unicode/utf8"
 )
 
-// cleanMax is the number of bytes of one piece of foreign text that are shown:
-// longer than any host name (253), shorter than a screen.
-const cleanMax = 512
+// How many bytes of foreign text are shown: of one piece (longer than any host
+// name, 253; shorter than a screen), and of a line that people paste.
+const (
+	cleanMax     = 512
+	cleanLineMax = 8192
+)
 
 // Clean makes text of a job fit for a terminal and for one line: control
 // characters, invalid UTF-8 and characters that reorder or hide text become
 // escapes, and what is too long is cut.
-func Clean(s string) string {
+func Clean(s string) string { return clean(s, cleanMax) }
+
+// CleanLine is Clean for a whole line, such as a command to paste.
+func CleanLine(s string) string { return clean(s, cleanLineMax) }
+
+func clean(s string, most int) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {
-		if b.Len() >= cleanMax {
+		if b.Len() >= most {
 			b.WriteString("…")
 			break
 		}
