@@ -50,6 +50,10 @@ type Request struct {
 	Observe func(egress.Event)
 	Phase   func(string)
 
+	// DiffTo gets a unified diff of the text files that the command changed, with
+	// Policy.Diff; nil discards.
+	DiffTo io.Writer
+
 	Grace time.Duration // between SIGTERM and the end on cancel; 0 means 500 ms
 }
 
