@@ -75,19 +75,13 @@ func Compile(spec Spec, cmd Cmd, probe Probe) (Program, error) {
 		return Program{}, err
 	}
 	c.p.Arch = probe.Arch
-	c.namespaces()
-	c.network()
-	c.root()
-	c.identity()
-	c.limits()
-	c.streams()
-	c.noNewPrivs()
-	c.landlock()
-	c.capabilities()
-	c.seccomp()
-	c.start()
-	if c.err != nil {
-		return Program{}, c.err
+	for _, step := range []func(){
+		c.namespaces, c.network, c.root, c.identity, c.limits, c.streams,
+		c.noNewPrivs, c.landlock, c.capabilities, c.seccomp, c.start,
+	} {
+		if step(); c.err != nil {
+			return Program{}, c.err
+		}
 	}
 	for _, call := range c.p.Calls {
 		if _, ok := number(probe.Arch, call.Name); !ok {
