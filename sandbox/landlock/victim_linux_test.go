@@ -179,7 +179,7 @@ func runVictim(t testing.TB, job victimJob, set int) map[string]syscall.Errno {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), victimEnv+"="+string(text))
+	cmd.Env = append(os.Environ(), victimEnv+"="+string(text), "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
 	if set >= 0 {
 		dup, err := unix.FcntlInt(uintptr(set), unix.F_DUPFD_CLOEXEC, 0)
