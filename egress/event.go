@@ -63,17 +63,17 @@ type Event struct {
 	Job  string    `json:"job,omitempty"`
 	Step string    `json:"step,omitempty"`
 
-	Verdict Verdict `json:"verdict"`
-	Door    Door    `json:"door"`
-	Host    string  `json:"host"` // normal form; what the client sent, clipped, if it has none
-	Port    uint16  `json:"port,omitempty"`
-	Dst     string  `json:"dst,omitempty"` // the address asked for, with port
-	Method  string  `json:"method,omitempty"`
-	Path    string  `json:"path,omitempty"`
-	QType   string  `json:"qtype,omitempty"`     // of a DNS question
-	Transit string  `json:"transport,omitempty"` // "udp" or "tcp", of a DNS question
-	Proto   string  `json:"proto,omitempty"`     // of a packet: "tcp", "udp", "icmp"
-	Status  int     `json:"status,omitempty"`    // of the answer to a request
+	Verdict   Verdict `json:"verdict"`
+	Door      Door    `json:"door"`
+	Host      string  `json:"host"` // normal form; what the client sent, clipped, if it has none
+	Port      uint16  `json:"port,omitempty"`
+	Dst       string  `json:"dst,omitempty"` // the address asked for, with port
+	Method    string  `json:"method,omitempty"`
+	Path      string  `json:"path,omitempty"`
+	QType     string  `json:"qtype,omitempty"`     // of a DNS question
+	Transport string  `json:"transport,omitempty"` // "udp" or "tcp", of a DNS question
+	Proto     string  `json:"proto,omitempty"`     // of a packet: "tcp", "udp", "icmp"
+	Status    int     `json:"status,omitempty"`    // of the answer to a request
 
 	Rule     string   `json:"rule"` // the rule that allowed it; "default" or "deny" if none did
 	Reason   string   `json:"reason,omitempty"`

@@ -2,26 +2,101 @@
 
 package egress
 
-import "context"
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+)
 
 // Network is the network of one job.
-type Network struct{}
+type Network struct {
+	cell     *cell
+	gateway  *gateway
+	resolver *resolver
+	files    JobFiles
+	path     string
+	cancel   context.CancelCauseFunc
+}
+
+// errClosed is the cause by which what a network serves ends.
+var errClosed = errors.New("network closed")
 
 // Open makes the network of a job and serves it until Close. The context bounds
 // the opening only.
-func Open(ctx context.Context, cfg Config) (*Network, error) { return nil, errNotYet }
+func Open(ctx context.Context, cfg Config) (*Network, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	g, files, err := newGateway(cfg)
+	if err != nil {
+		return nil, err
+	}
+	ports := g.judge.doors()
+	c, err := openCell(ports)
+	if err != nil {
+		return nil, err
+	}
+	serving, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	n := &Network{
+		cell: c, gateway: g, files: files, cancel: cancel,
+		path: "/proc/self/fd/" + strconv.Itoa(int(c.jobNS.Fd())),
+	}
+	a := &attributor{diag: c.diag, processes: cfg.Processes}
+	g.who = a.find
+	g.web = newWeb(serving, g)
+	n.serve(serving, ports)
+	return n, nil
+}
+
+// serve starts everything that runs until Close.
+func (n *Network) serve(ctx context.Context, ports []uint16) {
+	g, c := n.gateway, n.cell
+	g.wg.Go(g.web.run)
+	for _, port := range ports {
+		l := c.doors[port]
+		switch port {
+		case 443:
+			g.wg.Go(func() { g.serve(ctx, l, DoorTLS, g.serveTLS) })
+		case 80:
+			g.wg.Go(func() { g.serve(ctx, l, DoorHTTP, g.serveHTTP) })
+		default:
+			g.wg.Go(func() { g.serve(ctx, l, DoorTLS, g.serveEither) })
+		}
+	}
+	g.wg.Go(func() { g.serve(ctx, c.proxy, DoorConnect, g.serveProxy) })
+	n.resolver = newResolver(g)
+	n.resolver.run(c.dnsUDP, c.dnsTCP)
+	w := &watcher{g: g, tap: c.tap, bucket: bucket{perSecond: watchPerSecond}}
+	for _, in := range c.tap.in {
+		g.wg.Go(func() { w.run(ctx, in) })
+	}
+}
 
 // Path returns the path of the job's network namespace, valid in this process
-// until Close.
-func (n *Network) Path() string { return "" }
+// until Close. The descriptor behind it is close-on-exec.
+func (n *Network) Path() string { return n.path }
 
 // Files returns what the job needs to find its network.
-func (n *Network) Files() JobFiles { return JobFiles{} }
+func (n *Network) Files() JobFiles { return n.files }
 
 // Complete reports whether the events tell everything that left the cell: no
 // connection was spliced so far.
-func (n *Network) Complete() bool { return false }
+func (n *Network) Complete() bool { return !n.gateway.opaque.Load() }
 
 // Close ends every connection and returns when nothing of the network runs any
-// more. The kernel removes the namespaces once the job's last process is gone.
-func (n *Network) Close() error { return nil }
+// more and every event was handed on. The kernel removes the namespaces once the
+// job's last process is gone.
+func (n *Network) Close() error {
+	n.cancel(errClosed)
+	n.resolver.close()
+	err := n.cell.close()
+	n.gateway.conns.cut()
+	n.gateway.web.close()
+	n.gateway.wg.Wait()
+	n.gateway.rec.close()
+	if err != nil {
+		n.gateway.log.LogAttrs(context.Background(), slog.LevelWarn, "close network", slog.Any("err", err))
+	}
+	return err
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package egress
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	dnsTTL  = 60  // seconds
+	dnsMost = 512 // bytes of an answer, RFC 1035 section 4.2.1: no answer of ours is near it
+)
+
+// resolver answers allowed names with the gateway's own address. It never asks
+// anybody, so a question carries nothing out (threats 5 to 8).
+type resolver struct {
+	g       *gateway
+	bucket  bucket
+	mu      sync.Mutex
+	told    map[string]bool // allowed questions that made an event already
+	servers []*dns.Server
+}
+
+func newResolver(g *gateway) *resolver {
+	return &resolver{g: g, bucket: bucket{perSecond: g.limits.DNSPerSecond}, told: map[string]bool{}}
+}
+
+// run serves until close.
+func (r *resolver) run(udp net.PacketConn, tcp net.Listener) {
+	tcpLimited := &limitListener{Listener: tcp, slots: make(chan struct{}, 32)}
+	for _, s := range []*dns.Server{
+		{PacketConn: udp, Handler: r, MsgAcceptFunc: r.accept, MsgInvalidFunc: r.invalid, UDPSize: 4096},
+		{Listener: tcpLimited, Handler: r, MsgAcceptFunc: r.accept, MsgInvalidFunc: r.invalid, MaxTCPQueries: 128, ReadTimeout: 5 * time.Second},
+	} {
+		started := make(chan struct{})
+		s.NotifyStartedFunc = func() { close(started) }
+		failed := make(chan struct{})
+		r.g.wg.Go(func() {
+			defer close(failed)
+			if err := s.ActivateAndServe(); err != nil {
+				r.g.log.LogAttrs(context.Background(), slog.LevelDebug, "resolver", slog.Any("err", err))
+			}
+		})
+		select { // Shutdown of a server that has not started does nothing
+		case <-started:
+		case <-failed:
+		}
+		r.servers = append(r.servers, s)
+	}
+}
+
+func (r *resolver) close() {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, net.ErrClosed)
+	defer cancel()
+	for _, s := range r.servers {
+		_ = s.ShutdownContext(ctx) // its sockets are closed by the cell as well
+	}
+}
+
+// accept refuses what is no plain question before it is parsed.
+func (r *resolver) accept(h dns.Header) dns.MsgAcceptAction {
+	const response, opcode = 1 << 15, 0xf << 11
+	switch {
+	case h.Bits&response != 0:
+		return dns.MsgIgnore
+	case h.Bits&opcode != 0:
+		r.malformed()
+		return dns.MsgRejectNotImplemented
+	case h.Qdcount != 1 || h.Ancount != 0 || h.Nscount != 0 || h.Arcount > 2:
+		r.malformed()
+		return dns.MsgReject
+	default:
+		return dns.MsgAccept
+	}
+}
+
+func (r *resolver) invalid([]byte, error) { r.malformed() }
+
+func (r *resolver) malformed() {
+	r.g.rec.emit(Event{Door: DoorDNS, Verdict: VerdictDeny, Rule: "default", Reason: ReasonMalformed})
+}
+
+// ServeDNS answers one question.
+func (r *resolver) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
+	start := time.Now()
+	local, remote := addrPort(w.LocalAddr()), addrPort(w.RemoteAddr())
+	if !r.bucket.take(start) {
+		r.g.rec.emit(Event{Door: DoorDNS, Verdict: VerdictDeny, Rule: "default", Reason: ReasonLimit, Dst: local.String()})
+		return // silence: the client tries again later
+	}
+	resp, e := r.answer(req)
+	e.Time, e.Dst, e.Transport = start, local.String(), w.LocalAddr().Network()
+	if e.Verdict == VerdictDeny || r.first(e) {
+		proto := uint8(protoUDP)
+		if e.Transport == "tcp" {
+			proto = protoTCP
+		}
+		o := r.g.who(proto, remote, local) // before the answer: then it is gone
+		e.Process, e.Pkg, e.Script = o.Process, o.pkg, o.script
+		r.g.rec.emit(e)
+	}
+	_ = w.WriteMsg(resp) // the client may be gone
+}
+
+// first reports whether the question was not told of yet. Allowed ones are
+// repeated for every connection and would drown the rest.
+func (r *resolver) first(e Event) bool {
+	key := e.Host + " " + e.QType + " " + e.Transport + " " + string(e.Verdict)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.told[key] || len(r.told) >= 4096 {
+		return false
+	}
+	r.told[key] = true
+	return true
+}
+
+// answer makes the answer to a message and the event about it.
+func (r *resolver) answer(req *dns.Msg) (*dns.Msg, Event) {
+	e := Event{Door: DoorDNS, Verdict: VerdictDeny, Rule: "default", Reason: ReasonMalformed}
+	resp := new(dns.Msg)
+	if req.Response || req.Opcode != dns.OpcodeQuery || len(req.Question) != 1 || req.Question[0].Qclass != dns.ClassINET {
+		return resp.SetRcodeFormatError(req), e
+	}
+	q := req.Question[0]
+	e.QType = dns.Type(q.Qtype).String()
+	resp.SetReply(req)
+	resp.Authoritative, resp.RecursionAvailable = true, true
+	if req.IsEdns0() != nil {
+		resp.SetEdns0(dnsMost, false)
+	}
+	host, err := normalizeHost(q.Name)
+	if err != nil {
+		e.Host = clip(q.Name)
+		resp.Rcode = dns.RcodeNameError
+		return resp, e
+	}
+	d := r.g.judge.host(host, 0)
+	e.Host, e.Verdict, e.Reason, e.Rule = host, d.verdict, d.reason, d.rule
+	e.Hint = fix(e)
+	if d.denied() {
+		resp.Rcode = dns.RcodeNameError
+		return resp, e
+	}
+	header := dns.RR_Header{Name: q.Name, Class: dns.ClassINET, Ttl: dnsTTL}
+	if q.Qtype == dns.TypeA {
+		header.Rrtype = dns.TypeA
+		resp.Answer = []dns.RR{&dns.A{Hdr: header, A: net.ParseIP(GatewayAddr)}}
+		return resp, e
+	}
+	// No data. HTTPS and SVCB stay empty too: without a key there is no ECH (threat 13).
+	header.Rrtype = dns.TypeSOA
+	resp.Ns = []dns.RR{&dns.SOA{Hdr: header, Ns: ".", Mbox: ".", Serial: 1, Refresh: dnsTTL, Retry: dnsTTL, Expire: dnsTTL, Minttl: dnsTTL}}
+	return resp, e
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if u, ok := a.(*net.UDPAddr); ok {
+		ap := u.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return tcpAddr(a)
+}
+
+// limitListener caps how many connections are open; what is over is closed.
+type limitListener struct {
+	net.Listener
+	slots chan struct{}
+}
+
+func (l *limitListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case l.slots <- struct{}{}:
+			return &limitedConn{Conn: c, slots: l.slots}, nil
+		default:
+			c.Close()
+		}
+	}
+}
+
+type limitedConn struct {
+	net.Conn
+	slots chan struct{}
+	once  sync.Once
+}
+
+func (c *limitedConn) Close() error {
+	c.once.Do(func() { <-c.slots })
+	return c.Conn.Close()
+}
+
+// bucket is a token bucket that holds one second's worth.
+type bucket struct {
+	perSecond int
+
+	mu     sync.Mutex
+	tokens float64
+	last   time.Time
+}
+
+func (b *bucket) take(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.last.IsZero() {
+		b.tokens = float64(b.perSecond)
+	} else {
+		b.tokens = min(float64(b.perSecond), b.tokens+now.Sub(b.last).Seconds()*float64(b.perSecond))
+	}
+	b.last = now
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}

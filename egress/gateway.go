@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package egress
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// gateway serves the doors of one job.
+type gateway struct {
+	limits Limits
+	judge  *judge
+	rec    *recorder
+	dial   *dialer
+	ca     *jobCA // nil if no host is terminated
+	web    *web
+	roots  func() *x509.CertPool // parsed when first needed
+	log    *slog.Logger
+
+	// who finds the process behind a packet or connection of the job.
+	who func(proto uint8, src, dst netip.AddrPort) origin
+
+	opaque atomic.Bool
+	hellos chan struct{} // connections that have not said yet what they want
+	conns  connSet
+	wg     sync.WaitGroup
+}
+
+// origin is who asked, as far as it could be seen.
+type origin struct {
+	Process
+	pkg, script string
+}
+
+// visit is one connection of the job.
+type visit struct {
+	conn     *net.TCPConn
+	src, dst netip.AddrPort
+	door     Door
+	start    time.Time
+	origin   origin
+}
+
+// event begins an event about the connection.
+func (v *visit) event(door Door) Event {
+	return Event{
+		Door: door, Port: v.dst.Port(), Dst: v.dst.String(), Rule: "default",
+		Process: v.origin.Process, Pkg: v.origin.pkg, Script: v.origin.script,
+	}
+}
+
+// protoTCP and protoUDP are IPPROTO_TCP and IPPROTO_UDP.
+const (
+	protoTCP = 6
+	protoUDP = 17
+)
+
+// serve accepts connections until the listener is closed. Each is served on a
+// goroutine of its own; a panic costs that connection only.
+func (g *gateway) serve(ctx context.Context, l *net.TCPListener, door Door, handle func(context.Context, *visit)) {
+	for {
+		conn, err := l.AcceptTCP()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil { // out of descriptors: it may pass
+			g.log.LogAttrs(ctx, slog.LevelWarn, "accept", slog.String("door", string(door)), slog.Any("err", err))
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(20 * time.Millisecond):
+				continue
+			}
+		}
+		v := &visit{conn: conn, door: door, start: time.Now(), src: tcpAddr(conn.RemoteAddr()), dst: tcpAddr(conn.LocalAddr())}
+		if !g.conns.add(conn) {
+			reset(conn)
+			e := v.event(door)
+			e.Verdict, e.Reason = VerdictDeny, ReasonLimit
+			g.rec.emit(e)
+			continue
+		}
+		g.wg.Go(func() {
+			defer g.conns.remove(conn)
+			defer func() {
+				if r := recover(); r != nil {
+					g.log.LogAttrs(ctx, slog.LevelError, "bug: panic in a door, please report", slog.String("door", string(door)), slog.Any("panic", r))
+				}
+			}()
+			handle(ctx, v)
+		})
+	}
+}
+
+// deny records a refusal of the connection.
+func (g *gateway) deny(v *visit, e Event, d decision) {
+	e.Verdict, e.Reason, e.Rule = VerdictDeny, d.reason, d.rule
+	if e.Rule == "" {
+		e.Rule = "default"
+	}
+	e.Hint = fix(e)
+	e.MS = time.Since(v.start).Milliseconds()
+	g.rec.emit(e)
+}
+
+func tcpAddr(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		ap := t.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// reset closes a connection so that the client sees it at once.
+func reset(conn *net.TCPConn) {
+	_ = conn.SetLinger(0) // best effort on a connection that goes away
+	conn.Close()
+}
+
+// farewell writes the last words and closes so that they arrive: closing with
+// unread data would reset the connection and destroy them (RFC 9293 section 3.10.4).
+func farewell(conn *net.TCPConn, words []byte) {
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(200 * time.Millisecond))
+	if len(words) > 0 {
+		if _, err := conn.Write(words); err != nil {
+			return
+		}
+	}
+	if err := conn.CloseWrite(); err != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, conn, 64<<10) // until the client hangs up, or enough
+}
+
+// connSet holds the open connections of a job, so that they can be capped and cut.
+type connSet struct {
+	most int
+
+	mu     sync.Mutex
+	conns  map[*net.TCPConn]struct{}
+	closed bool
+}
+
+func (s *connSet) add(c *net.TCPConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.conns) >= s.most {
+		return false
+	}
+	if s.conns == nil {
+		s.conns = map[*net.TCPConn]struct{}{}
+	}
+	s.conns[c] = struct{}{}
+	return true
+}
+
+// remove closes the connection and forgets it.
+func (s *connSet) remove(c *net.TCPConn) {
+	c.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+// cut ends every connection and lets none in any more.
+func (s *connSet) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for c := range s.conns {
+		reset(c)
+	}
+}

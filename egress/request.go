@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package egress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ServeHTTP judges each request by itself: a connection may carry requests to
+// several hosts (threat 12).
+func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	c, ok := r.Context().Value(doorKey{}).(*doorConn)
+	if !ok {
+		http.Error(rw, "bug: connection without a door", http.StatusInternalServerError)
+		return
+	}
+	if !w.enter() {
+		return
+	}
+	defer w.requests.Done()
+	q := &request{web: w, conn: c, start: time.Now(), http1: r.ProtoMajor == 1, event: c.visit.event(DoorHTTP)}
+	q.event.Method, q.event.Path = clip(r.Method), clip(r.URL.Path)
+	q.event.Time = q.start
+	switch {
+	case c.proxy && r.Method == http.MethodConnect:
+		q.connect(rw, r)
+	case c.proxy:
+		q.proxied(rw, r)
+	case c.to.host != "":
+		q.terminated(rw, r)
+	default:
+		q.transparent(rw, r)
+	}
+}
+
+// request is one request on its way.
+type request struct {
+	web   *web
+	conn  *doorConn
+	start time.Time
+	http1 bool
+	event Event
+}
+
+// terminated judges a request that came through our TLS.
+func (q *request) terminated(rw http.ResponseWriter, r *http.Request) {
+	to := q.conn.to
+	q.event.Host, q.event.Port, q.event.Rule = to.host, to.port, q.conn.decision.rule
+	got, err := parseAuthority(r.Host, to.port)
+	if err != nil || got != to {
+		q.event.Host = clip(r.Host)
+		q.refuse(rw, http.StatusMisdirectedRequest, ReasonHostMismatch)
+		return
+	}
+	// Judged anew: the names of a wildcard are counted, and a policy may change.
+	q.forward(rw, r, "https", to, q.web.g.judge.host(to.host, to.port))
+}
+
+// transparent judges a plain request by its Host.
+func (q *request) transparent(rw http.ResponseWriter, r *http.Request) {
+	q.named(rw, r, r.Host, q.conn.visit.dst.Port())
+}
+
+// proxied judges a request with an absolute URL.
+func (q *request) proxied(rw http.ResponseWriter, r *http.Request) {
+	if r.URL.Scheme != "http" || r.URL.Host == "" {
+		q.event.Host = clip(r.Host)
+		q.refuse(rw, http.StatusBadRequest, ReasonMalformed)
+		return
+	}
+	q.named(rw, r, r.URL.Host, 80)
+}
+
+func (q *request) named(rw http.ResponseWriter, r *http.Request, host string, port uint16) {
+	to, err := parseAuthority(host, port)
+	if err != nil || r.URL.User != nil {
+		q.event.Host = clip(host)
+		q.refuseName(rw, err)
+		return
+	}
+	q.event.Host, q.event.Port = to.host, to.port
+	q.forward(rw, r, "http", to, q.web.g.judge.host(to.host, to.port))
+}
+
+func (q *request) refuseName(rw http.ResponseWriter, err error) {
+	if errors.Is(err, errIPLiteral) {
+		q.refuse(rw, http.StatusForbidden, ReasonIPLiteral)
+		return
+	}
+	q.refuse(rw, http.StatusBadRequest, ReasonMalformed)
+}
+
+// forward sends an allowed request on.
+func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string, to authority, d decision) {
+	q.event.Verdict, q.event.Reason, q.event.Rule = d.verdict, d.reason, d.rule
+	if d.denied() {
+		q.refuse(rw, http.StatusForbidden, d.reason)
+		return
+	}
+	preset := ""
+	if d.verdict == VerdictAllow {
+		rule, reason := d.request(r.Method, r.URL.Path)
+		if reason == "" {
+			preset = rule.Preset
+			reason = refuseBody(r, preset)
+		}
+		if reason == "" && upgrades(r) {
+			reason = ReasonUpgrade
+		}
+		if reason != "" && q.web.g.judge.audit {
+			q.event.Verdict, q.event.Reason = VerdictWouldDeny, reason
+			preset = ""
+		} else if reason != "" {
+			q.refuse(rw, http.StatusForbidden, reason)
+			return
+		}
+	}
+	out := r.Clone(r.Context())
+	if preset != "" {
+		q.event.Redacted = sanitize(out, preset)
+		if size := headSize(out); size > headerMost {
+			q.refuse(rw, http.StatusRequestHeaderFieldsTooLarge, ReasonHeaderSize)
+			return
+		}
+	}
+	q.send(rw, out, scheme, to)
+}
+
+// refuseBody refuses what a request to a registry must not carry. ReverseProxy
+// would forward the body of a GET (threat 35).
+func refuseBody(r *http.Request, preset string) string {
+	if (preset != "" || r.Method == http.MethodGet || r.Method == http.MethodHead) && (r.ContentLength != 0 || len(r.TransferEncoding) > 0) {
+		return ReasonBody
+	}
+	return ""
+}
+
+// upgrades reports whether a request wants to leave HTTP; ReverseProxy would
+// tunnel it (threat 33). HTTP/2 without TLS is declined instead, by dropping the header.
+func upgrades(r *http.Request) bool {
+	up := r.Header.Values("Upgrade")
+	if len(up) == 1 && strings.EqualFold(up[0], "h2c") {
+		r.Header.Del("Upgrade")
+		r.Header.Del("Http2-Settings")
+		r.Header.Del("Connection")
+		return false
+	}
+	return len(up) > 0 || r.Method == http.MethodConnect || len(r.Header[":protocol"]) > 0
+}
+
+// send passes the request on and the answer back, and records it.
+func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string, to authority) {
+	host := to.host
+	if scheme == "http" && to.port != 80 || scheme == "https" && to.port != 443 {
+		host = to.String()
+	}
+	q.event.Up = int64(headSize(out))
+	body := &counter{r: out.Body}
+	if out.Body != nil && out.Body != http.NoBody {
+		out.Body = body
+	}
+	down := &counter{}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(pr *httputil.ProxyRequest) {
+			pr.Out.URL.Scheme, pr.Out.URL.Host = scheme, to.String()
+			pr.Out.URL.User = nil
+			pr.Out.Host = host
+		},
+		Transport:     q.web.client(),
+		FlushInterval: -1,
+		BufferPool:    q.web,
+		ErrorLog:      q.web.server.ErrorLog,
+		ModifyResponse: func(resp *http.Response) error {
+			if resp.StatusCode == http.StatusSwitchingProtocols {
+				return errors.New("the server switched protocols unasked")
+			}
+			resp.Header.Del("Alt-Svc") // there is no UDP
+			q.event.Status = resp.StatusCode
+			down.r = resp.Body
+			resp.Body = down
+			return nil
+		},
+		ErrorHandler: func(rw http.ResponseWriter, _ *http.Request, err error) { q.failed(rw, err) },
+	}
+	// Deferred: ReverseProxy panics with http.ErrAbortHandler when a copy breaks off.
+	defer func() {
+		q.event.Up += body.n
+		q.event.Down += down.n
+		q.event.MS = time.Since(q.start).Milliseconds()
+		q.web.g.rec.emit(q.event)
+	}()
+	proxy.ServeHTTP(rw, out)
+}
+
+// failed answers for a host that could not be reached.
+func (q *request) failed(rw http.ResponseWriter, err error) {
+	q.event.Status = http.StatusBadGateway
+	why := "cannot reach " + q.event.Host
+	switch {
+	case errors.Is(err, errPrivate):
+		q.event.Verdict, q.event.Reason = VerdictDeny, ReasonPrivate
+		q.event.Hint = "a rule with private: true, or egress.upstream.hosts, allows the address"
+		why = q.event.Host + " is at an address that is not global"
+	case errors.Is(err, context.Canceled):
+	default:
+		q.event.Verdict, q.event.Reason, q.event.Hint = VerdictNote, ReasonDial, clip(err.Error())
+	}
+	writeText(rw, http.StatusBadGateway, why, q.event.Hint)
+}
+
+// refuse answers and records a refusal. The body is for people: it is what curl
+// and apt show.
+func (q *request) refuse(rw http.ResponseWriter, status int, reason string) {
+	e := q.event
+	e.Status = status
+	if e.Method == http.MethodPost && e.Reason == "" && reason == ReasonMethod && e.Rule == "npm" {
+		e.Hint = "npm asks for an audit; npm_config_audit=false stops it"
+	}
+	d := decision{reason: reason, rule: e.Rule}
+	hint := e.Hint
+	q.web.g.deny(q.conn.visit, e, d)
+	e.Verdict, e.Reason = VerdictDeny, reason
+	if hint == "" {
+		hint = fix(e)
+		if hint != "" {
+			hint = "To allow it: " + hint
+		}
+	}
+	what := fmt.Sprintf("zviz refused %s %s:%d%s (%s; rule: %s)", e.Method, e.Host, e.Port, e.Path, reason, e.Rule)
+	if q.http1 {
+		rw.Header().Set("Connection", "close") // a body that is refused is not read
+	}
+	writeText(rw, status, what, hint)
+}
+
+func writeText(rw http.ResponseWriter, status int, lines ...string) {
+	text := strings.TrimSpace(strings.Join(lines, "\n")) + "\n"
+	rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	rw.Header().Set("X-Content-Type-Options", "nosniff")
+	rw.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	rw.WriteHeader(status)
+	_, _ = io.WriteString(rw, text) // the client may be gone
+}
+
+// headSize is what a request takes without its body, about.
+func headSize(r *http.Request) int {
+	n := len(r.Method) + len((&url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}).RequestURI()) + len(r.Host) + 20
+	for name, values := range r.Header {
+		for _, v := range values {
+			n += len(name) + len(v) + 4
+		}
+	}
+	return n
+}
+
+// Get and Put make web the buffer pool of its ReverseProxies.
+func (w *web) Get() []byte { return *w.buffers.Get().(*[]byte) }
+
+// Put takes a buffer back.
+func (w *web) Put(b []byte) { w.buffers.Put(&b) }
+
+// counter counts what is read through it.
+type counter struct {
+	r io.ReadCloser
+	n int64
+}
+
+func (c *counter) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n += int64(n)
+	return n, err
+}
+
+func (c *counter) Close() error { return c.r.Close() }

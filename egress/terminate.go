@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package egress
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"time"
+)
+
+// terminate ends the TLS of the connection with a certificate of the job's CA
+// and hands its requests to the web server.
+func (g *gateway) terminate(ctx context.Context, v *visit, raw []byte, to authority, d decision) {
+	if g.ca == nil {
+		return // no rule that terminates, so no such decision
+	}
+	under := &doorConn{TCPConn: v.conn, first: bytes.NewReader(raw), visit: v, done: make(chan struct{}), to: to, decision: d}
+	conn := tls.Server(under, &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"h2", "http/1.1"}, // npm speaks the one, go the other
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return g.ca.leaf(to.host) },
+	})
+	shaking, cancel := context.WithTimeoutCause(ctx, 2*g.limits.HelloTimeout, errors.New("TLS handshake took too long"))
+	err := conn.HandshakeContext(shaking)
+	cancel()
+	if err != nil {
+		g.handshakeFailed(v, to, d, err)
+		return
+	}
+	if !g.web.hand(ctx, conn) {
+		return
+	}
+	<-under.done // the web server has closed it
+}
+
+// handshakeFailed notes a client that hung up on our certificate. npm then opens
+// hundreds of connections and ends without a message that helps, so the event
+// names the variable to set.
+func (g *gateway) handshakeFailed(v *visit, to authority, d decision, err error) {
+	e := v.event(DoorHTTP)
+	e.Host, e.Port, e.Rule = to.host, to.port, d.rule
+	e.Verdict, e.Reason = VerdictNote, ReasonUntrusted
+	e.Hint = "the client refused the TLS handshake (" + clip(err.Error()) + "); if it does not trust the job's CA: " +
+		"SSL_CERT_FILE, NODE_EXTRA_CA_CERTS, npm_config_cafile, PIP_CERT or GIT_SSL_CAINFO of the job name a bundle that does, " +
+		"or name the host with tls: splice"
+	e.MS = time.Since(v.start).Milliseconds()
+	g.rec.emit(e)
+}
+
+// doorConn is a connection that the web server serves: it begins with what was
+// read already, and knows what was decided about it.
+type doorConn struct {
+	*net.TCPConn
+	first *bytes.Reader
+	visit *visit
+	proxy bool // the explicit proxy: each request names its host
+
+	to       authority // of a terminated connection
+	decision decision
+
+	badRequest func(status string) // called when the web server answers for itself
+	done       chan struct{}
+	once       sync.Once
+}
+
+func (c *doorConn) Read(b []byte) (int, error) {
+	if c.first.Len() > 0 {
+		return c.first.Read(b)
+	}
+	return c.TCPConn.Read(b)
+}
+
+// ownAnswer is how net/http ends the head of an answer that no handler gave
+// (errorHeaders in net/http/server.go).
+const ownAnswer = "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+
+// Write looks for requests that the web server refused by itself, because it
+// could not parse them: they would leave no event.
+func (c *doorConn) Write(b []byte) (int, error) {
+	if c.badRequest != nil && bytes.HasPrefix(b, []byte("HTTP/1.1 ")) {
+		if line, _, ok := bytes.Cut(b[:min(len(b), 512)], []byte(ownAnswer)); ok && !bytes.Contains(line, []byte("\r")) {
+			c.badRequest(string(line[len("HTTP/1.1 "):]))
+		}
+	}
+	return c.TCPConn.Write(b)
+}
+
+func (c *doorConn) Close() error {
+	c.once.Do(func() { close(c.done) })
+	return c.TCPConn.Close()
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package egress
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+)
+
+// serveTLS is the transparent door for TLS: it reads the ClientHello and judges
+// the name in it.
+func (g *gateway) serveTLS(ctx context.Context, v *visit) { g.tls(ctx, v, nil, authority{}) }
+
+// tls judges a connection by its ClientHello. initial was read from it already;
+// want is what a CONNECT was for, or nothing.
+func (g *gateway) tls(ctx context.Context, v *visit, initial []byte, want authority) {
+	select {
+	case g.hellos <- struct{}{}:
+	default:
+		e := v.event(v.door)
+		g.deny(v, e, decision{reason: ReasonLimit})
+		reset(v.conn)
+		return
+	}
+	_ = v.conn.SetReadDeadline(time.Now().Add(g.limits.HelloTimeout)) // if it fails, so does the read
+	rest := bytes.NewReader(initial)
+	raw, h, err := readHello(io.MultiReader(rest, v.conn))
+	<-g.hellos
+	raw = append(raw, initial[len(initial)-rest.Len():]...)
+	_ = v.conn.SetReadDeadline(time.Time{})
+	v.origin = g.who(protoTCP, v.src, v.dst)
+	e := v.event(v.door)
+	if want.host != "" {
+		e.Host, e.Port = want.host, want.port
+	}
+	if err != nil {
+		g.refuseHello(v, e, err)
+		return
+	}
+	to, d := g.judgeHello(v, &e, h, want)
+	switch {
+	case d.denied():
+		g.deny(v, e, d)
+		code := byte(alertUnrecognizedName)
+		if d.reason == ReasonMalformed {
+			code = alertDecodeError
+		}
+		farewell(v.conn, tlsAlert(code))
+	case d.terminate:
+		g.terminate(ctx, v, raw, to, d)
+	default:
+		g.splice(ctx, v, e, raw, to, d)
+	}
+}
+
+// judgeHello decides about a well-formed ClientHello; e gets the host. An empty
+// host of the result means the address that the job asked for.
+func (g *gateway) judgeHello(v *visit, e *Event, h hello, want authority) (authority, decision) {
+	refused := func(reason string) (authority, decision) {
+		return authority{}, decision{verdict: VerdictDeny, reason: reason, rule: "default"}
+	}
+	if !h.hasName {
+		if want.host != "" {
+			return refused(ReasonNoSNI)
+		}
+		return authority{}, g.judge.refuse(ReasonNoSNI)
+	}
+	name, err := normalizeHost(h.serverName)
+	if err != nil {
+		e.Host = clip(strings.ToValidUTF8(h.serverName, "?"))
+		if errors.Is(err, errIPLiteral) {
+			return refused(ReasonIPLiteral)
+		}
+		return refused(ReasonMalformed)
+	}
+	if want.host != "" && want.host != name {
+		e.Host = name
+		return refused(ReasonSNIMismatch)
+	}
+	to := authority{name, v.dst.Port()}
+	if want.host != "" {
+		to = want
+	}
+	e.Host = name
+	d := g.judge.host(name, to.port)
+	if h.ech && !d.denied() && !d.terminate {
+		// The name outside may not be the one inside (threat 13).
+		return refused(ReasonECH)
+	}
+	return to, d
+}
+
+// refuseHello ends a connection that did not begin with a ClientHello.
+func (g *gateway) refuseHello(v *visit, e Event, err error) {
+	var words []byte
+	reason := ReasonMalformed
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		reason = ReasonHelloTimeout
+	case errors.Is(err, errNotTLS):
+		reason = ReasonNotTLS
+	case errors.Is(err, errHelloLarge):
+		reason = ReasonHelloLarge
+	case errors.Is(err, errHello):
+		words = tlsAlert(alertDecodeError)
+	default: // the client hung up
+		reason = ReasonNotTLS
+	}
+	g.deny(v, e, decision{reason: reason})
+	farewell(v.conn, words)
+}
+
+// splice joins the connection to the host. Nobody knows what goes through.
+func (g *gateway) splice(ctx context.Context, v *visit, e Event, raw []byte, to authority, d decision) {
+	var up net.Conn
+	var err error
+	if to.host == "" {
+		up, err = g.dial.dialAddr(ctx, v.dst)
+	} else {
+		up, err = g.dial.dial(ctx, to, d.private())
+	}
+	e.Verdict, e.Reason, e.Rule = d.verdict, d.reason, d.rule
+	if err != nil {
+		g.dialFailed(v, e, err)
+		farewell(v.conn, tlsAlert(alertInternalError))
+		return
+	}
+	g.opaque.Store(true)
+	e.Opaque = true
+	stop := context.AfterFunc(ctx, func() { up.Close() })
+	defer stop()
+	e.Up, e.Down = join(v.conn, up, raw)
+	e.MS = time.Since(v.start).Milliseconds()
+	g.rec.emit(e)
+}
+
+// dialFailed records why an allowed host could not be reached.
+func (g *gateway) dialFailed(v *visit, e Event, err error) {
+	if errors.Is(err, errPrivate) {
+		e.Verdict, e.Reason = VerdictDeny, ReasonPrivate
+		e.Hint = "a rule with private: true, or egress.upstream.hosts, allows the address"
+	} else {
+		e.Verdict, e.Reason, e.Hint = VerdictNote, ReasonDial, clip(err.Error())
+	}
+	e.MS = time.Since(v.start).Milliseconds()
+	g.rec.emit(e)
+}
+
+// join copies both ways until both ends are done. The copies are splice(2) as
+// long as both are plain TCP, so nothing wraps them.
+func join(job *net.TCPConn, out net.Conn, first []byte) (up, down int64) {
+	defer out.Close()
+	defer job.Close()
+	done := make(chan int64)
+	go func() {
+		n, err := io.Copy(job, out)
+		if err != nil {
+			job.Close() // the other direction has nobody to answer it
+		} else {
+			_ = job.CloseWrite()
+		}
+		done <- n
+	}()
+	n, err := out.Write(first)
+	up = int64(n)
+	if err == nil {
+		var m int64
+		m, err = io.Copy(out, job)
+		up += m
+	}
+	if half, ok := out.(interface{ CloseWrite() error }); ok && err == nil {
+		_ = half.CloseWrite()
+	} else {
+		out.Close()
+	}
+	return up, <-done
+}

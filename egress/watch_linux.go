@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package egress
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// watchPerSecond bounds what a flood of packets costs us; what is over gets no
+// answer and is only counted.
+const watchPerSecond = 500
+
+// watcher answers and records what the tap sees.
+type watcher struct {
+	g      *gateway
+	tap    *tap
+	bucket bucket
+	doors  map[uint16]bool
+}
+
+// run reads one raw socket until it is closed.
+func (w *watcher) run(ctx context.Context, in *os.File) {
+	buf := make([]byte, tapSnap)
+	for {
+		n, err := in.Read(buf)
+		if errors.Is(err, fs.ErrClosed) {
+			return
+		}
+		if err != nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(20 * time.Millisecond):
+				continue
+			}
+		}
+		p, err := parsePacket(buf[:n])
+		if err != nil {
+			continue
+		}
+		w.packet(p)
+	}
+}
+
+func (w *watcher) packet(p packet) {
+	gateway := netip.MustParseAddr(GatewayAddr)
+	toGateway := p.dst.Addr() == gateway
+	if p.proto == unix.IPPROTO_TCP && toGateway && (p.dst.Port() == 53 || p.dst.Port() == ProxyPort) {
+		return // these doors are open at that address only
+	}
+	if p.src.Addr() == gateway { // our own answers pass lo
+		return
+	}
+	e := Event{Verdict: VerdictDeny, Rule: "default", Door: p.door(), Proto: string(p.door()), Port: p.dst.Port(), Dst: p.dst.String(), Reason: ReasonNoName}
+	if p.proto == unix.IPPROTO_ICMP {
+		e.Dst = p.dst.Addr().String()
+	} else if toGateway {
+		e.Reason = ReasonPort
+	}
+	if !w.bucket.take(time.Now()) {
+		e.Reason, e.Dst, e.Port = ReasonLimit, "", 0
+		w.g.rec.emit(e)
+		return
+	}
+	// Before the answer: then the socket is gone.
+	if p.proto != unix.IPPROTO_ICMP {
+		o := w.g.who(p.proto, p.src, p.dst)
+		e.Process, e.Pkg, e.Script = o.Process, o.pkg, o.script
+	}
+	w.g.rec.emit(e)
+	if toGateway && p.proto != unix.IPPROTO_ICMP {
+		return // the kernel answers for an address of its own
+	}
+	if b := refusal(p); b != nil {
+		w.send(b, p.src.Addr())
+	}
+}
+
+func (w *watcher) send(b []byte, to netip.Addr) {
+	raw, err := w.tap.out.SyscallConn()
+	if err != nil {
+		return
+	}
+	// Best effort: without the answer the client waits for its own time-out.
+	_ = raw.Write(func(fd uintptr) bool {
+		_ = unix.Sendto(int(fd), b, unix.MSG_DONTWAIT, &unix.SockaddrInet4{Addr: to.As4()})
+		return true
+	})
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package egress
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	headerMost   = 4 << 10  // of a registry request, what goes out (threat 28)
+	headerParsed = 32 << 10 // what is read at all
+)
+
+// web is the HTTP server of a job, for plain, proxied and terminated requests,
+// and the pooled client behind it.
+type web struct {
+	g         *gateway
+	server    *http.Server
+	once      sync.Once
+	transport *http.Transport // made by the first request
+	queue     connQueue
+	buffers   sync.Pool
+
+	mu       sync.Mutex
+	closed   bool
+	requests sync.WaitGroup
+}
+
+type doorKey struct{}
+
+func newWeb(ctx context.Context, g *gateway) *web {
+	w := &web{g: g, queue: connQueue{conns: make(chan net.Conn), closed: make(chan struct{})}}
+	w.buffers.New = func() any { b := make([]byte, 32<<10); return &b }
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	w.server = &http.Server{
+		Handler:           w,
+		Protocols:         protocols,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext:       withDoor,
+		ReadHeaderTimeout: g.limits.HelloTimeout,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    headerParsed,
+		// net/http tells there of every aborted handshake.
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+	}
+	return w
+}
+
+// client is what requests go out with.
+func (w *web) client() *http.Transport {
+	w.once.Do(func() { w.transport = w.newTransport() })
+	return w.transport
+}
+
+func (w *web) newTransport() *http.Transport {
+	return &http.Transport{
+		DialContext:           w.dialContext,
+		TLSClientConfig:       &tls.Config{RootCAs: w.g.roots(), MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2:     true,
+		DisableCompression:    true,
+		MaxIdleConnsPerHost:   16,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   dialTimeout,
+		ResponseHeaderTimeout: 2 * time.Minute,
+		Proxy:                 w.proxyFor,
+	}
+}
+
+// dialContext dials what a request is for; the host was judged by the handler.
+func (w *web) dialContext(ctx context.Context, _, addr string) (net.Conn, error) {
+	if p := w.g.dial.proxy; p != nil && addr == canonical(p) {
+		return w.g.dial.dialTCPProxy(ctx, addr)
+	}
+	to, err := parseAuthority(addr, 0)
+	if err != nil {
+		return nil, err
+	}
+	return w.g.dial.dial(ctx, to, w.g.judge.host(to.host, to.port).private())
+}
+
+// proxyFor sends plain requests through the operator's proxy in its own way;
+// what is TLS goes through dial, which tunnels.
+func (w *web) proxyFor(r *http.Request) (*url.URL, error) {
+	if _, over := w.g.dial.hosts[r.URL.Hostname()]; over || r.URL.Scheme != "http" {
+		return nil, nil
+	}
+	return w.g.dial.proxy, nil
+}
+
+// run serves until close.
+func (w *web) run() {
+	err := w.server.Serve(&w.queue)
+	if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		w.g.log.LogAttrs(context.Background(), slog.LevelError, "serve requests", slog.Any("err", err))
+	}
+}
+
+// close ends every request and waits for it.
+func (w *web) close() {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	w.queue.Close()
+	_ = w.server.Close() // its error is that of the queue's Close
+	w.requests.Wait()
+	w.once.Do(func() { w.transport = &http.Transport{} }) // nothing was asked, so nothing is made
+	w.transport.CloseIdleConnections()
+}
+
+// enter counts a request in, unless close has begun.
+func (w *web) enter() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.closed {
+		w.requests.Add(1)
+	}
+	return !w.closed
+}
+
+// hand gives a connection to the server.
+func (w *web) hand(ctx context.Context, c net.Conn) bool {
+	select {
+	case w.queue.conns <- c:
+		return true
+	case <-w.queue.closed:
+	case <-ctx.Done():
+	}
+	c.Close()
+	return false
+}
+
+func withDoor(ctx context.Context, c net.Conn) context.Context {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	return context.WithValue(ctx, doorKey{}, c)
+}
+
+// serveHTTP is the transparent door for plain HTTP.
+func (g *gateway) serveHTTP(ctx context.Context, v *visit) { g.plain(ctx, v, nil, false) }
+
+// serveProxy is the explicit proxy.
+func (g *gateway) serveProxy(ctx context.Context, v *visit) { g.plain(ctx, v, nil, true) }
+
+// serveEither is the door of a port that is neither of TLS nor of HTTP by
+// custom: the first byte tells. A client that waits for the server to speak
+// first gets no answer.
+func (g *gateway) serveEither(ctx context.Context, v *visit) {
+	first := make([]byte, 1)
+	_ = v.conn.SetReadDeadline(time.Now().Add(g.limits.HelloTimeout)) // if it fails, so does the read
+	if _, err := v.conn.Read(first); err != nil {
+		v.origin = g.who(protoTCP, v.src, v.dst)
+		g.refuseHello(v, v.event(v.door), err)
+		return
+	}
+	if first[0] == recordHandshake {
+		g.tls(ctx, v, first, authority{})
+		return
+	}
+	g.plain(ctx, v, first, false)
+}
+
+func (g *gateway) plain(ctx context.Context, v *visit, first []byte, proxy bool) {
+	v.origin = g.who(protoTCP, v.src, v.dst)
+	c := &doorConn{TCPConn: v.conn, first: bytes.NewReader(first), visit: v, proxy: proxy, done: make(chan struct{})}
+	c.badRequest = func(status string) {
+		e := v.event(v.door)
+		reason := ReasonMalformed
+		if strings.HasPrefix(status, "431") {
+			reason = ReasonHeaderSize
+		}
+		g.deny(v, e, decision{reason: reason})
+	}
+	if g.web.hand(ctx, c) {
+		<-c.done
+	}
+}
+
+// connQueue is the listener of the web server: doors put connections into it.
+type connQueue struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (q *connQueue) Accept() (net.Conn, error) {
+	select {
+	case c := <-q.conns:
+		return c, nil
+	case <-q.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (q *connQueue) Close() error {
+	q.once.Do(func() { close(q.closed) })
+	return nil
+}
+
+func (q *connQueue) Addr() net.Addr { return &net.TCPAddr{} }
