@@ -302,3 +302,21 @@ func (j *job) untouched() {
 		j.t.Errorf("the outside got %d bytes in %d connections", n, c)
 	}
 }
+
+// pipe returns two ends of a connection over loopback.
+func pipe(t *testing.T) (a, b net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if a, err = net.Dial("tcp4", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if b, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close(); b.Close() })
+	return a, b
+}

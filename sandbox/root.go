@@ -29,7 +29,11 @@ func (c *compiler) root() {
 	for _, d := range []string{"proc", "sys", "dev/pts", "dev/shm", "tmp", "var", "run", "usr"} {
 		nodes.dir(d)
 	}
-	nodes.link("var/tmp", "/tmp")
+	if slices.ContainsFunc(c.spec.Mounts, func(m Mount) bool { return strings.HasPrefix(m.Target, "/var/tmp/") }) {
+		nodes.dir("var/tmp")
+	} else {
+		nodes.link("var/tmp", "/tmp")
+	}
 	nodes.link("dev/ptmx", "pts/ptmx")
 	nodes.link("dev/fd", "/proc/self/fd")
 	nodes.link("dev/stdin", "/proc/self/fd/0")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -36,6 +37,9 @@ func New(spec Spec, probe Probe) (*Sandbox, error) {
 		if err := makeStateDir(spec, d); err != nil {
 			return nil, err
 		}
+	}
+	if err := makeMountPoints(spec); err != nil {
+		return nil, err
 	}
 	var without []string
 	for _, l := range []Layer{LayerKill, LayerMemory, LayerPids, LayerCPU} {
@@ -70,6 +74,39 @@ func makeStateDir(spec Spec, name string) error {
 	}
 	if name == stateTmp {
 		return os.Chmod(dir, os.ModeSticky|0o777)
+	}
+	return nil
+}
+
+// makeMountPoints makes those that lie in directories of the job's own on disk;
+// nobody has seen these yet. The others are nodes of the root.
+func makeMountPoints(spec Spec) error {
+	for _, m := range spec.Mounts {
+		for _, place := range []struct{ inside, state string }{{"/tmp", stateTmp}, {spec.Home, stateHome}} {
+			rel, ok := strings.CutPrefix(m.Target, place.inside+"/")
+			if place.inside == "" || !ok {
+				continue
+			}
+			point := filepath.Join(spec.StateDir, place.state, rel)
+			dir := point
+			if m.File {
+				dir = filepath.Dir(point)
+			}
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return err
+			}
+			if m.File {
+				f, err := os.OpenFile(point, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+				if err != nil && !errors.Is(err, os.ErrExist) {
+					return err
+				}
+				if err == nil {
+					if err := f.Close(); err != nil {
+						return err
+					}
+				}
+			}
+		}
 	}
 	return nil
 }
