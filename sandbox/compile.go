@@ -105,6 +105,11 @@ func (s Spec) validate() error {
 		if !path.IsAbs(m.Target) || path.Clean(m.Target) != m.Target || m.Target == "/" {
 			return fmt.Errorf("mount target %q: must be an absolute, clean path below /", m.Target)
 		}
+		for _, own := range []string{"/proc", "/sys", "/dev"} {
+			if m.Target == own || strings.HasPrefix(m.Target, own+"/") {
+				return fmt.Errorf("mount target %q: %s is a part of the system", m.Target, own)
+			}
+		}
 	}
 	return nil
 }
