@@ -425,3 +425,30 @@ func quoteYAML(s string) string {
 	b.WriteByte('"')
 	return b.String()
 }
+
+// The example of docs/policy.md parses, and the page names every key.
+func TestPolicyDocs(t *testing.T) {
+	data, err := os.ReadFile("../docs/policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(data), "```yaml\n")
+	text, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("no example")
+	}
+	p, err := ParsePolicy("docs/policy.md", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Policy.Egress.Rules) != 4 || p.Policy.Egress.Upstream.Proxy == "" {
+		t.Errorf("%+v", p)
+	}
+	for line := range strings.Lines(fullPolicy) {
+		for word := range strings.FieldsFuncSeq(line, func(r rune) bool { return strings.ContainsRune(" {},-\n", r) }) {
+			if key, ok := strings.CutSuffix(word, ":"); ok && !strings.Contains(key, ".") && !strings.Contains(string(data), "`"+key) && !strings.Contains(string(data), "."+key+"`") {
+				t.Errorf("the page does not describe %q", key)
+			}
+		}
+	}
+}

@@ -21,7 +21,8 @@ type jsonLines struct {
 	w   io.Writer
 	err error
 
-	queue   chan egress.Event
+	queue   chan egress.Event // never closed: a call that is given up may still report
+	end     chan struct{}
 	running sync.WaitGroup
 	once    sync.Once
 	streams []*logStream
@@ -38,10 +39,22 @@ type logLine struct {
 }
 
 func newJSONLines(w io.Writer) *jsonLines {
-	j := &jsonLines{w: w, queue: make(chan egress.Event, 4096)}
+	j := &jsonLines{w: w, queue: make(chan egress.Event, 4096), end: make(chan struct{})}
 	j.running.Go(func() {
-		for ev := range j.queue {
-			_ = j.line(ev)
+		for {
+			select {
+			case ev := <-j.queue:
+				_ = j.line(ev)
+			case <-j.end:
+				for {
+					select {
+					case ev := <-j.queue:
+						_ = j.line(ev)
+					default:
+						return
+					}
+				}
+			}
 		}
 	})
 	return j
@@ -56,7 +69,7 @@ func (j *jsonLines) line(v any) error {
 	return j.err
 }
 
-// event must not be called after close.
+// event does not wait; after close it does nothing.
 func (j *jsonLines) event(ev egress.Event) {
 	select {
 	case j.queue <- ev:
@@ -70,7 +83,7 @@ func (j *jsonLines) close() {
 		for _, s := range j.streams {
 			s.close()
 		}
-		close(j.queue)
+		close(j.end)
 		j.running.Wait()
 	})
 }
@@ -79,6 +92,11 @@ func (j *jsonLines) close() {
 func (j *jsonLines) last(r executor.Report) {
 	j.close()
 	_ = j.line(r)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.err == nil {
+		j.err = io.ErrClosedPipe // the report is the last line, whoever still writes
+	}
 }
 
 // stream returns a writer for one stream of the command.

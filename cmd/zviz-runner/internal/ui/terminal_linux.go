@@ -42,7 +42,8 @@ func InBackground(f *os.File) bool {
 	back := false
 	_ = control(f, func(fd int) error {
 		pgrp, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
-		back = err == nil && pgrp != unix.Getpgrp()
+		// 0 is a group of another pid namespace: nothing is known then.
+		back = err == nil && pgrp != 0 && pgrp != unix.Getpgrp()
 		return err
 	})
 	return back
