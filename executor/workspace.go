@@ -123,7 +123,7 @@ func refused(dir, home, state string) string {
 }
 
 func contains(dir, path string) bool {
-	return dir == "/" || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+	return dir == "/" || dir != "" && strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
 }
 
 // mount shows the workspace inside under its own path. Everything of .git is

@@ -75,19 +75,13 @@ func Compile(spec Spec, cmd Cmd, probe Probe) (Program, error) {
 		return Program{}, err
 	}
 	c.p.Arch = probe.Arch
-	c.namespaces()
-	c.network()
-	c.root()
-	c.identity()
-	c.limits()
-	c.streams()
-	c.noNewPrivs()
-	c.landlock()
-	c.capabilities()
-	c.seccomp()
-	c.start()
-	if c.err != nil {
-		return Program{}, c.err
+	for _, step := range []func(){
+		c.namespaces, c.network, c.root, c.identity, c.limits, c.streams,
+		c.noNewPrivs, c.landlock, c.capabilities, c.seccomp, c.start,
+	} {
+		if step(); c.err != nil {
+			return Program{}, c.err
+		}
 	}
 	for _, call := range c.p.Calls {
 		if _, ok := number(probe.Arch, call.Name); !ok {
@@ -110,6 +104,11 @@ func (s Spec) validate() error {
 	for _, m := range s.Mounts {
 		if !path.IsAbs(m.Target) || path.Clean(m.Target) != m.Target || m.Target == "/" {
 			return fmt.Errorf("mount target %q: must be an absolute, clean path below /", m.Target)
+		}
+		for _, own := range []string{"/proc", "/sys", "/dev"} {
+			if m.Target == own || strings.HasPrefix(m.Target, own+"/") {
+				return fmt.Errorf("mount target %q: %s is a part of the system", m.Target, own)
+			}
 		}
 	}
 	return nil

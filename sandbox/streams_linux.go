@@ -61,6 +61,10 @@ func openStreams(cmd Cmd, devpts int, ids IDMap) (_ *streams, err error) {
 				s.out[i-1], err = file(r, "output")
 			}
 		}
+		if err == nil && !tty && (i > 0 || cmd.Stdin != nil) {
+			// So that /dev/stdout and its like can be opened anew.
+			err = unix.Fchown(s.child[i], int(ids.HostBase+ids.UID), int(ids.HostBase+ids.GID))
+		}
 		if err != nil {
 			return nil, fmt.Errorf("stream %d: %w", i, err)
 		}

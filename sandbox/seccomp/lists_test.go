@@ -25,6 +25,7 @@ func TestCounts(t *testing.T) {
 		{"compat", l.Compat, 22},
 		{"soft", l.Soft, 12},
 		{"SysV IPC", l.SysVIPC, 12},
+		{"traced", l.Traced, 3},
 	} {
 		if len(c.list) != c.want {
 			t.Errorf("%s: %d names, want %d", c.name, len(c.list), c.want)
@@ -34,7 +35,7 @@ func TestCounts(t *testing.T) {
 		}
 	}
 	h := Hostile().Lists()
-	if len(h.Compat) != 0 || len(h.SysVIPC) != 0 || len(h.Core) != 132 {
+	if len(h.Compat) != 0 || len(h.Traced) != 0 || len(h.SysVIPC) != 0 || len(h.Core) != 132 {
 		t.Errorf("hostile: %d core, %d compat, %d SysV IPC", len(h.Core), len(h.Compat), len(h.SysVIPC))
 	}
 }
@@ -47,8 +48,8 @@ func TestNames(t *testing.T) {
 		known[c.name] = true
 	}
 	l := CI().Lists()
-	seen := map[string]bool{"keyctl": true, "io_uring_setup": true, "clone3": true}
-	for _, name := range slices.Concat(l.Core, l.Checked, l.Denied, l.Compat, l.Soft, l.SysVIPC) {
+	seen := map[string]bool{"keyctl": true, "io_uring_setup": true, "clone3": true, "splice": true}
+	for _, name := range slices.Concat(l.Core, l.Checked, l.Denied, l.Compat, l.Soft, l.SysVIPC, l.Traced) {
 		if seen[name] {
 			t.Errorf("%s is in two groups", name)
 		}
@@ -73,7 +74,7 @@ func TestARM64(t *testing.T) {
 	}
 	l := CI().Lists()
 	var missing []string
-	for _, name := range slices.Concat(l.Core, l.Checked, l.Denied, l.Compat, l.Soft, l.SysVIPC) {
+	for _, name := range slices.Concat(l.Core, l.Checked, l.Denied, l.Compat, l.Soft, l.SysVIPC, l.Traced) {
 		if !known[name] {
 			missing = append(missing, name)
 		}
@@ -81,7 +82,7 @@ func TestARM64(t *testing.T) {
 	slices.Sort(missing)
 	want := []string{
 		"access", "alarm", "arch_prctl", "chmod", "chown", "creat", "dup2", "epoll_wait", "fork", "getpgrp", "inotify_init",
-		"link", "lstat", "mkdir", "open", "pause", "pipe", "poll", "readlink", "rename", "rmdir", "select", "stat", "symlink",
+		"lchown", "link", "lstat", "mkdir", "open", "pause", "pipe", "poll", "readlink", "rename", "rmdir", "select", "stat", "symlink",
 		"unlink", "vfork",
 	}
 	if !slices.Equal(missing, want) {

@@ -12,7 +12,7 @@ import (
 // the strictest. Profiles compare with == and encode as JSON.
 type Profile struct {
 	Name         string `json:"name"`
-	Compat       bool   `json:"compat,omitempty"`        // older twins of core calls: fork, pipe, epoll_wait
+	Compat       bool   `json:"compat,omitempty"`        // older twins of core calls (fork, pipe, epoll_wait) and a few others
 	SysVIPC      bool   `json:"sysv_ipc,omitempty"`      // shm*, sem*, msg*: the ipc namespace is the sandbox's own
 	NetlinkRoute bool   `json:"netlink_route,omitempty"` // socket(AF_NETLINK, _, NETLINK_ROUTE): listing interfaces
 }

@@ -38,6 +38,8 @@ func TestRules(t *testing.T) {
 		{"io_uring_setup", [6]uint64{}, no(N, 38), no(N, 38)},
 		{"io_uring_enter", [6]uint64{}, no(E, 38), no(E, 38)},
 		{"add_key", [6]uint64{}, no(N, 1), no(N, 1)},
+		{"splice", [6]uint64{}, no(E, 22), no(E, 22)},
+		{"times", [6]uint64{}, yes, no(E, 38)},
 		{"clone3", [6]uint64{}, no(E, 38), no(E, 38)},
 		{"openat2", [6]uint64{}, no(E, 38), no(E, 38)},
 		{"landlock_create_ruleset", [6]uint64{}, no(E, 38), no(E, 38)},

@@ -105,7 +105,8 @@ func load(prog []Instruction, listener bool) (fd int, err error) {
 	}
 	flags := unix.SECCOMP_FILTER_FLAG_TSYNC
 	if listener {
-		flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH
+		// WAIT_KILLABLE: else a signal makes the kernel ask twice.
+		flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 	}
 	fprog := unix.SockFprog{Len: uint16(len(prog)), Filter: (*unix.SockFilter)(unsafe.Pointer(unsafe.SliceData(prog)))}
 	r, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(flags), uintptr(unsafe.Pointer(&fprog)))
@@ -127,7 +128,7 @@ func startVictim(t testing.TB, job victimJob, cmd *exec.Cmd) (wait func() (map[s
 	if cmd.Env == nil {
 		cmd.Env = os.Environ()
 	}
-	cmd.Env = append(cmd.Env, victimEnv+"="+string(text))
+	cmd.Env = append(cmd.Env, victimEnv+"="+string(text), "GORACE=atexit_sleep_ms=0")
 	fromVictim, victimOut, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
