@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
+	"github.com/zviz/run/executor"
 	"github.com/zviz/run/sandbox"
 )
 
@@ -63,6 +64,12 @@ func describe(err error) failure {
 	f := failure{Code: "run.failed", What: err.Error(), Exit: exitFailed, err: err}
 	if le, ok := errors.AsType[*sandbox.LayerError](err); ok {
 		f.Code, f.Layer = "layer.unavailable", string(le.Layer)
+	}
+	if _, ok := errors.AsType[*executor.WorkspaceError](err); ok {
+		f.Code = "workspace.refused"
+	}
+	if _, ok := errors.AsType[*executor.StateError](err); ok {
+		f.Code = "state.unusable"
 	}
 	if h, ok := find[hinter](err); ok {
 		f.Fix = h.Hint()

@@ -158,7 +158,7 @@ func (o *execOptions) request(a app) (r executor.Request, notes []string, err er
 		return r, nil, err
 	}
 	r = executor.Request{Args: o.args, Policy: file.Policy, Presets: slices.Clone(file.Presets)}
-	if r.Dir, err = a.workspace(o.dir); err != nil {
+	if r.Dir, err = workspace(o.dir); err != nil {
 		return r, nil, err
 	}
 	if name != "" {

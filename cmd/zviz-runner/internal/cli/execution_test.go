@@ -73,7 +73,7 @@ func TestExecEnd(t *testing.T) {
 				egress.Summary{Host: "b.test", Door: egress.DoorDNS, Verdict: egress.VerdictDeny, Reason: "host", Count: 3},
 				egress.Summary{Host: "192.0.2.1", Port: 53, Door: egress.DoorUDP, Verdict: egress.VerdictDeny, Reason: "port", Count: 1},
 			),
-			err: "zviz: denied 3 names: b.test ×3\nzviz: denied 1 packet: 192.0.2.1:53 (port)\n",
+			err: "zviz: denied 1 name: b.test ×3\nzviz: denied 1 packet: 192.0.2.1:53 (port)\n",
 		},
 		{
 			name: "several rows", args: "--allow a.test:443 -- x 'y", report: withEgress(0, denied("b.test", 443, 1), denied("c.test", 443, 4)),
