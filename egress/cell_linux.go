@@ -129,7 +129,7 @@ func (c *cell) makeGatewayNS(ports []uint16, inJob *netlink.Handle) error {
 	if err != nil {
 		return err
 	}
-	defer ns.Close() // our sockets keep the namespace
+	defer ns.Close() //nolint:errcheck // our sockets keep the namespace
 	for _, s := range [][2]string{
 		{"net/ipv6/conf/all/disable_ipv6", "1"},
 		{"net/ipv6/conf/default/disable_ipv6", "1"},

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -44,7 +45,7 @@ func newDialer(u Upstream, roots func() *x509.CertPool) (*dialer, error) {
 	if u.Proxy != "" {
 		proxy, err := url.Parse(u.Proxy)
 		if err != nil || proxy.Host == "" || proxy.Scheme != "http" && proxy.Scheme != "https" {
-			return nil, fmt.Errorf("upstream proxy: want http://HOST:PORT or https://HOST:PORT")
+			return nil, errors.New("upstream proxy: want http://HOST:PORT or https://HOST:PORT")
 		}
 		d.proxy = proxy
 	}
@@ -150,7 +151,7 @@ func (d *dialer) tunnel(ctx context.Context, to authority) (net.Conn, error) {
 		return nil, err
 	}
 	br := bufio.NewReader(conn)
-	resp, err := http.ReadResponse(br, req)
+	resp, err := http.ReadResponse(br, req) //nolint:bodyclose // the answer to CONNECT has none: what follows is the tunnel
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("proxy %s: %w", d.proxy.Host, err)

@@ -42,14 +42,14 @@ func openTap(ports []uint16, index int) (*tap, error) {
 	} {
 		f, err := rawSocket(in.proto, in.filter, 0)
 		if err != nil {
-			t.close()
+			_ = t.close()
 			return nil, err
 		}
 		t.in = append(t.in, f)
 	}
 	out, err := rawSocket(unix.IPPROTO_RAW, nil, index) // with IP_HDRINCL: we may answer as any address
 	if err != nil {
-		t.close()
+		_ = t.close()
 		return nil, err
 	}
 	t.out = out
@@ -58,10 +58,10 @@ func openTap(ports []uint16, index int) (*tap, error) {
 
 func (t *tap) close() error {
 	for _, f := range t.in {
-		f.Close()
+		_ = f.Close()
 	}
 	if t.out != nil {
-		t.out.Close()
+		_ = t.out.Close()
 	}
 	return nil
 }

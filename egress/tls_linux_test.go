@@ -133,7 +133,7 @@ func TestTLSDoorSplices(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			j := openJob(t, nil)
 			c := tls.Client(j.dial("tcp", tt.dst), &tls.Config{ServerName: tt.sni, RootCAs: j.pool()})
-			io.WriteString(c, "GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			_, _ = io.WriteString(c, "GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 			body, err := io.ReadAll(c)
 			if err != nil {
 				t.Fatal(err)

@@ -112,7 +112,7 @@ func (w *web) close() {
 	w.mu.Lock()
 	w.closed = true
 	w.mu.Unlock()
-	w.queue.Close()
+	_ = w.queue.Close()  // never fails
 	_ = w.server.Close() // its error is that of the queue's Close
 	w.requests.Wait()
 	w.once.Do(func() { w.transport = &http.Transport{} }) // nothing was asked, so nothing is made

@@ -21,13 +21,32 @@ import (
 func watched() []struct{ path, note string } {
 	return []struct{ path, note string }{
 		{"node_modules/.bin", "run by npx and npm scripts"},
-		{".npmrc", "read by npm"}, {".yarnrc", "read by yarn"}, {".yarnrc.yml", "read by yarn"}, {".yarn/releases", "run by yarn"},
-		{".pnp.cjs", "run by node"}, {".pnpmfile.cjs", "run by pnpm"}, {".envrc", "run by direnv"}, {".tool-versions", "read by asdf and mise"},
-		{"mise.toml", "read by mise"}, {"Makefile", "run by make"}, {"GNUmakefile", "run by make"}, {"justfile", "run by just"},
-		{".vscode", "obeyed by editors"}, {".idea", "obeyed by editors"}, {".devcontainer", "run by editors"}, {".husky", "run by git"},
-		{".pre-commit-config.yaml", "run by pre-commit"}, {".cargo/config.toml", "obeyed by cargo"}, {"pip.conf", "read by pip"},
-		{".git/hooks", "git hooks"}, {".git/config", "obeyed by git"}, {".git/commondir", "obeyed by git"}, {".git/config.worktree", "obeyed by git"},
-		{".git/info/attributes", "obeyed by git"}, {".gitattributes", "obeyed by git"}, {".gitmodules", "obeyed by git"},
+		{".npmrc", "read by npm"},
+		{".yarnrc", "read by yarn"},
+		{".yarnrc.yml", "read by yarn"},
+		{".yarn/releases", "run by yarn"},
+		{".pnp.cjs", "run by node"},
+		{".pnpmfile.cjs", "run by pnpm"},
+		{".envrc", "run by direnv"},
+		{".tool-versions", "read by asdf and mise"},
+		{"mise.toml", "read by mise"},
+		{"Makefile", "run by make"},
+		{"GNUmakefile", "run by make"},
+		{"justfile", "run by just"},
+		{".vscode", "obeyed by editors"},
+		{".idea", "obeyed by editors"},
+		{".devcontainer", "run by editors"},
+		{".husky", "run by git"},
+		{".pre-commit-config.yaml", "run by pre-commit"},
+		{".cargo/config.toml", "obeyed by cargo"},
+		{"pip.conf", "read by pip"},
+		{".git/hooks", "git hooks"},
+		{".git/config", "obeyed by git"},
+		{".git/commondir", "obeyed by git"},
+		{".git/config.worktree", "obeyed by git"},
+		{".git/info/attributes", "obeyed by git"},
+		{".gitattributes", "obeyed by git"},
+		{".gitmodules", "obeyed by git"},
 	}
 }
 
@@ -49,7 +68,7 @@ func snapshot(w workspace) watchState {
 	if err != nil {
 		return s
 	}
-	defer root.Close()
+	defer root.Close() //nolint:errcheck // only read
 	for _, f := range watched() {
 		st, err := root.Lstat(f.path)
 		if err != nil {
@@ -108,7 +127,7 @@ func (s watchState) compare(after watchState) []Change {
 	for _, f := range watched() {
 		a, now := after[f.path]
 		b, then := s[f.path]
-		op := ""
+		var op string
 		switch {
 		case now && !then:
 			op = "A"
@@ -135,7 +154,7 @@ func note(name string) string {
 }
 
 // errStop ends a walk early.
-var errStop = errors.New("stop") //nolint:gochecknoglobals // a constant
+var errStop = errors.New("stop")
 
 func sortChanges(cs []Change) {
 	slices.SortFunc(cs, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })

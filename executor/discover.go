@@ -166,7 +166,7 @@ func (x *Executor) askTool(ctx context.Context, argv []string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer job.remove()
+	defer job.remove() //nolint:errcheck // the next start sweeps what is left
 	tools := findTools(x.environ("PATH"), x.cfg.Home, "")
 	root, err := sandbox.HostRoot(slices.Concat(systemPaths(), tools.bind, []string{"/var/lib/apt", "/var/lib/dpkg"}))
 	if err != nil {
@@ -196,7 +196,7 @@ func (x *Executor) askTool(ctx context.Context, argv []string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer sb.Close()
+	defer sb.Close() //nolint:errcheck // the answer is read by then
 	var out, errOut bytes.Buffer
 	env := append([]string{"PATH=" + strings.Join(tools.path, ":"), "HOME=" + x.cfg.Home, "LANG=C.UTF-8", "npm_config_cache=/tmp/npm", "npm_config_update_notifier=false", "GOCACHE=/tmp/go"}, x.toolEnv()...)
 	for k, v := range tools.env {

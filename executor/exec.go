@@ -153,7 +153,7 @@ func (x *Executor) Plan(ctx context.Context, r Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer c.close()
+	defer c.close() //nolint:errcheck // nothing was started in it
 	if !r.Policy.NoNetwork {
 		c.spec.NetNS = "the job's network"
 	}

@@ -36,13 +36,13 @@ func overlayChanges(spec sandbox.Spec, ws workspace, w io.Writer) ([]Change, err
 	if err != nil {
 		return changes, err
 	}
-	defer upper.Close()
+	defer upper.Close() //nolint:errcheck // only read
 	lower, err := os.OpenRoot(ws.top)
 	if err != nil {
 		return changes, err
 	}
-	defer lower.Close()
-	err = fs.WalkDir(upper.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+	defer lower.Close() //nolint:errcheck // only read
+	err = fs.WalkDir(upper.FS(), ".", func(name string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return nil //nolint:nilerr // unreadable, or gone: nothing to list
 		}
@@ -61,7 +61,7 @@ func overlayChanges(spec sandbox.Spec, ws workspace, w io.Writer) ([]Change, err
 		switch {
 		case whiteout(st):
 			if oldErr != nil {
-				return nil
+				return nil //nolint:nilerr // made and deleted again
 			}
 			c.Op, c.Size = "D", 0
 		case oldErr != nil:
@@ -120,7 +120,7 @@ func readText(root *os.Root, name string) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // only read
 	st, err := f.Stat()
 	if err != nil || !st.Mode().IsRegular() || st.Size() > maxDiffFile {
 		return "", false

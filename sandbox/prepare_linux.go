@@ -71,8 +71,7 @@ func prepare(prog Program) (_ *prepared, err error) {
 			p.fds[i], err = linux.HighFD(fd)
 		}
 		if err != nil {
-			var le *LayerError
-			if errors.As(err, &le) {
+			if le, ok := errors.AsType[*LayerError](err); ok {
 				return nil, le
 			}
 			return nil, &LayerError{Layer: h.Layer, Stage: string(h.Kind), Path: h.Name, Err: err}

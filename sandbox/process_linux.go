@@ -73,7 +73,7 @@ func (s *Sandbox) spawn(prog Program, prep *prepared, st *streams) (_ *Process, 
 	if err != nil {
 		return nil, err
 	}
-	defer arena.Free() // after the wait below nobody walks it: the child is process 1, or gone
+	defer arena.Free() //nolint:errcheck // after the wait below nobody walks it: the child is process 1, or gone
 	pid, pidfd, err := linux.Spawn(arena, linux.SpawnFlags(prog.Flags), s.group.FD())
 	if err != nil {
 		return nil, &LayerError{Layer: LayerPID, Stage: "clone3", Err: err}
@@ -138,7 +138,7 @@ func (s *Sandbox) spawn(prog Program, prep *prepared, st *streams) (_ *Process, 
 // watch reaps process 1 and ends it when it is time.
 func (p *Process) watch(ctx context.Context, cmd Cmd) {
 	exited := make(chan struct{})
-	go p.reap(cmd, exited)
+	go p.reap(exited)
 	go func() {
 		select {
 		case <-exited:
@@ -177,7 +177,7 @@ func (p *Process) kill() {
 	_ = p.group.Kill()
 }
 
-func (p *Process) reap(cmd Cmd, exited chan<- struct{}) {
+func (p *Process) reap(exited chan<- struct{}) {
 	defer close(p.done)
 	record, err := io.ReadAll(io.LimitReader(p.status, pid1.RecordSize))
 	p.err = errors.Join(err, p.status.Close())

@@ -92,11 +92,11 @@ func makeMountPoints(spec Spec) error {
 			if m.File {
 				dir = filepath.Dir(point)
 			}
-			if err := os.MkdirAll(dir, 0o755); err != nil {
+			if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the job reads it
 				return err
 			}
 			if m.File {
-				f, err := os.OpenFile(point, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+				f, err := os.OpenFile(point, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644) //nolint:gosec // as above
 				if err != nil && !errors.Is(err, os.ErrExist) {
 					return err
 				}

@@ -38,7 +38,7 @@ func userNS(uidMap, gidMap string, limit bool) (_ int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	defer a.Free()
+	defer a.Free() //nolint:errcheck // its child is gone by then
 	syncR, syncW, err := linux.Pipe()
 	if err != nil {
 		return -1, err

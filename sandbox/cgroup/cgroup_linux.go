@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -55,12 +56,7 @@ func Make(h Hierarchies, name string, l Limits, without []string) (_ *Group, err
 		}
 	}()
 	skip := func(use string) bool {
-		for _, w := range without {
-			if w == use {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(without, use)
 	}
 	if !skip("kill") {
 		if h.V2 == "" || !h.Kill {
@@ -147,7 +143,7 @@ func enable(dir, controllers string) error {
 	if err != nil {
 		return err
 	}
-	for _, pid := range strings.Fields(string(b)) {
+	for pid := range strings.FieldsSeq(string(b)) {
 		if err := write(filepath.Join(leaf, "cgroup.procs"), pid); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return err
 		}
