@@ -87,7 +87,7 @@ func overlayChanges(spec sandbox.Spec, ws workspace, w io.Writer) ([]Change, err
 
 func whiteout(st fs.FileInfo) bool {
 	sys, ok := st.Sys().(*syscall.Stat_t)
-	return ok && st.Mode()&fs.ModeCharDevice != 0 && unix.Major(sys.Rdev) == 0 && unix.Minor(sys.Rdev) == 0
+	return ok && st.Mode()&fs.ModeCharDevice != 0 && unix.Major(uint64(sys.Rdev)) == 0 && unix.Minor(uint64(sys.Rdev)) == 0 //nolint:unconvert // its type differs by system
 }
 
 // diff writes one file's changes; files that are not text are left out.
