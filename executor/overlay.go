@@ -108,11 +108,24 @@ func diff(w io.Writer, lower, upper *os.Root, c Change) {
 		to, after = "/dev/null", ""
 	}
 	text, err := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
-		A: difflib.SplitLines(before), B: difflib.SplitLines(after), FromFile: quoteName(from), ToFile: quoteName(to), Context: 3,
+		A: lines(before), B: lines(after), FromFile: quoteName(from), ToFile: quoteName(to), Context: 3,
 	})
 	if err == nil {
 		_, _ = io.WriteString(w, text)
 	}
+}
+
+// lines keeps the line ends; a last line without one gets the usual remark.
+func lines(s string) []string {
+	if s == "" {
+		return nil
+	}
+	l := strings.SplitAfter(s, "\n")
+	if l[len(l)-1] == "" {
+		return l[:len(l)-1]
+	}
+	l[len(l)-1] += "\n\\ No newline at end of file\n"
+	return l
 }
 
 func readText(root *os.Root, name string) (string, bool) {
