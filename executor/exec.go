@@ -154,7 +154,7 @@ func (x *Executor) Plan(ctx context.Context, r Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer c.close()
+	defer func() { _ = c.close() }()
 	if !r.Policy.NoNetwork {
 		c.spec.NetNS = "the job's network"
 	}

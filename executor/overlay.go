@@ -36,13 +36,13 @@ func overlayChanges(spec sandbox.Spec, ws workspace, w io.Writer) ([]Change, err
 	if err != nil {
 		return changes, err
 	}
-	defer upper.Close()
+	defer func() { _ = upper.Close() }()
 	lower, err := os.OpenRoot(ws.top)
 	if err != nil {
 		return changes, err
 	}
-	defer lower.Close()
-	err = fs.WalkDir(upper.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+	defer func() { _ = lower.Close() }()
+	err = fs.WalkDir(upper.FS(), ".", func(name string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return nil //nolint:nilerr // unreadable, or gone: nothing to list
 		}
@@ -133,7 +133,7 @@ func readText(root *os.Root, name string) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	st, err := f.Stat()
 	if err != nil || !st.Mode().IsRegular() || st.Size() > maxDiffFile {
 		return "", false

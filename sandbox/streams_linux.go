@@ -39,7 +39,7 @@ func openStreams(cmd Cmd, devpts int, ids IDMap) (_ *streams, err error) {
 		if slave, err = s.openTerminal(devpts, ids, cmd.TTY); err != nil {
 			return nil, err
 		}
-		defer unix.Close(slave)
+		defer closeAll(slave)
 	}
 	for i, tty := range []bool{cmd.TTY.Stdin, cmd.TTY.Stdout, cmd.TTY.Stderr} {
 		switch {
