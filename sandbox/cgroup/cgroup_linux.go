@@ -141,7 +141,7 @@ func enable(dir, controllers string) error {
 	if err != nil {
 		return err
 	}
-	for _, pid := range strings.FieldsSeq(string(b)) {
+	for pid := range strings.FieldsSeq(string(b)) {
 		if err := write(filepath.Join(leaf, "cgroup.procs"), pid); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return err
 		}
