@@ -17,7 +17,7 @@ import (
 	"github.com/zviz/run/sandbox/pid1"
 )
 
-// prepared holds the descriptors of a program's handles, all at least 64, -1
+// prepared holds the descriptors of a program's handles, no low ones, -1
 // where the start fills them in.
 type prepared struct {
 	fds []int
