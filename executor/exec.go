@@ -5,12 +5,21 @@ package executor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/sandbox"
+	"github.com/zviz/run/sandbox/seccomp"
 )
 
 // Config is what an Executor needs of the host.
@@ -23,7 +32,9 @@ type Config struct {
 
 // Executor runs commands and jobs.
 type Executor struct {
-	cfg Config
+	cfg   Config
+	state string
+	probe func() (sandbox.Probe, error)
 }
 
 // Request is one command to run.
@@ -50,25 +61,369 @@ type Request struct {
 	Observe func(egress.Event)
 	Phase   func(string)
 
+	// DiffTo gets a unified diff of the text files that the command changed, with
+	// Policy.Diff; nil discards.
+	DiffTo io.Writer
+
 	Grace time.Duration // between SIGTERM and the end on cancel; 0 means 500 ms
 }
 
+// defaultPids bounds processes and threads of a job; a build of a large C++ tree
+// with 64 jobs stays below a thousand.
+const defaultPids = 4096
+
 // New makes an Executor and removes what a killed run left in the state folder.
-func New(cfg Config) (*Executor, error) { return &Executor{cfg: cfg}, nil }
+func New(cfg Config) (*Executor, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	x := &Executor{cfg: cfg, probe: sync.OnceValues(sandbox.Measure)}
+	return x, nil
+}
+
+// open prepares the state folder and removes what killed runs left there.
+func (x *Executor) open(probe sandbox.Probe) error {
+	state, err := prepareState(x.cfg.StateDir)
+	if err != nil {
+		return &StateError{Dir: x.cfg.StateDir, Err: err}
+	}
+	x.state = state
+	if err := sweep(state, probe.Cgroups); err != nil {
+		x.cfg.Log.Warn("sweep of dead jobs", slog.Any("error", err))
+	}
+	return nil
+}
+
+// StateError says that the state folder cannot be used.
+type StateError struct {
+	Dir string
+	Err error
+}
+
+func (e *StateError) Error() string { return "state folder " + e.Dir + ": " + plain(e.Err).Error() }
+func (e *StateError) Unwrap() error { return e.Err }
+
+// Hint says what to do.
+func (e *StateError) Hint() string {
+	switch {
+	case errors.Is(e.Err, syscall.EACCES), errors.Is(e.Err, syscall.EPERM), errors.Is(e.Err, syscall.EROFS):
+		return "run as root, or name a folder of yours with XDG_STATE_HOME"
+	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
+		return "free space there, or name another disk with XDG_STATE_HOME"
+	default:
+		return ""
+	}
+}
+
+// Probe says what this machine offers to a sandbox, layer by layer.
+func (x *Executor) Probe(context.Context) (sandbox.Probe, error) { return x.probe() }
+
+// optionalLayers are the layers that a question to the operator's own tools may
+// lack: it has no network and no workspace.
+func (x *Executor) optionalLayers() []sandbox.Layer {
+	return slices.DeleteFunc(sandbox.Layers(), sandbox.Layer.Required)
+}
+
+// cell is what one job has for itself.
+type cell struct {
+	work    workspace
+	tools   tools
+	presets []egress.Preset
+	job     *jobState
+	network *egress.Network
+	spec    sandbox.Spec
+	env     []string
+
+	mu     sync.Mutex
+	events []egress.Event
+	box    *sandbox.Sandbox
+}
 
 // Plan compiles the request and returns what would be done, for people; nothing
 // is run and nothing is left behind.
 func (x *Executor) Plan(ctx context.Context, r Request) (string, error) {
-	return "", errors.New("not built yet")
+	probe, err := x.probe()
+	if err != nil {
+		return "", err
+	}
+	if err := x.open(probe); err != nil {
+		return "", err
+	}
+	c, err := x.newCell(ctx, r, probe)
+	if err != nil {
+		return "", err
+	}
+	defer c.close()
+	if !r.Policy.NoNetwork {
+		c.spec.NetNS = "the job's network"
+	}
+	prog, err := sandbox.Compile(c.spec, x.command(r, c), probe)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "workspace %s (files of %d:%d)\nworking directory %s\nprofile %s, rootfs %s\n", c.work.top, c.work.owner.UID, c.work.owner.GID, c.work.dir, c.spec.Profile.Name, rootName(r.Policy))
+	fmt.Fprintf(&b, "limits memory %d bytes, pids %d, cpus %g, wall %v\n", c.spec.Limits.MemoryBytes, c.spec.Limits.Pids, c.spec.Limits.CPUs, c.spec.Limits.Wall)
+	for _, rule := range r.Policy.Egress.Rules {
+		fmt.Fprintf(&b, "allow %s\n", rule)
+	}
+	for _, p := range c.presets {
+		for _, rule := range p.Rules {
+			fmt.Fprintf(&b, "allow %s (preset %s, %s)\n", rule, p.Name, rule.Origin)
+		}
+	}
+	b.WriteString("layers\n")
+	for _, l := range prog.Layers {
+		fmt.Fprintf(&b, "  %-13s %-8s %s\n", l.Name, l.State, l.Detail)
+	}
+	b.WriteString("\n" + prog.String())
+	return b.String(), nil
+}
+
+func rootName(p Policy) string {
+	if p.Rootfs == "" {
+		return string(sandbox.RootHost)
+	}
+	return p.Rootfs
+}
+
+// newCell checks the request and makes the job's folder; the network comes later.
+func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) (_ *cell, err error) {
+	phase(r, "workspace")
+	c := &cell{}
+	if c.work, err = findWorkspace(r.Dir, x.cfg.Home, x.state); err != nil {
+		return nil, err
+	}
+	profile, err := seccomp.ByName(profileName(r.Policy))
+	if err != nil {
+		return nil, err
+	}
+	mounts, err := checkMounts(r.Policy.Mounts)
+	if err != nil {
+		return nil, err
+	}
+	c.tools = findTools(x.environ("PATH"), x.cfg.Home, c.work.top)
+	var root sandbox.Root
+	if r.Policy.Rootfs == "" {
+		root, err = sandbox.HostRoot(slices.Concat(systemPaths(), c.tools.bind))
+	} else {
+		c.tools = tools{path: []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}}
+		root, err = sandbox.FolderRoot(r.Policy.Rootfs)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("rootfs: %w", err)
+	}
+	if len(r.Presets) > 0 && !r.Policy.NoNetwork {
+		phase(r, "presets")
+		if c.presets, err = x.presets(ctx, r.Presets); err != nil {
+			return nil, err
+		}
+	}
+	if c.job, err = newJob(x.state); err != nil {
+		return nil, &StateError{Dir: x.state, Err: err}
+	}
+	limits := r.Policy.Limits
+	if limits.MemoryBytes == 0 {
+		limits.MemoryBytes = probe.MemoryBytes / 5 * 4
+	}
+	if limits.Pids == 0 {
+		limits.Pids = defaultPids
+	}
+	c.spec = sandbox.Spec{
+		ID: c.job.ID, StateDir: c.job.Box, Home: jobHome, Hostname: "zviz",
+		Root: root, Files: accountFiles(jobHome), Mounts: append([]sandbox.Mount{c.work.mount(r.Policy)}, mounts...),
+		IDs:     sandbox.IDMap{HostBase: firstHostID + uint32(c.job.Slot)*idsPerSlot, Count: idsPerSlot, UID: jobUID, GID: jobUID},
+		Profile: profile, Limits: limits, MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
+	}
+	return c, nil
+}
+
+func profileName(p Policy) string {
+	if p.Profile == "" {
+		return "ci"
+	}
+	return p.Profile
+}
+
+func phase(r Request, name string) {
+	if r.Phase != nil {
+		r.Phase(name)
+	}
+}
+
+// connect opens the job's network and puts its files and settings inside.
+func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
+	phase(r, "network")
+	var roots []byte
+	if f := x.environ("SSL_CERT_FILE"); f != "" {
+		var err error
+		if roots, err = os.ReadFile(f); err != nil {
+			return fmt.Errorf("SSL_CERT_FILE of the runner: %w", err)
+		}
+	}
+	n, err := egress.Open(ctx, egress.Config{
+		ID: c.job.ID, Policy: r.Policy.Egress, Presets: c.presets, Roots: roots, Log: x.cfg.Log,
+		Observe: func(e egress.Event) {
+			c.mu.Lock()
+			c.events = append(c.events, e)
+			c.mu.Unlock()
+			if r.Observe != nil {
+				r.Observe(e)
+			}
+		},
+		Processes: func() []int {
+			c.mu.Lock()
+			box := c.box
+			c.mu.Unlock()
+			if box == nil {
+				return nil
+			}
+			return box.Processes()
+		},
+	})
+	if err != nil {
+		return &sandbox.LayerError{Layer: sandbox.LayerNet, Stage: "network", Err: err}
+	}
+	c.network = n
+	f := n.Files()
+	c.spec.NetNS = n.Path()
+	for path, data := range map[string][]byte{
+		"/etc/resolv.conf": f.ResolvConf, "/etc/hosts": f.Hosts, egress.CABundlePath: f.CABundle, egress.JobCAPath: f.JobCA,
+	} {
+		if data != nil {
+			c.spec.Files[path] = sandbox.File{Data: data}
+		}
+	}
+	for path, data := range f.Files {
+		c.spec.Files[path] = sandbox.File{Data: data}
+	}
+	c.env = x.environment(c.tools, f.Env, r.TTY.Any(), r.Env)
+	return nil
+}
+
+func (x *Executor) command(r Request, c *cell) sandbox.Cmd {
+	grace := r.Grace
+	if grace == 0 {
+		grace = 500 * time.Millisecond
+	}
+	env := c.env
+	if env == nil {
+		env = x.environment(c.tools, nil, r.TTY.Any(), r.Env)
+	}
+	return sandbox.Cmd{
+		Args: r.Args, Env: env, Dir: c.work.dir, Stdin: r.Stdin,
+		Stdout: r.Stdout, Stderr: r.Stderr, TTY: r.TTY, Grace: grace,
+	}
+}
+
+// close ends what the cell has, in reverse.
+func (c *cell) close() error {
+	var errs []error
+	if c.box != nil {
+		errs = append(errs, c.box.Close())
+	}
+	if c.network != nil {
+		errs = append(errs, c.network.Close())
+	}
+	if c.job != nil {
+		errs = append(errs, c.job.remove())
+	}
+	return errors.Join(errs...)
 }
 
 // Exec runs one command. The error is an error of ours (a *sandbox.LayerError,
 // a bad workspace); the Report is filled in as far as the run came.
-func (x *Executor) Exec(ctx context.Context, r Request) (Report, error) {
-	return Report{}, errors.New("not built yet")
+func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
+	report := newReport(r)
+	defer phase(r, "")
+	probe, err := x.probe()
+	if err != nil {
+		return report, err
+	}
+	if err := x.open(probe); err != nil {
+		return report, err
+	}
+	c, err := x.newCell(ctx, r, probe)
+	if err != nil {
+		return report, err
+	}
+	report.ID = c.job.ID
+	defer func() {
+		if cerr := c.close(); cerr != nil {
+			x.cfg.Log.Warn("tear-down", slog.String("job", c.job.ID), slog.Any("error", cerr))
+		}
+	}()
+	if !r.Policy.NoNetwork {
+		if err := x.connect(ctx, r, c); err != nil {
+			return report, err
+		}
+	}
+	phase(r, "sandbox")
+	before := snapshot(c.work)
+	box, err := sandbox.New(c.spec, probe)
+	if err != nil {
+		return report, err
+	}
+	c.mu.Lock()
+	c.box = box
+	c.mu.Unlock()
+
+	res, layers, err := x.run(ctx, r, c)
+	report.Layers = layers
+	if err != nil {
+		return report, err
+	}
+	if r.Policy.Ephemeral || r.Policy.Diff {
+		report.Changed, err = overlayChanges(c.spec, c.work, r.DiffTo)
+	} else {
+		report.Changed = before.compare(snapshot(c.work))
+	}
+	if c.network != nil {
+		err = errors.Join(err, c.network.Close())
+		report.Egress.Complete = c.network.Complete()
+	}
+	report.finish(res, c.events)
+	return report, err
 }
 
-// Probe says what this machine offers to a sandbox, layer by layer.
-func (x *Executor) Probe(ctx context.Context) (sandbox.Probe, error) {
-	return sandbox.Probe{}, errors.New("not built yet")
+// run starts the command and waits for it.
+func (x *Executor) run(ctx context.Context, r Request, c *cell) (sandbox.Result, []sandbox.LayerReport, error) {
+	cmd := x.command(r, c)
+	masks := maskStreams(&cmd, r.Secrets)
+	if wall := c.spec.Limits.Wall; wall > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, wall, context.DeadlineExceeded)
+		defer cancel()
+	}
+	p, err := c.box.Start(ctx, &cmd)
+	if err != nil {
+		return sandbox.Result{}, nil, err
+	}
+	phase(r, "")
+	ended := make(chan struct{})
+	var relay sync.WaitGroup
+	relay.Go(func() {
+		for {
+			select {
+			case <-ended:
+				return
+			case n := <-r.Signals:
+				_ = p.Signal(syscall.Signal(n)) // ESRCH: it is gone
+			case t := <-r.Resize:
+				_ = p.Resize(t)
+			}
+		}
+	})
+	res, err := p.Wait()
+	close(ended)
+	relay.Wait()
+	return res, p.Layers, errors.Join(err, masks.flush())
+}
+
+// signalName is "SIGKILL" for 9.
+func signalName(s syscall.Signal) string {
+	if s == 0 {
+		return ""
+	}
+	return unix.SignalName(s)
 }

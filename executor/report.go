@@ -5,6 +5,8 @@ package executor
 import (
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/sandbox"
 )
@@ -100,4 +102,36 @@ type Change struct {
 	Path string `json:"path"`
 	Size int64  `json:"size"`
 	Note string `json:"note,omitempty"` // why it is listed: "run by npx", "git hook"
+}
+
+func newReport(r Request) Report {
+	return Report{
+		Schema: ReportSchema, Kind: "exec", Command: r.Args, Started: time.Now().UTC(), Conclusion: Failure,
+		Cause: sandbox.CauseNotStarted, Profile: profileName(r.Policy), Rootfs: rootName(r.Policy),
+		Layers: []sandbox.LayerReport{}, Denials: []ReportDenial{}, Packages: []ReportPackage{}, Changed: []Change{},
+		Steps: []struct{}{}, Outputs: map[string]string{},
+		Egress: ReportEgress{Complete: true, Events: []egress.Event{}, Summary: []egress.Summary{}},
+	}
+}
+
+// finish fills in how the command ended.
+func (r *Report) finish(res sandbox.Result, events []egress.Event) {
+	r.Ended = time.Now().UTC()
+	r.ExitCode, r.Signal, r.Cause = res.ExitCode, signalName(res.Signal), res.Cause
+	switch {
+	case res.Cause == sandbox.CauseCancelled:
+		r.Conclusion = Cancelled
+	case res.ExitCode == 0:
+		r.Conclusion = Success
+	}
+	r.Usage = ReportUsage{
+		WallMS: res.Usage.Wall.Milliseconds(), UserMS: res.Usage.User.Milliseconds(), SysMS: res.Usage.System.Milliseconds(),
+		MemoryPeakBytes: res.Usage.MemoryPeakBytes, PidsPeak: res.Usage.PidsPeak,
+	}
+	for _, d := range res.Denials {
+		r.Denials = append(r.Denials, ReportDenial{Syscall: d.Syscall, Errno: unix.ErrnoName(d.Errno), Count: d.Count, PID: d.PID, Exe: d.Exe})
+	}
+	if len(events) > 0 {
+		r.Egress.Events, r.Egress.Summary = events, egress.Summarize(events)
+	}
 }

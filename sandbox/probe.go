@@ -2,6 +2,8 @@
 
 package sandbox
 
+import "github.com/zviz/run/sandbox/cgroup"
+
 // Probe is what this machine offers to a sandbox. It is plain data: Compile is
 // a pure function of it.
 type Probe struct {
@@ -9,6 +11,19 @@ type Probe struct {
 	Arch   string `json:"arch"`   // GOARCH
 
 	Layers []LayerOffer `json:"layers"` // every layer, in the order of Layers
+
+	Cgroups      cgroup.Hierarchies `json:"cgroups"`
+	LandlockABI  int                `json:"landlock_abi"`
+	LastCap      int                `json:"last_cap"`       // /proc/sys/kernel/cap_last_cap
+	OpenFilesMax uint64             `json:"open_files_max"` // hard RLIMIT_NOFILE of the runner
+	ProcMasks    []ProcMask         `json:"proc_masks"`     // entries of /proc to hide, those that are there
+	MemoryBytes  int64              `json:"memory_bytes"`   // of the machine
+}
+
+// ProcMask is an entry of /proc that is covered.
+type ProcMask struct {
+	Path string `json:"path"` // relative to /proc
+	Dir  bool   `json:"dir"`
 }
 
 // LayerOffer says whether this machine offers a layer.
@@ -17,4 +32,14 @@ type LayerOffer struct {
 	OK       bool   `json:"ok"`
 	Evidence string `json:"evidence"` // "ABI 7", "cgroup v1 at /sys/fs/cgroup/memory"
 	Fix      string `json:"fix,omitempty"`
+}
+
+// Offer returns what the machine offers for a layer.
+func (p Probe) Offer(l Layer) LayerOffer {
+	for _, o := range p.Layers {
+		if o.Name == l {
+			return o
+		}
+	}
+	return LayerOffer{Name: l, Evidence: "not probed"}
 }

@@ -16,6 +16,7 @@ type Spec struct {
 	ID       string // names the cgroup and the state folder; [a-z0-9-], at most 32 bytes
 	Hostname string // at most 64 bytes (sethostname(2))
 	StateDir string // an empty directory of the sandbox's own, 0700, on a disk: home, /tmp and overlay uppers live there
+	Home     string // the job's home directory inside, absolute
 
 	// NetNS is the path of the network namespace to join ("/proc/self/fd/N" or a
 	// bind mount). Empty means a fresh namespace with nothing but its loopback.
@@ -50,11 +51,20 @@ const (
 	RootFolder RootKind = "folder" // a directory that holds a root file system, read-only
 )
 
-// Root is the root file system of a sandbox.
+// Root is the root file system of a sandbox, as HostRoot and FolderRoot survey
+// it.
 type Root struct {
-	Kind RootKind
-	Path string   // of a folder
-	Bind []string // RootHost: absolute paths that are shown read-only under the same name
+	Kind    RootKind
+	Path    string // of a folder
+	Entries []Entry
+}
+
+// Entry is a directory, file or link that the root shows read-only.
+type Entry struct {
+	Target string // absolute, clean
+	Source string // on the host; empty for a link
+	Link   string // what a link says
+	Dir    bool
 }
 
 // Mount shows a directory or file of the host inside.
@@ -62,6 +72,7 @@ type Mount struct {
 	Source string // absolute, not a symlink
 	Target string // absolute, clean
 	Write  bool
+	File   bool // Source is a file, not a directory
 	// Owner maps the source's files of this host uid and gid to the job's user, so
 	// that files written inside belong to it on disk. Used with Write only.
 	Owner *Owner

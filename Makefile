@@ -1,0 +1,75 @@
+# Bare `make` lists the targets. script/demo and script/test work without make.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+# Static, and the same bytes for the same commit in any folder.
+GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -buildid='
+FUZZTIME ?= 30s
+ROUNDS ?= 40
+
+# Tools are built once for each tools/go.sum and Go version, outside of the
+# repository: golangci-lint takes minutes on two cores.
+TOOLS_KEY := $(shell { cat tools/go.sum; go version; } 2>/dev/null | sha256sum | cut -c1-16)
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/zviz-run-tools/$(TOOLS_KEY)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test race realwork lint fmt fuzz oracle bench cross vuln clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what the tests need (Debian or Ubuntu; uses sudo if you are not root)
+	@script/setup
+
+build: ## build bin/zviz-runner, static
+	$(GOBUILD) -o bin/zviz-runner ./cmd/zviz-runner
+
+demo: build ## run npm ci of examples/hostile-dependency in the sandbox
+	@examples/hostile-dependency/run bin/zviz-runner
+
+test: ## all tests but the real builds; as root for those that need the kernel
+	go test ./...
+
+race: ## the same tests under the race detector
+	go test -race ./...
+
+realwork: ## real builds inside the sandbox: npm, node-gyp, go, git, python, gcc
+	ZVIZ_REALWORK=1 go test -count=1 -timeout 30m -v ./internal/realwork/
+
+oracle: ## compare our system call filter with libseccomp's (cgo)
+	go test -count=1 -tags libseccomp ./sandbox/seccomp/...
+
+lint: $(TOOLS)/golangci-lint ## golangci-lint, formatting, import wall, licence lines
+	$(TOOLS)/golangci-lint run ./...
+
+fmt: $(TOOLS)/golangci-lint ## format all Go files
+	$(TOOLS)/golangci-lint fmt ./...
+
+fuzz: ## each fuzz target for FUZZTIME (30s)
+	@grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+			echo "fuzz $$(dirname "$$file") $$name"; \
+			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")"; \
+		done; \
+	done
+
+bench: build ## start time beside bwrap, runc, crun: ROUNDS (40) interleaved rounds; needs root
+	go run ./bench/start -runner bin/zviz-runner -rounds $(ROUNDS)
+
+cross: ## build for arm64, and check that the packages build elsewhere
+	GOOS=linux GOARCH=arm64 $(GOBUILD) -o bin/zviz-runner-arm64 ./cmd/zviz-runner
+	GOOS=linux GOARCH=arm64 go vet ./...
+	GOOS=darwin GOARCH=arm64 go build ./sandbox/... ./egress/... ./executor/...
+
+vuln: $(TOOLS)/govulncheck ## known vulnerabilities in what we import (needs the network)
+	$(TOOLS)/govulncheck ./...
+
+clean: ## remove what was built
+	rm -rf bin
+
+$(TOOLS)/golangci-lint:
+	go build -modfile=tools/go.mod -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(TOOLS)/govulncheck:
+	go build -modfile=tools/go.mod -o $@ golang.org/x/vuln/cmd/govulncheck

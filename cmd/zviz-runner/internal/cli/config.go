@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/zviz/run/executor"
+	"github.com/zviz/run/internal/spell"
+)
+
+// A value comes from its flag, else from its ZVIZ_* variable, else from the
+// policy file, else it is built in.
+
+// variables returns the flags that have a variable. Those that belong to one
+// call, such as -e or --report, have none.
+func variables() []string {
+	return []string{
+		"allow", "allow-missing", "color", "cpus", "egress", "memory", "no-network",
+		"pids", "policy", "profile", "progress", "rootfs", "strict-egress", "timeout",
+	}
+}
+
+func variable(flag string) string {
+	return "ZVIZ_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// applyVariables sets the flags that were not given from their variables and
+// returns where each value that is set was written, for error messages.
+func (a app) applyVariables(fl *pflag.FlagSet) (origin map[string]string, err error) {
+	origin = map[string]string{}
+	fl.Visit(func(f *pflag.Flag) { origin[f.Name] = "--" + f.Name })
+	for _, name := range variables() {
+		v := a.getenv(variable(name))
+		if v == "" || origin[name] != "" {
+			continue
+		}
+		if err := fl.Set(name, v); err != nil {
+			// pflag names the flag around the error; the variable is what was written.
+			inner := err
+			if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+				inner = e.Unwrap()
+			}
+			return nil, argument(variable(name), v, inner)
+		}
+		origin[name] = variable(name)
+	}
+	return origin, nil
+}
+
+// argument describes a bad value of a flag or a variable.
+func argument(where, value string, err error) failure {
+	f := failure{Code: "usage.argument", What: badValue(where, value, err), Exit: exitUsage, err: err}
+	if h, ok := find[hinter](err); ok {
+		f.Fix = h.Hint()
+	}
+	return f
+}
+
+// choice is a flag that takes one of a few words.
+type choice struct {
+	value   *string
+	allowed []string
+}
+
+func (c choice) String() string {
+	if c.value == nil {
+		return ""
+	}
+	return *c.value
+}
+func (c choice) Type() string { return strings.Join(c.allowed, "|") }
+
+func (c choice) Set(s string) error {
+	if !slices.Contains(c.allowed, s) {
+		e := usageError{what: "want " + strings.Join(c.allowed, ", ")}
+		if n, ok := spell.Nearest(s, c.allowed); ok {
+			e.what += fmt.Sprintf("; did you mean %q?", n)
+		}
+		return e
+	}
+	*c.value = s
+	return nil
+}
+
+// home returns the operator's home directory, from the user database if HOME is
+// not set (cron, systemd): the folder is protected either way.
+func (a app) home() string {
+	if h := a.getenv("HOME"); filepath.IsAbs(h) {
+		return filepath.Clean(h)
+	}
+	if u, err := user.Current(); err == nil {
+		return u.HomeDir
+	}
+	return ""
+}
+
+// stateDir is where locks and what a killed run left are kept.
+func (a app) stateDir() string {
+	if d := a.getenv("ZVIZ_STATE_DIR"); filepath.IsAbs(d) {
+		return filepath.Clean(d)
+	}
+	if os.Geteuid() == 0 {
+		return "/var/lib/zviz"
+	}
+	// Relative paths in these variables are to be ignored (XDG Base Directory
+	// Specification 0.8).
+	if d := a.getenv("XDG_STATE_HOME"); filepath.IsAbs(d) {
+		return filepath.Join(d, "zviz")
+	}
+	return filepath.Join(a.home(), ".local", "state", "zviz")
+}
+
+// policyFiles returns where the operator's policy is looked for.
+func (a app) policyFiles() []string {
+	dir := a.getenv("XDG_CONFIG_HOME")
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(a.home(), ".config")
+	}
+	return []string{filepath.Join(dir, "zviz", "policy.yml"), "/etc/zviz/policy.yml"}
+}
+
+// policy reads the operator's policy file. The name is empty if there is none;
+// a file that is there but cannot be read or understood is an error.
+func (a app) policy(flag string) (p executor.PolicyFile, name string, err error) {
+	if flag != "" {
+		p, err = executor.ReadPolicy(flag)
+		return p, flag, err
+	}
+	for _, name := range a.policyFiles() {
+		p, err := executor.ReadPolicy(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		return p, name, err
+	}
+	return executor.PolicyFile{}, "", nil
+}
+
+// runner makes the executor.
+func (a app) runner(log *slog.Logger) (runner, error) {
+	return a.newRunner(executor.Config{StateDir: a.stateDir(), Home: a.home(), Environ: a.Env, Log: log})
+}

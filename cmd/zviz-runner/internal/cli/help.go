@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zviz/run/internal/spell"
+)
+
+// helpCommand replaces cobra's, which exits 0 for a topic that does not exist.
+func (a app) helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND | TOPIC]",
+		Short:   "Print help about a command or a topic",
+		GroupID: "look",
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) (names []string, d cobra.ShellCompDirective) {
+			for _, c := range cmd.Root().Commands() {
+				if len(args) == 0 {
+					names = append(names, c.Name())
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Root().Help()
+			}
+			var names []string
+			for _, c := range cmd.Root().Commands() {
+				if c.Name() == args[0] {
+					return c.Help()
+				}
+				names = append(names, c.Name())
+			}
+			f := failure{Code: "usage.argument", What: fmt.Sprintf("no help on %q", args[0]), Fix: "zviz-runner help", Exit: exitUsage}
+			if n, ok := spell.Nearest(args[0], names); ok {
+				f.What += fmt.Sprintf(", did you mean %q?", n)
+				f.Fix = "zviz-runner help " + n
+			}
+			return f
+		},
+	}
+}
+
+// helpTopics are commands that do nothing: cobra lists them apart and prints
+// their text.
+func helpTopics() []*cobra.Command {
+	topic := func(name, short, long string) *cobra.Command {
+		c := &cobra.Command{Use: name, Short: short, Long: long}
+		c.SetHelpTemplate("{{.Long}}\n")
+		return c
+	}
+	return []*cobra.Command{
+		topic("exit-codes", "Exit codes and error codes", helpExitCodes),
+		topic("environment", "Variables that are read, and those a command gets", helpEnvironment),
+		topic("policy", "What a command may reach, and the policy file", helpPolicy),
+	}
+}
+
+const helpExitCodes = `Exit codes of exec
+  0-123   the command's own
+  124     --timeout ran out
+  125     zviz-runner failed and the command did not run: a bad flag, a layer that
+          this machine lacks, a bad policy file; also a report that cannot be written
+  126     the command was found but cannot be executed
+  127     the command was not found
+  128+n   the command was killed by signal n; 137 also when it hit the memory limit
+  130     after Ctrl-C (143 after SIGTERM, 129 after SIGHUP, 131 after SIGQUIT)
+  1       also: the command succeeded, but something was denied, with --strict-egress
+Whether a 124-127 was ours or the command's own is "cause" in the report. Without
+--strict-egress a denied connection changes nothing: the command decides.
+
+Exit codes of the other commands
+  0   done
+  1   the check failed
+  2   bad flag, argument or file
+  125 a bug of ours
+
+Error codes
+With --json an error is one line on standard error:
+  {"error":{"code":"layer.unavailable","what":"...","why":"...","fix":"...","layer":"landlock","exit":125}}
+The codes are stable; new ones are added.
+  usage.command         no such command
+  usage.flag            no such flag, or a flag without its value
+  usage.argument        an argument, or the value of a flag, is wrong
+  policy.unreadable     the policy file cannot be read
+  policy.invalid        the policy file has an error
+  workspace.refused     this folder cannot be a workspace
+  secret.missing        --secret names a variable that is not set
+  report.unwritable     the report cannot be written
+  layer.unavailable     an isolation layer could not be applied; "layer" names it
+  command.not_found     127: no such command in the sandbox
+  command.not_executable  126: it is there, but cannot be executed
+  egress.denied         something was denied, with --strict-egress
+  run.failed            anything else
+  internal.bug          a bug of ours`
+
+const helpEnvironment = `Variables that zviz-runner reads
+A flag wins over its variable, a variable over the policy file.
+  ZVIZ_ALLOW, ZVIZ_ALLOW_MISSING      as the flags; lists with commas
+  ZVIZ_EGRESS, ZVIZ_NO_NETWORK, ZVIZ_STRICT_EGRESS
+  ZVIZ_POLICY, ZVIZ_PROFILE, ZVIZ_ROOTFS
+  ZVIZ_MEMORY, ZVIZ_CPUS, ZVIZ_PIDS, ZVIZ_TIMEOUT
+  ZVIZ_PROGRESS, ZVIZ_COLOR
+  ZVIZ_STATE_DIR      where locks and what a killed run left are kept (default
+                      /var/lib/zviz for root, else $XDG_STATE_HOME/zviz)
+  XDG_CONFIG_HOME     the policy file is $XDG_CONFIG_HOME/zviz/policy.yml,
+                      else /etc/zviz/policy.yml
+  NO_COLOR, CLICOLOR_FORCE, TERM, CI      colour and progress
+  HOME, PATH          to find tools and their configuration
+
+Variables that a command gets
+PATH (without what lies below your home, but for the tools there), HOME, LANG,
+TERM, CI, those that name the certificates and registries of the job's network,
+and what -e, --env-file and --secret give. Nothing else.`
+
+const helpPolicy = `What a command may reach
+Nothing, but for what is allowed. --allow takes presets and hosts:
+  --allow npm                     the registry that npm is configured for here;
+                                  reading only, publishing is refused
+  --allow api.example.com         ports 443 and 80
+  --allow api.example.com:8443    this port
+  --allow '*.example.com'         names below example.com, not itself
+Presets: debian, go, npm, pypi. They hold no host names: your own tools are
+asked, outside of the workspace, which hosts they use.
+
+Without --allow, the command decides: npm, npx, pnpm and yarn get npm; go gets
+go; pip and uv get pypi; apt-get gets debian; others get nothing. exec says so
+in one line. --allow takes the place of that preset. --no-network takes away
+even names; --egress audit lets everything through and reports it.
+
+The policy file
+--policy FILE, else $XDG_CONFIG_HOME/zviz/policy.yml, else /etc/zviz/policy.yml.
+It is the operator's: a file in the workspace is never looked up.
+  version: 1
+  egress:
+    mode: deny                      # or audit
+    presets: [npm, go]
+    allow:
+      - api.example.com:8443
+      - host: git.example.com
+        methods: [GET, POST]        # needs TLS to end at the gateway
+        paths: ["/acme/*/info/refs", "/acme/*/git-upload-pack"]
+      - host: "*.pkg.example.com"
+        max_names: 16
+    deny: [tracker.example.com]     # wins over every allow
+  limits: {memory: 2g, cpus: 2, pids: 512, timeout: 30m, open_files: 4096}
+  profile: ci                       # or hostile
+A key that is not known is an error. Hosts of --allow are added to those of the
+file. docs/policy.md describes every key.`

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/zviz/run/executor"
+)
+
+// reportFile is where the report goes. Its folder is held open from before the
+// job starts, so that the job cannot lead the report elsewhere by moving
+// folders or making links. The file comes into being whole, by a rename, after
+// the job ended: what the job wrote under its name is replaced, never followed.
+type reportFile struct {
+	dir  *os.Root
+	name string
+}
+
+func openReport(path string) (_ *reportFile, err error) {
+	path = filepath.Clean(path)
+	dir, err := openFolder(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	r := &reportFile{dir: dir, name: filepath.Base(path)}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	// Better to learn now than after an hour that the disk is read-only.
+	tmp, err := r.create(nil)
+	if err != nil {
+		return nil, err
+	}
+	return r, dir.Remove(tmp)
+}
+
+// openFolder opens a folder. On the way from the current folder down no link is
+// followed: in a workspace they are whoever's who wrote it. An absolute path,
+// or one that leads up, is the operator's own.
+func openFolder(path string) (*os.Root, error) {
+	if !filepath.IsLocal(path) {
+		return os.OpenRoot(path)
+	}
+	dir, err := os.OpenRoot(".")
+	if err != nil {
+		return nil, err
+	}
+	for part := range filepathParts(path) {
+		fi, err := dir.Lstat(part)
+		if err == nil && fi.Mode()&os.ModeSymlink != 0 {
+			err = usageError{part + " is a symbolic link", "name the folder that it points to"}
+		}
+		var next *os.Root
+		if err == nil {
+			next, err = dir.OpenRoot(part)
+		}
+		dir.Close()
+		if err != nil {
+			return nil, err
+		}
+		dir = next
+	}
+	return dir, nil
+}
+
+// check refuses to replace anything but a plain file: as root, a rename over a
+// device would break the machine.
+func (r *reportFile) check() error {
+	if r.name == "." || r.name == ".." || r.name == "/" {
+		return usageError{"names a folder", "--report report.json"}
+	}
+	fi, err := r.dir.Lstat(r.name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case fi.Mode()&os.ModeSymlink != 0:
+		return usageError{"is a symbolic link; a report is never written through one", "name the file itself"}
+	case !fi.Mode().IsRegular():
+		return usageError{"is not a regular file", "name a file, or use --json for a stream"}
+	}
+	return nil
+}
+
+// write puts the report in place. The job has ended.
+func (r *reportFile) write(rep executor.Report) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(rep); err != nil {
+		return err
+	}
+	tmp, err := r.create(b.Bytes())
+	if err != nil {
+		return err
+	}
+	if err := r.dir.Rename(tmp, r.name); err != nil {
+		return errors.Join(err, r.dir.Remove(tmp))
+	}
+	return nil
+}
+
+// create makes a new file with a name that nobody can guess.
+func (r *reportFile) create(data []byte) (name string, err error) {
+	name = ".zviz-report-" + rand.Text()
+	f, err := r.dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", errors.Join(err, r.dir.Remove(name))
+	}
+	return name, nil
+}
+
+func (r *reportFile) close() { _ = r.dir.Close() }
+
+// filepathParts yields the names of a clean local path.
+func filepathParts(path string) iter.Seq[string] {
+	if path == "." {
+		return func(func(string) bool) {}
+	}
+	return strings.SplitSeq(path, string(filepath.Separator))
+}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
+	"github.com/zviz/run/egress"
+	"github.com/zviz/run/executor"
+	"github.com/zviz/run/sandbox"
+)
+
+// maxRows bounds each list of the summary: the job decides how long they are,
+// and the report has all of it.
+const maxRows = 10
+
+// summarize says at the end what the operator should know: nothing if all was
+// fine. Whatever a job can influence is cleaned.
+func (e *execution) summarize(r executor.Report) {
+	e.limit(r)
+	e.denied(r.Egress.Summary, egress.VerdictDeny, "denied")
+	e.denied(r.Egress.Summary, egress.VerdictWouldDeny, "let through, but would have denied")
+	e.allowFix(r)
+	e.systemCalls(r.Denials)
+	e.changed(r.Changed)
+	if e.verbose {
+		e.details(r)
+	}
+}
+
+// limit names what ended the command, if it was not the command.
+func (e *execution) limit(r executor.Report) {
+	switch r.Cause {
+	case sandbox.CauseTimeout:
+		e.ui.Notef("ended by the time limit after %s", duration(r.Usage.WallMS))
+		e.ui.Fixf("if it needs longer: --timeout TIME, or limits.timeout of the policy file")
+	case sandbox.CauseOOM:
+		at := ""
+		if r.Usage.MemoryPeakBytes > 0 {
+			at = " at " + amount(r.Usage.MemoryPeakBytes)
+		}
+		e.ui.Notef("killed by the memory limit%s", at)
+		e.ui.Fixf("if it needs more: --memory SIZE, or limits.memory of the policy file")
+	case sandbox.CauseDisk:
+		e.ui.Notef("ended because the disk was almost full")
+	case sandbox.CauseCancelled:
+		if s := r.ExitCode - exitSignal; s > 0 {
+			e.ui.Notef("interrupted")
+		}
+	}
+}
+
+// kind is a group of rows that read alike.
+type kind struct{ one, many string }
+
+func kindOf(d egress.Door) kind {
+	switch d {
+	case egress.DoorDNS:
+		return kind{"name", "names"}
+	case egress.DoorUDP, egress.DoorICMP:
+		return kind{"packet", "packets"}
+	case egress.DoorHTTP:
+		return kind{"request", "requests"}
+	default:
+		return kind{"connection", "connections"}
+	}
+}
+
+// denied prints the rows with a verdict, grouped.
+func (e *execution) denied(rows []egress.Summary, verdict egress.Verdict, verb string) {
+	for _, k := range []kind{kindOf(egress.DoorTLS), kindOf(egress.DoorHTTP), kindOf(egress.DoorDNS), kindOf(egress.DoorUDP)} {
+		total := 0
+		var lines []string
+		for _, row := range rows {
+			if row.Verdict == verdict && kindOf(row.Door) == k {
+				total += row.Count
+				lines = append(lines, e.mask(deniedRow(row)))
+			}
+		}
+		if total > 0 {
+			e.list(verb+" "+count(total, k.one, k.many), lines)
+		}
+	}
+}
+
+// list prints one item on the line itself, more of them below it.
+func (e *execution) list(what string, items []string) {
+	if len(items) == 1 {
+		e.ui.Notef("%s: %s", what, items[0])
+		return
+	}
+	e.ui.Notef("%s:", what)
+	for i, item := range items {
+		if i == maxRows {
+			e.line("  and %d more; all of them: --report FILE", len(items)-i)
+			return
+		}
+		e.line("  %s", item)
+	}
+}
+
+func (e *execution) line(format string, args ...any) {
+	if !e.quiet && !e.json {
+		fmt.Fprintf(e.ui.Err(), format+"\n", args...)
+	}
+}
+
+// deniedRow returns "tracker.example.com:443 (node, pid 41) ×2".
+func deniedRow(r egress.Summary) string {
+	s := ui.Clean(r.Host)
+	if r.Port != 0 && r.Door != egress.DoorDNS && !strings.HasSuffix(s, ":"+strconv.Itoa(int(r.Port))) {
+		s += ":" + strconv.Itoa(int(r.Port))
+	}
+	var in []string
+	if r.First.PID != 0 {
+		in = append(in, process(r.First.Exe, r.First.PID))
+	}
+	if r.Reason != "" && r.Reason != egress.ReasonHost {
+		in = append(in, ui.Clean(r.Reason))
+	}
+	if len(in) > 0 {
+		s += " (" + strings.Join(in, "; ") + ")"
+	}
+	return s + times(r.Count)
+}
+
+func process(exe string, pid int) string {
+	name := "unknown"
+	if exe != "" {
+		name = ui.Clean(path.Base(exe))
+	}
+	return fmt.Sprintf("%s, pid %d", name, pid)
+}
+
+// allowFix prints the command that would allow what was denied. Only hosts that
+// parse as such get into it: the line is made to be pasted into a shell, and
+// the job chose the names.
+func (e *execution) allowFix(r executor.Report) {
+	if e.noNetwork {
+		return
+	}
+	var hosts []string
+	for _, row := range r.Egress.Summary {
+		item, ok := strings.CutPrefix(row.Fix, "--allow ")
+		if !ok || row.Verdict == egress.VerdictAllow {
+			continue
+		}
+		rule, err := egress.ParseRule(item)
+		if err == nil && !slices.Contains(hosts, rule.String()) {
+			hosts = append(hosts, rule.String())
+		}
+	}
+	// With ports 443 and 80 in the bare name, "host:443" beside "host" is noise.
+	hosts = slices.DeleteFunc(hosts, func(h string) bool {
+		name, port, _ := strings.Cut(h, ":")
+		return (port == "443" || port == "80") && slices.Contains(hosts, name)
+	})
+	if len(hosts) == 0 || len(hosts) > maxRows {
+		return
+	}
+	e.ui.Fixf("if this is wanted: %s", e.mask(ui.CleanLine(
+		"zviz-runner exec --allow "+strings.Join(append(e.allowed(), hosts...), ",")+" -- "+quoteCommand(e.args))))
+}
+
+// allowed returns what --allow must repeat so that the next run allows no less.
+func (e *execution) allowed() []string {
+	if e.origin["allow"] != "" {
+		return splitList(e.allow)
+	}
+	if e.guessed != "" {
+		return []string{e.guessed}
+	}
+	return nil
+}
+
+func (e *execution) systemCalls(denials []executor.ReportDenial) {
+	var calls, files []string
+	callCount, fileCount := 0, 0
+	for _, d := range denials {
+		by := ""
+		if d.PID != 0 {
+			by = " (" + process(d.Exe, d.PID) + ")"
+		}
+		if d.Syscall != "" {
+			callCount += d.Count
+			calls = append(calls, e.mask(ui.Clean(d.Syscall)+by+times(d.Count)))
+		} else {
+			fileCount += d.Count
+			files = append(files, e.mask(ui.Clean(d.Path)+by+times(d.Count)))
+		}
+	}
+	if callCount > 0 {
+		e.list("denied "+count(callCount, "system call", "system calls"), calls)
+	}
+	if fileCount > 0 {
+		e.list("denied "+count(fileCount, "file", "files"), files)
+	}
+}
+
+// changed lists what other tools of this machine may run later; with --diff,
+// everything that changed.
+func (e *execution) changed(changes []executor.Change) {
+	if e.diff {
+		for _, c := range changes {
+			e.line("%s %s %d", ui.Clean(c.Op), e.mask(ui.Clean(c.Path)), c.Size)
+		}
+	}
+	if e.diff || e.ephemeral {
+		return // thrown away: nothing can run it
+	}
+	var rows []string
+	for _, c := range changes {
+		if c.Note != "" {
+			rows = append(rows, e.mask(fmt.Sprintf("%s %s (%s)", ui.Clean(c.Op), ui.Clean(c.Path), ui.Clean(c.Note))))
+		}
+	}
+	if len(rows) > 0 {
+		e.list("changed "+count(len(rows), "file", "files")+" that tools outside of the sandbox may run", rows)
+	}
+}
+
+// details is what -v adds.
+func (e *execution) details(r executor.Report) {
+	for _, l := range r.Layers {
+		detail := ""
+		if l.Detail != "" {
+			detail = ": " + ui.Clean(l.Detail)
+		}
+		e.ui.Notef("layer %s %s%s", l.Name, strings.ReplaceAll(string(l.State), "_", " "), detail)
+	}
+	for _, row := range r.Egress.Summary {
+		if row.Verdict == egress.VerdictAllow {
+			e.ui.Notef("allowed %s up %s down %s", e.mask(deniedRow(row)), amount(row.Up), amount(row.Down))
+		}
+	}
+	u := r.Usage
+	line := fmt.Sprintf("took %s, processor %s user and %s system", duration(u.WallMS), duration(u.UserMS), duration(u.SysMS))
+	if u.MemoryPeakBytes > 0 {
+		line += ", memory " + amount(u.MemoryPeakBytes)
+	}
+	if u.PidsPeak > 0 {
+		line += ", " + count(u.PidsPeak, "process", "processes")
+	}
+	e.ui.Notef("%s", line)
+}
+
+// deniedCount returns how many requests were denied.
+func deniedCount(rows []egress.Summary) int {
+	n := 0
+	for _, r := range rows {
+		if r.Verdict == egress.VerdictDeny {
+			n += r.Count
+		}
+	}
+	return n
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
+func times(n int) string {
+	if n <= 1 {
+		return ""
+	}
+	return " ×" + strconv.Itoa(n)
+}
+
+// amount returns an amount with three digits at most.
+func amount(n int64) string {
+	if n < 1024 {
+		return strconv.FormatInt(n, 10) + " B"
+	}
+	f, unit := float64(n), ""
+	for _, unit = range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if f /= 1024; f < 1024 {
+			break
+		}
+	}
+	if f < 10 {
+		return strconv.FormatFloat(f, 'f', 1, 64) + " " + unit
+	}
+	return strconv.FormatFloat(f, 'f', 0, 64) + " " + unit
+}
+
+func duration(ms int64) string {
+	d := time.Duration(ms) * time.Millisecond
+	if d < time.Minute {
+		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + "s"
+	}
+	return d.Round(time.Second).String()
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ui
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// Config is what a UI is made of.
+type Config struct {
+	In, Out, Err *os.File
+	Getenv       func(string) string
+	Color        string // "auto", "always" or "never"; empty means auto
+	Progress     string // "auto", "tty", "plain" or "quiet"; empty means auto
+	Quiet        bool   // no notes
+}
+
+// UI prints for people. What a program reads (the command's own output, JSON)
+// does not go through it.
+type UI struct {
+	cfg      Config
+	color    bool
+	progress *Progress
+	err      io.Writer
+}
+
+// New makes a UI. Close it to end the progress line.
+func New(cfg Config) *UI {
+	u := &UI{cfg: cfg, color: useColor(cfg.Color, cfg.Getenv, IsTerminal(cfg.Err))}
+	u.progress = NewProgress(cfg.Err, progressMode(cfg.Progress, cfg.Getenv, IsTerminal(cfg.Err)), func() int {
+		_, cols := Size(cfg.Err)
+		return int(cols)
+	})
+	u.err = u.progress.Writer()
+	return u
+}
+
+// Close erases the progress line.
+func (u *UI) Close() { u.progress.Close() }
+
+// Phase shows what is being done; the empty name ends the line.
+func (u *UI) Phase(name string) { u.progress.Phase(name) }
+
+// Err returns standard error; what is written scrolls above the progress line.
+func (u *UI) Err() io.Writer { return u.err }
+
+// Notef prints one line that begins with "zviz: ", unless notes are off.
+func (u *UI) Notef(format string, args ...any) {
+	if u.cfg.Quiet {
+		return
+	}
+	fmt.Fprintln(u.err, u.Bold("zviz:")+" "+fmt.Sprintf(format, args...))
+}
+
+// Fixf prints the line below a note that says what can be done.
+func (u *UI) Fixf(format string, args ...any) {
+	if u.cfg.Quiet {
+		return
+	}
+	fmt.Fprintln(u.err, "  "+u.Bold("fix:")+" "+fmt.Sprintf(format, args...))
+}
+
+// Bold, Red and Green style a piece of text if colour is on. No colour carries
+// meaning alone.
+func (u *UI) Bold(s string) string { return u.style("1", s) }
+
+// Red is for what went wrong.
+func (u *UI) Red(s string) string { return u.style("1;31", s) }
+
+// Green is for what is as it should be.
+func (u *UI) Green(s string) string { return u.style("32", s) }
+
+func (u *UI) style(code, s string) string {
+	if !u.color {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+// useColor decides by flag, then NO_COLOR (no-color.org), then CLICOLOR_FORCE
+// (bixense.com/clicolors), then the terminal.
+func useColor(mode string, getenv func(string) string, tty bool) bool {
+	switch mode {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	if getenv("NO_COLOR") != "" {
+		return false
+	}
+	if f := getenv("CLICOLOR_FORCE"); f != "" && f != "0" {
+		return true
+	}
+	return tty && getenv("TERM") != "dumb"
+}
+
+// progressMode resolves "auto": a line on a terminal, nothing elsewhere, and
+// nothing where a machine reads the log although it offers a terminal (CI).
+func progressMode(mode string, getenv func(string) string, tty bool) string {
+	switch mode {
+	case "tty", "plain", "quiet":
+		return mode
+	}
+	ci := strings.ToLower(getenv("CI"))
+	if !tty || getenv("TERM") == "dumb" || (ci != "" && ci != "false" && ci != "0") {
+		return "quiet"
+	}
+	return "tty"
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/zviz/run/cmd/zviz-runner/internal/cli"
+	"github.com/zviz/run/executor"
+)
+
+func TestMain(m *testing.M) {
+	// The test binary is the command, so that these tests count for coverage.
+	testscript.Main(m, map[string]func(){
+		"zviz-runner": func() {
+			os.Exit(cli.Main(cli.System{Args: os.Args, In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Environ()}))
+		},
+	})
+}
+
+// Each script describes one behaviour. A script starts in $WORK, which holds
+// the home folder and can be no workspace: those that run a command go to ws.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			home := filepath.Join(e.WorkDir, "home")
+			e.Setenv("HOME", home)
+			e.Setenv("XDG_CONFIG_HOME", filepath.Join(home, ".config"))
+			e.Setenv("ZVIZ_STATE_DIR", filepath.Join(e.WorkDir, "state"))
+			for _, d := range []string{home, filepath.Join(e.WorkDir, "ws")} {
+				if err := os.MkdirAll(d, 0o755); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			switch cond {
+			case "root":
+				return os.Geteuid() == 0, nil
+			case "sandbox":
+				return sandboxWorks(), nil
+			default:
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"bigfile": bigfile,
+			"mkfifo":  mkfifo,
+		},
+	})
+}
+
+// sandboxWorks reports whether this build and this user can run a command. Only
+// what is known to be missing counts: anything else must fail in the scripts.
+var sandboxWorks = sync.OnceValue(func() bool { //nolint:gochecknoglobals // asked by every script
+	if os.Geteuid() != 0 {
+		return false
+	}
+	state, err := os.MkdirTemp("", "zviz-state")
+	if err != nil {
+		return false
+	}
+	defer os.RemoveAll(state)
+	x, err := executor.New(executor.Config{StateDir: state, Home: "/nonexistent", Environ: os.Environ()})
+	if err == nil {
+		_, err = x.Probe(context.Background())
+	}
+	return err == nil || !strings.Contains(err.Error(), "not built yet")
+})
+
+// bigfile NAME BYTES makes a file of that size.
+func bigfile(ts *testscript.TestScript, _ bool, args []string) {
+	var n int64
+	if len(args) != 2 {
+		ts.Fatalf("usage: bigfile NAME BYTES")
+	}
+	if _, err := fmt.Sscan(args[1], &n); err != nil {
+		ts.Fatalf("%v", err)
+	}
+	name := ts.MkAbs(args[0])
+	if err := os.WriteFile(name, nil, 0o644); err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if err := os.Truncate(name, n); err != nil {
+		ts.Fatalf("%v", err)
+	}
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package executor
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zviz/run/egress"
+	"github.com/zviz/run/sandbox"
+	"github.com/zviz/run/sandbox/seccomp"
+)
+
+// discovered is discovery.json: what the operator's toolchain answered, by
+// preset, and what the answer depends on.
+type discovered map[string]struct {
+	Key    string        `json:"key"`
+	Preset egress.Preset `json:"preset"`
+}
+
+// discoveryTimeout bounds one question to a tool. npm takes 150 ms.
+const discoveryTimeout = 30 * time.Second
+
+// presets asks the operator's toolchain for the named presets, or the cache of
+// its answers if neither a tool nor its configuration changed.
+func (x *Executor) presets(ctx context.Context, names []string) ([]egress.Preset, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	file := filepath.Join(x.state, "discovery.json")
+	cache := discovered{}
+	if b, err := os.ReadFile(file); err == nil {
+		_ = json.Unmarshal(b, &cache) // a broken cache is an empty one
+	}
+	var out []egress.Preset
+	changed := false
+	for _, name := range names {
+		key := x.discoveryKey(name)
+		if c, ok := cache[name]; ok && c.Key == key {
+			out = append(out, c.Preset)
+			continue
+		}
+		p, err := egress.Discover(ctx, name, x.askTool)
+		if err != nil {
+			return nil, err
+		}
+		c := cache[name]
+		c.Key, c.Preset = key, p
+		cache[name] = c
+		changed = true
+		out = append(out, p)
+	}
+	if changed {
+		if err := writeFileAtomic(file, cache); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func writeFileAtomic(file string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), ".tmp-")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return os.Rename(f.Name(), file)
+}
+
+// toolConfig lists the operator's configuration that tools read, by preset.
+func (x *Executor) toolConfig(preset string) []string {
+	home := func(s string) string { return filepath.Join(x.cfg.Home, s) }
+	switch preset {
+	case "npm":
+		return []string{home(".npmrc"), "/etc/npmrc", "/usr/etc/npmrc", "/usr/local/etc/npmrc", home(".yarnrc"), home(".config/pnpm/rc")}
+	case "go":
+		return []string{home(".config/go/env")}
+	case "pypi":
+		return []string{"/etc/pip.conf", "/etc/xdg/pip/pip.conf", home(".config/pip/pip.conf"), home(".pip/pip.conf"), home(".config/uv/uv.toml"), "/etc/uv/uv.toml"}
+	case "debian":
+		return []string{"/etc/apt"}
+	default:
+		return nil
+	}
+}
+
+// toolEnv picks the variables by which an operator configures package tools.
+// Their values stay in the sandbox that asks; a job never gets them.
+func (x *Executor) toolEnv() []string {
+	var out []string
+	for _, kv := range x.cfg.Environ {
+		name, _, _ := strings.Cut(kv, "=")
+		lower := strings.ToLower(name)
+		if strings.Contains(lower, "token") || strings.Contains(lower, "auth") || strings.Contains(lower, "pass") {
+			continue
+		}
+		if strings.HasPrefix(lower, "npm_config_") || strings.HasPrefix(lower, "pip_") || strings.HasPrefix(lower, "uv_") ||
+			slices.Contains([]string{"GOPROXY", "GOSUMDB", "GONOSUMDB", "GONOPROXY", "GOPRIVATE", "GONOSUMCHECK", "GOFLAGS", "GOENV", "GOVCS", "GOTOOLCHAIN", "GOINSECURE"}, name) {
+			out = append(out, kv)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// discoveryKey changes when a tool, its configuration or the environment does.
+func (x *Executor) discoveryKey(preset string) string {
+	h := sha256.New()
+	fmt.Fprintln(h, "v2", preset, x.cfg.Home)
+	for _, kv := range x.toolEnv() {
+		fmt.Fprintln(h, kv)
+	}
+	stamp := func(name string) {
+		if st, err := os.Stat(name); err == nil {
+			fmt.Fprintln(h, name, st.ModTime().UnixNano(), st.Size())
+		}
+	}
+	for _, dir := range findTools(x.environ("PATH"), x.cfg.Home, "").path {
+		for _, tool := range map[string][]string{"npm": {"npm", "node"}, "go": {"go"}, "pypi": {"pip", "pip3", "python3"}, "debian": {"apt-get"}}[preset] {
+			stamp(filepath.Join(dir, tool))
+		}
+	}
+	for _, f := range x.toolConfig(preset) {
+		stamp(f)
+		if list, err := os.ReadDir(f); err == nil {
+			for _, d := range list {
+				stamp(filepath.Join(f, d.Name()))
+				sub, _ := os.ReadDir(filepath.Join(f, d.Name()))
+				for _, s := range sub {
+					stamp(filepath.Join(f, d.Name(), s.Name()))
+				}
+			}
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// askTool runs a command of the operator's toolchain in a sandbox: no network,
+// the operator's configuration read-only, nothing of the workspace.
+func (x *Executor) askTool(ctx context.Context, argv []string) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, discoveryTimeout, fmt.Errorf("%s did not answer within %v: %w", argv[0], discoveryTimeout, context.DeadlineExceeded))
+	defer cancel()
+	probe, err := x.probe()
+	if err != nil {
+		return nil, err
+	}
+	job, err := newJob(x.state)
+	if err != nil {
+		return nil, err
+	}
+	defer job.remove()
+	tools := findTools(x.environ("PATH"), x.cfg.Home, "")
+	root, err := sandbox.HostRoot(slices.Concat(systemPaths(), tools.bind, []string{"/var/lib/apt", "/var/lib/dpkg"}))
+	if err != nil {
+		return nil, err
+	}
+	spec := sandbox.Spec{
+		ID: job.ID, StateDir: job.Box, Hostname: "zviz", Root: root, Profile: seccomp.CI(),
+		Files:        accountFiles("/"),
+		IDs:          sandbox.IDMap{HostBase: firstHostID + uint32(job.Slot)*idsPerSlot, Count: idsPerSlot, UID: jobUID, GID: jobUID},
+		Limits:       sandbox.Limits{MemoryBytes: 1 << 30, Pids: 256},
+		AllowMissing: x.optionalLayers(),
+	}
+	for _, preset := range egress.Presets() {
+		for _, f := range x.toolConfig(preset) {
+			st, err := os.Stat(f)
+			if err != nil || below("/usr", f) {
+				continue
+			}
+			real, err := filepath.EvalSymlinks(f)
+			if err != nil {
+				continue
+			}
+			spec.Mounts = append(spec.Mounts, sandbox.Mount{Source: real, Target: f, File: st.Mode().IsRegular(), Owner: &sandbox.Owner{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}})
+		}
+	}
+	sb, err := sandbox.New(spec, probe)
+	if err != nil {
+		return nil, err
+	}
+	defer sb.Close()
+	var out, errOut bytes.Buffer
+	env := append([]string{"PATH=" + strings.Join(tools.path, ":"), "HOME=" + x.cfg.Home, "LANG=C.UTF-8", "npm_config_cache=/tmp/npm", "npm_config_update_notifier=false", "GOCACHE=/tmp/go"}, x.toolEnv()...)
+	for k, v := range tools.env {
+		env = append(env, k+"="+v)
+	}
+	p, err := sb.Start(ctx, &sandbox.Cmd{Args: argv, Env: env, Dir: "/", Stdout: &out, Stderr: &errOut})
+	if err != nil {
+		return nil, err
+	}
+	res, err := p.Wait()
+	switch {
+	case err != nil:
+		return nil, err
+	case res.Cause == sandbox.CauseTimeout:
+		return nil, context.Cause(ctx)
+	case res.Cause == sandbox.CauseNotStarted:
+		return nil, &fs.PathError{Op: "run", Path: argv[0], Err: res.StartErr}
+	case res.ExitCode != 0:
+		line, _, _ := strings.Cut(strings.TrimSpace(errOut.String()), "\n")
+		return nil, fmt.Errorf("%s ended with %d: %.200q", strings.Join(argv, " "), res.ExitCode, line)
+	}
+	return out.Bytes(), nil
+}

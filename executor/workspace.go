@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package executor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/zviz/run/sandbox"
+)
+
+// WorkspaceError says why a directory cannot be given to a job.
+type WorkspaceError struct {
+	Dir string
+	Why string
+	Fix string
+	Err error
+}
+
+func (e *WorkspaceError) Error() string {
+	s := "workspace " + e.Dir + ": " + e.Why
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+func (e *WorkspaceError) Unwrap() error { return e.Err }
+
+// Hint says what to do instead.
+func (e *WorkspaceError) Hint() string { return e.Fix }
+
+// workspace is what the job may write to: the top of the git work tree that
+// holds the directory, or the directory itself.
+type workspace struct {
+	top   string // absolute, no links in it
+	dir   string // the working directory, top or below
+	owner sandbox.Owner
+	git   string // top/.git if it is there
+}
+
+// findWorkspace checks dir. Refused are /, the home directory and what contains
+// it or our state: a job would own the operator's files.
+func findWorkspace(dir, home, state string) (workspace, error) {
+	w := workspace{}
+	st, err := os.Lstat(dir)
+	switch {
+	case err != nil:
+		return w, &WorkspaceError{Dir: dir, Why: "cannot be read", Err: plain(err), Fix: "name an existing directory with -C"}
+	case st.Mode()&fs.ModeSymlink != 0:
+		target, _ := os.Readlink(dir)
+		return w, &WorkspaceError{Dir: dir, Why: "is a symbolic link to " + target, Fix: "name the directory itself: -C " + target}
+	case !st.IsDir():
+		return w, &WorkspaceError{Dir: dir, Why: "is not a directory", Fix: "name a directory with -C"}
+	}
+	if w.dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return w, &WorkspaceError{Dir: dir, Why: "cannot be read", Err: plain(err)}
+	}
+	if home != "" {
+		if real, err := filepath.EvalSymlinks(home); err == nil {
+			home = real
+		}
+	}
+	if why := refused(w.dir, home, state); why != "" {
+		return w, &WorkspaceError{Dir: w.dir, Why: why, Fix: "run in a project's own directory, or name one: -C DIR"}
+	}
+	if err := unix.Access(w.dir, unix.R_OK|unix.X_OK); err != nil {
+		return w, &WorkspaceError{Dir: w.dir, Why: "cannot be read", Err: err}
+	}
+	w.top = w.dir
+	for d := w.dir; d != "/" && refused(d, home, state) == ""; d = filepath.Dir(d) {
+		if _, err := os.Lstat(filepath.Join(d, ".git")); err == nil {
+			w.top = d
+			break
+		}
+	}
+	var sys unix.Stat_t
+	if err := unix.Lstat(w.top, &sys); err != nil {
+		return w, &WorkspaceError{Dir: w.top, Why: "cannot be read", Err: err}
+	}
+	w.owner = sandbox.Owner{UID: sys.Uid, GID: sys.Gid}
+	git := filepath.Join(w.top, ".git")
+	if st, err := os.Lstat(git); err == nil {
+		if st.Mode()&fs.ModeSymlink != 0 {
+			return w, &WorkspaceError{Dir: w.top, Why: ".git is a symbolic link and cannot be protected", Fix: "replace it with a file \"gitdir: PATH\" (git-init --separate-git-dir), or move the directory back"}
+		}
+		w.git = git
+	}
+	return w, nil
+}
+
+// refused says why a directory is never given to a job; empty if it may be.
+func refused(dir, home, state string) string {
+	for _, r := range []struct{ path, what string }{{home, "the home directory"}, {state, "the state of zviz-runner"}} {
+		switch {
+		case r.path == "":
+		case dir == r.path:
+			return "is " + r.what
+		case contains(dir, r.path):
+			return "contains " + r.what + " (" + r.path + ")"
+		}
+	}
+	if dir == "/" {
+		return "is the root of the file system"
+	}
+	if contains(state, dir) {
+		return "is below the state of zviz-runner"
+	}
+	for _, sys := range []string{"/proc", "/sys", "/dev"} {
+		if dir == sys || contains(sys, dir) {
+			return "is a part of the system (" + sys + ")"
+		}
+	}
+	return ""
+}
+
+func contains(dir, path string) bool {
+	return dir == "/" || dir != "" && strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+}
+
+// mount shows the workspace inside under its own path. Everything of .git is
+// read-only: protecting only hooks or config would not hold, an ancestor can be
+// renamed.
+func (w workspace) mount(p Policy) sandbox.Mount {
+	owner := w.owner
+	m := sandbox.Mount{Source: w.top, Target: w.top, Write: true, Owner: &owner, Overlay: p.Ephemeral || p.Diff}
+	if w.git != "" && !writes(w.top, p.Write, w.git) {
+		m.ReadOnly = append(m.ReadOnly, w.git)
+	}
+	return m
+}
+
+// writes reports whether the operator lifted the protection of a path.
+func writes(top string, list []string, path string) bool {
+	return slices.ContainsFunc(list, func(p string) bool {
+		if !filepath.IsAbs(p) {
+			p = filepath.Join(top, p)
+		}
+		return filepath.Clean(p) == path
+	})
+}
+
+// plain takes the operation and path off an error that names them already.
+func plain(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
+}
+
+// checkMounts resolves the operator's further mounts.
+func checkMounts(mounts []sandbox.Mount) ([]sandbox.Mount, error) {
+	out := slices.Clone(mounts)
+	for i := range out {
+		m := &out[i]
+		real, err := filepath.EvalSymlinks(m.Source)
+		if err != nil {
+			return nil, fmt.Errorf("mount %s: %w", m.Source, plain(err))
+		}
+		st, err := os.Stat(real)
+		if err != nil {
+			return nil, fmt.Errorf("mount %s: %w", m.Source, plain(err))
+		}
+		switch {
+		case st.IsDir():
+		case st.Mode().IsRegular():
+			m.File = true
+		default:
+			return nil, fmt.Errorf("mount %s: neither a directory nor a regular file: a socket or device would lead out of the sandbox", m.Source)
+		}
+		m.Source = real
+		if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+			m.Owner = &sandbox.Owner{UID: sys.Uid, GID: sys.Gid}
+		}
+	}
+	return out, nil
+}

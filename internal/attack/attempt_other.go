@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package attack
+
+// Outcome is the one line that an attempt ends in.
+type Outcome string
+
+// Run needs Linux.
+func Run(Attempt, []string) Outcome { return "BROKEN needs Linux" }
+
+func namespaces() []Attempt { return nil }
+func kernel() []Attempt     { return nil }
+func files() []Attempt      { return nil }
+func network() []Attempt    { return nil }
+func processes() []Attempt  { return nil }
+func needed() []Attempt     { return nil }

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attack
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Outcome is the one line that an attempt ends in.
+type Outcome string
+
+// broken is the error of what comes before an attempt: its errno is not one
+// that stopped the attempt.
+func broken(what string, err error) error { return errors.New(what + ": " + err.Error()) }
+
+// killedError is the error of an attempt whose process was ended by a signal.
+type killedError struct{ signal syscall.Signal }
+
+func (k killedError) Error() string { return unix.SignalName(k.signal) }
+
+// Run makes the attempt in this process or a child of it, and says how it ended:
+//
+//	BLOCKED EPERM     the kernel refused it; of an allowed one: REFUSED EPERM
+//	ESCAPED …         it worked; of an allowed one: WORKS …
+//	BROKEN …          it could not be tried
+func Run(a Attempt, args []string) Outcome {
+	what, err := a.run(args)
+	no, yes := "BLOCKED", "ESCAPED"
+	if a.Allowed {
+		no, yes = "REFUSED", "WORKS"
+	}
+	if err == nil {
+		return Outcome(yes + " " + what)
+	}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return Outcome(no + " " + unix.ErrnoName(errno))
+	}
+	if k, ok := errors.AsType[killedError](err); ok {
+		return Outcome(no + " " + k.Error())
+	}
+	return Outcome(fmt.Sprintf("BROKEN %v", err))
+}

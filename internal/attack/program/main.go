@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command program makes one attempt of the escape suite by its identifier and
+// prints how it ended. The tests put it, static, into the workspace of a
+// sandbox.
+//
+//	program ID [ARG...]    one attempt
+//	program facts          what a process inside is: JSON
+//	program find NAME      every path under / with that name in it, but for /proc, /sys and /usr
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/zviz/run/internal/attack"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+func run(args []string) int {
+	if len(args) == 0 {
+		fmt.Fprintln(os.Stderr, "usage: program ID [ARG...]")
+		return 2
+	}
+	switch args[0] {
+	case "facts":
+		facts, err := attack.ReadFacts()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 2
+		}
+		fmt.Println(facts.JSON())
+		return 0
+	case "find":
+		for _, path := range attack.Find("/", args[1]) {
+			fmt.Println(path)
+		}
+		return 0
+	}
+	a, ok := attack.ByID(args[0])
+	if !ok {
+		fmt.Fprintf(os.Stderr, "no attempt %q\n", args[0])
+		return 2
+	}
+	fmt.Println(attack.Run(a, args[1:]))
+	return 0
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "textflag.h"
+
+#define SYS_read 0
+#define SYS_write 1
+#define SYS_rt_sigprocmask 14
+#define SYS_ioctl 16
+#define SYS_clone 56
+#define SYS_execve 59
+#define SYS_wait4 61
+#define SYS_kill 62
+#define SYS_fcntl 72
+#define SYS_setsid 112
+#define SYS_rt_sigtimedwait 128
+#define SYS_prctl 157
+#define SYS_exit_group 231
+
+#define CALL(nr) \
+	MOVQ $nr, AX; \
+	SYSCALL
+
+// The program of process 1. It is copied out of this binary, so it uses relative
+// jumps and the fixed address of its data only; see image_linux.go for the header's
+// layout. R12 header, R13 the command's pid, R14 the path tried, R15 the errno
+// to report. 1024(SP) and below is scratch: the kernel gave us a stack.
+TEXT ·code(SB), NOSPLIT|NOFRAME, $0-0
+	MOVQ $0x600000, R12
+	SUBQ $1024, SP
+	// prctl(PR_SET_DUMPABLE, 0)
+	MOVQ $4, DI
+	XORQ SI, SI
+	XORQ DX, DX
+	XORQ R10, R10
+	XORQ R8, R8
+	CALL(SYS_prctl)
+	// Every signal is taken by rt_sigtimedwait; a blocked one is never ignored,
+	// which it would be for a process 1 without handlers (signal(7)).
+	MOVQ $-1, AX
+	MOVQ AX, 512(SP)
+	MOVQ $2, DI               // SIG_SETMASK
+	LEAQ 512(SP), SI
+	XORQ DX, DX
+	MOVQ $8, R10
+	CALL(SYS_rt_sigprocmask)
+	// The command must not get descriptors 3 (control) and 4 (status).
+	MOVQ $3, DI
+	MOVQ $2, SI               // F_SETFD
+	MOVQ $1, DX               // FD_CLOEXEC
+	CALL(SYS_fcntl)
+	MOVQ $4, DI
+	MOVQ $2, SI
+	MOVQ $1, DX
+	CALL(SYS_fcntl)
+	// SIGIO when the runner's end of the control pipe closes.
+	MOVQ $3, DI
+	MOVQ $8, SI               // F_SETOWN
+	MOVQ $1, DX
+	CALL(SYS_fcntl)
+	MOVQ $3, DI
+	MOVQ $4, SI               // F_SETFL
+	MOVQ $0x2800, DX          // O_ASYNC | O_NONBLOCK
+	CALL(SYS_fcntl)
+	TESTQ AX, AX
+	JNE  die
+	// clone(SIGCHLD)
+	MOVQ $17, DI
+	XORQ SI, SI
+	XORQ DX, DX
+	XORQ R10, R10
+	XORQ R8, R8
+	CALL(SYS_clone)
+	TESTQ AX, AX
+	JZ   child
+	JS   nofork
+	MOVQ AX, R13
+
+control:
+	MOVQ $3, DI
+	MOVQ SP, SI
+	MOVQ $1, DX
+	CALL(SYS_read)
+	TESTQ AX, AX
+	JZ   die                  // end of file: the runner is gone
+
+wait:
+	MOVQ $-1, AX
+	MOVQ AX, 512(SP)
+	LEAQ 512(SP), DI          // every signal
+	XORQ SI, SI
+	XORQ DX, DX
+	MOVQ $8, R10
+	CALL(SYS_rt_sigtimedwait)
+	CMPQ AX, $17              // SIGCHLD
+	JEQ  reap
+	CMPQ AX, $29              // SIGIO
+	JEQ  control
+	TESTQ AX, AX
+	JLE  wait
+	MOVQ R13, DI
+	NEGQ DI
+	MOVQ AX, SI
+	MOVQ AX, R14
+	CALL(SYS_kill)
+	TESTQ AX, AX
+	JZ   wait
+	MOVQ R13, DI              // no such group yet: the command has not called setsid
+	MOVQ R14, SI
+	CALL(SYS_kill)
+	JMP  wait
+
+reap:
+	MOVQ $-1, DI
+	LEAQ 4(SP), SI
+	MOVQ $0x40000001, DX      // __WALL | WNOHANG
+	XORQ R10, R10
+	CALL(SYS_wait4)
+	TESTQ AX, AX
+	JLE  wait
+	CMPQ AX, R13
+	JNE  reap
+	MOVL $2, 0(SP)            // record: the command's wait status, which wait4 put at 4(SP)
+	MOVQ $4, DI
+	MOVQ SP, SI
+	MOVQ $8, DX
+	CALL(SYS_write)
+
+die:
+	XORQ DI, DI
+	CALL(SYS_exit_group)
+
+nofork:
+	NEGQ AX
+	MOVQ AX, R15
+	JMP  report
+
+child:
+	XORQ AX, AX
+	MOVQ AX, 512(SP)
+	MOVQ $2, DI               // SIG_SETMASK
+	LEAQ 512(SP), SI
+	XORQ DX, DX
+	MOVQ $8, R10
+	CALL(SYS_rt_sigprocmask)
+	CALL(SYS_setsid)
+	MOVQ 0(R12), DI           // terminal, or -1
+	TESTQ DI, DI
+	JS   try
+	MOVQ $0x540E, SI          // TIOCSCTTY
+	XORQ DX, DX
+	CALL(SYS_ioctl)
+
+try:
+	MOVQ 8(R12), R14          // paths
+	MOVQ $2, R15              // ENOENT
+
+next:
+	MOVQ (R14), DI
+	TESTQ DI, DI
+	JZ   report
+	MOVQ 16(R12), SI          // argv
+	MOVQ 24(R12), DX          // envp
+	CALL(SYS_execve)
+	NEGQ AX
+	ADDQ $8, R14
+	CMPQ AX, $2               // ENOENT
+	JEQ  next
+	CMPQ AX, $20              // ENOTDIR
+	JEQ  next
+	MOVQ AX, R15
+	CMPQ AX, $13              // EACCES: go on, but remember, as execvp(3) does
+	JEQ  next
+
+report:
+	MOVL $1, 0(SP)            // record: errno of the start
+	MOVL R15, 4(SP)
+	MOVQ $4, DI
+	MOVQ SP, SI
+	MOVQ $8, DX
+	CALL(SYS_write)
+	MOVQ $127, DI
+	CALL(SYS_exit_group)
+	INT  $3
+	BYTE $'z'; BYTE $'v'; BYTE $'i'; BYTE $'z'; BYTE $'-'; BYTE $'e'; BYTE $'n'; BYTE $'d'
+
+// func codeAddr() unsafe.Pointer
+TEXT ·codeAddr(SB), NOSPLIT, $0-8
+	LEAQ ·code(SB), AX
+	MOVQ AX, ret+0(FP)
+	RET

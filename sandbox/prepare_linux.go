@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/zviz/run/internal/linux"
+	"github.com/zviz/run/sandbox/landlock"
+	"github.com/zviz/run/sandbox/pid1"
+)
+
+// prepared holds the descriptors of a program's handles, all at least 64, -1
+// where the start fills them in.
+type prepared struct {
+	fds []int
+}
+
+func (p *prepared) close() {
+	for i, fd := range p.fds {
+		if fd >= 0 {
+			_ = unix.Close(fd)
+			p.fds[i] = -1
+		}
+	}
+}
+
+// prepare makes the descriptors that need nothing but the host.
+func prepare(prog Program) (_ *prepared, err error) {
+	p := &prepared{fds: make([]int, len(prog.Handles))}
+	for i := range p.fds {
+		p.fds[i] = -1
+	}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	for i, h := range prog.Handles {
+		var fd int
+		switch h.Kind {
+		case HandleTmpfs:
+			fd, err = makeTmpfs(h)
+		case HandleBind:
+			fd, err = makeBind(h)
+		case HandleOverlay:
+			fd, err = p.makeOverlay(h)
+		case HandleDevpts:
+			fd, err = makeFS("devpts", h, [][2]string{{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}})
+		case HandleUserNS:
+			fd, err = jobUserNS(h.IDs)
+		case HandleNetNS:
+			fd, err = unix.Open(h.Source, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		case HandleRules:
+			fd, err = p.makeRules(prog, h)
+		case HandlePID1:
+			fd, err = makePID1(prog.Command)
+		case HandleSpare:
+			fd, err = unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		default:
+			continue // pipes, streams and the lock come with the start
+		}
+		if err == nil {
+			p.fds[i], err = linux.HighFD(fd)
+		}
+		if err != nil {
+			var le *LayerError
+			if errors.As(err, &le) {
+				return nil, le
+			}
+			return nil, &LayerError{Layer: h.Layer, Stage: string(h.Kind), Path: h.Name, Err: err}
+		}
+	}
+	return p, nil
+}
+
+func mountAttr(flags []string) uint64 {
+	var a uint64
+	for _, f := range flags {
+		switch f {
+		case "ro":
+			a |= unix.MOUNT_ATTR_RDONLY
+		case "nosuid":
+			a |= unix.MOUNT_ATTR_NOSUID
+		case "nodev":
+			a |= unix.MOUNT_ATTR_NODEV
+		case "noexec":
+			a |= unix.MOUNT_ATTR_NOEXEC
+		}
+	}
+	return a
+}
+
+// makeFS makes a detached mount of a new file system (fsopen(2), Linux 5.2).
+func makeFS(kind string, h Handle, options [][2]string) (int, error) {
+	fs, err := unix.Fsopen(kind, unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return -1, os.NewSyscallError("fsopen "+kind, err)
+	}
+	defer unix.Close(fs)
+	for _, o := range options {
+		if o[1] == "" {
+			err = unix.FsconfigSetFlag(fs, o[0])
+		} else {
+			err = unix.FsconfigSetString(fs, o[0], o[1])
+		}
+		if err != nil {
+			return -1, fmt.Errorf("fsconfig %s %s=%s: %w", kind, o[0], o[1], err)
+		}
+	}
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return -1, fmt.Errorf("fsconfig create %s: %w", kind, err)
+	}
+	// A tmpfs is filled before it becomes read-only.
+	attr := mountAttr(h.Flags)
+	if kind == "tmpfs" {
+		attr &^= unix.MOUNT_ATTR_RDONLY
+	}
+	fd, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, int(attr))
+	if err != nil {
+		return -1, os.NewSyscallError("fsmount "+kind, err)
+	}
+	return fd, nil
+}
+
+func makeTmpfs(h Handle) (int, error) {
+	options := [][2]string{{"mode", fmt.Sprintf("%04o", h.Mode)}, {"size", h.Size}}
+	if strings.HasSuffix(h.Size, "m") {
+		options = append(options, [2]string{"nr_inodes", "16384"})
+	}
+	fd, err := makeFS("tmpfs", h, options)
+	if err != nil {
+		return -1, err
+	}
+	if err := fill(fd, h.Nodes); err != nil {
+		_ = unix.Close(fd)
+		return -1, err
+	}
+	if slices.Contains(h.Flags, "ro") {
+		if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}); err != nil {
+			_ = unix.Close(fd)
+			return -1, os.NewSyscallError("mount_setattr", err)
+		}
+	}
+	return fd, nil
+}
+
+// fill makes the nodes of a tmpfs that nobody else has seen.
+func fill(fd int, nodes []Node) error {
+	for _, n := range nodes {
+		var err error
+		switch n.Kind {
+		case "dir":
+			err = unix.Mkdirat(fd, n.Path, n.Mode)
+		case "link":
+			err = unix.Symlinkat(string(n.Data), fd, n.Path)
+		default:
+			err = writeNode(fd, n)
+		}
+		if err == nil && n.Kind != "link" {
+			err = unix.Fchmodat(fd, n.Path, n.Mode, 0) // whatever our umask is
+		}
+		if err != nil {
+			return &os.PathError{Op: "make", Path: "/" + n.Path, Err: err}
+		}
+	}
+	return nil
+}
+
+func writeNode(dir int, n Node) error {
+	fd, err := unix.Openat(dir, n.Path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, n.Mode)
+	if err != nil {
+		return err
+	}
+	for b := n.Data; len(b) > 0; {
+		w, err := unix.Write(fd, b)
+		if err != nil {
+			return errors.Join(err, unix.Close(fd))
+		}
+		b = b[w:]
+	}
+	return unix.Close(fd)
+}
+
+// makeBind clones a part of the host's tree. A writable source, or one of a
+// path that a job wrote to, is opened without following any link.
+func makeBind(h Handle) (int, error) {
+	how := &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC}
+	if !slices.Contains(h.Flags, "recursive") {
+		how.Resolve = unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
+	}
+	src, err := unix.Openat2(unix.AT_FDCWD, h.Source, how)
+	if err != nil {
+		return -1, &os.PathError{Op: "open", Path: h.Source, Err: err}
+	}
+	defer unix.Close(src)
+	if strings.HasPrefix(h.Name, "/dev/") && strings.HasPrefix(h.Source, "/dev/") {
+		if err := checkDevice(src, h.Source); err != nil {
+			return -1, err
+		}
+	}
+	tree := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH)
+	set := uint(unix.AT_EMPTY_PATH)
+	if slices.Contains(h.Flags, "recursive") {
+		tree |= unix.AT_RECURSIVE
+		set |= unix.AT_RECURSIVE
+	}
+	fd, err := unix.OpenTree(src, "", tree)
+	if err != nil {
+		return -1, &os.PathError{Op: "open_tree", Path: h.Source, Err: err}
+	}
+	attr := &unix.MountAttr{Attr_set: mountAttr(h.Flags), Propagation: unix.MS_PRIVATE}
+	if h.Owner != nil {
+		ns, err := ownerUserNS(*h.Owner, h.IDs)
+		if err != nil {
+			return -1, errors.Join(err, unix.Close(fd))
+		}
+		defer unix.Close(ns)
+		attr.Attr_set |= unix.MOUNT_ATTR_IDMAP
+		attr.Userns_fd = uint64(ns)
+	}
+	if err := unix.MountSetattr(fd, "", set, attr); err != nil {
+		_ = unix.Close(fd)
+		if h.Owner != nil && errors.Is(err, unix.EINVAL) {
+			return -1, &LayerError{
+				Layer: LayerMount, Stage: "mount_setattr", Path: h.Source, Err: fmt.Errorf("its file system has no id-mapped mounts: %w", err),
+				Fix: "move the workspace to ext4, xfs, btrfs or tmpfs",
+			}
+		}
+		return -1, &os.PathError{Op: "mount_setattr", Path: h.Source, Err: err}
+	}
+	return fd, nil
+}
+
+// deviceNumbers are those of Documentation/admin-guide/devices.txt.
+func checkDevice(fd int, name string) error {
+	want := map[string][2]uint32{
+		"/dev/null": {1, 3}, "/dev/zero": {1, 5}, "/dev/full": {1, 7}, "/dev/random": {1, 8}, "/dev/urandom": {1, 9}, "/dev/tty": {5, 0},
+	}[name]
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return &os.PathError{Op: "stat", Path: name, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFCHR || unix.Major(st.Rdev) != want[0] || unix.Minor(st.Rdev) != want[1] {
+		return fmt.Errorf("%s is not the device that it should be", name)
+	}
+	return nil
+}
+
+// makeOverlay stacks prepared handles. Layers by descriptor need Linux 6.13.
+func (p *prepared) makeOverlay(h Handle) (int, error) {
+	fs, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return -1, os.NewSyscallError("fsopen overlay", err)
+	}
+	defer unix.Close(fs)
+	for i, l := range h.Lower {
+		fd := p.fds[l]
+		if i == 0 && h.Sub != "" {
+			if fd, err = unix.Openat(fd, h.Sub, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+				return -1, &os.PathError{Op: "open", Path: h.Sub, Err: err}
+			}
+			defer unix.Close(fd)
+		}
+		if err := unix.FsconfigSetFd(fs, "lowerdir+", fd); err != nil {
+			return -1, fmt.Errorf("fsconfig overlay lowerdir (by descriptor needs Linux 6.13): %w", err)
+		}
+	}
+	for _, d := range [][2]string{{"upperdir", h.Upper}, {"workdir", h.Work}} {
+		if d[1] == "" {
+			continue
+		}
+		if err := unix.FsconfigSetString(fs, d[0], d[1]); err != nil {
+			return -1, fmt.Errorf("fsconfig overlay %s: %w", d[0], err)
+		}
+	}
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return -1, fmt.Errorf("fsconfig create overlay: %w", err)
+	}
+	fd, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, int(mountAttr(h.Flags)))
+	if err != nil {
+		return -1, os.NewSyscallError("fsmount overlay", err)
+	}
+	return fd, nil
+}
+
+// makeRules opens each path through the detached mounts: a rule is tied to the
+// inode that the job will meet.
+func (p *prepared) makeRules(prog Program, h Handle) (int, error) {
+	var rules []landlock.Rule
+	var open []int
+	defer func() {
+		for _, fd := range open {
+			_ = unix.Close(fd)
+		}
+	}()
+	for _, r := range h.Rules {
+		fd := p.fds[r.Handle]
+		if r.Path != "." {
+			var err error
+			fd, err = unix.Openat2(fd, r.Path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS})
+			if err != nil {
+				return -1, &LayerError{Layer: LayerLandlock, Stage: "open", Path: path.Join(prog.Handles[r.Handle].Name, r.Path), Err: err}
+			}
+			open = append(open, fd)
+		}
+		rules = append(rules, landlock.Rule{FD: fd, Dir: r.Dir, Right: r.Right})
+	}
+	abi, err := landlock.ABI()
+	if err != nil {
+		return -1, err
+	}
+	return landlock.Create(abi, h.Scoped, rules)
+}
+
+// makePID1 writes process 1 to a file in memory that can be run and nothing
+// else: it is sealed, and without read permission the kernel keeps the process
+// undumpable from its first instruction (execve(2), prctl(2) PR_SET_DUMPABLE).
+func makePID1(c pid1.Command) (int, error) {
+	image, err := pid1.Image(c)
+	if err != nil {
+		return -1, err
+	}
+	fd, err := unix.MemfdCreate("zviz-init", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
+	if errors.Is(err, unix.EINVAL) { // before Linux 6.3
+		fd, err = unix.MemfdCreate("zviz-init", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	}
+	if err != nil {
+		return -1, os.NewSyscallError("memfd_create", err)
+	}
+	defer unix.Close(fd)
+	for b := image; len(b) > 0; {
+		n, err := unix.Write(fd, b)
+		if err != nil {
+			return -1, os.NewSyscallError("write memfd", err)
+		}
+		b = b[n:]
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SEAL|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_WRITE); err != nil {
+		return -1, os.NewSyscallError("fcntl F_ADD_SEALS", err)
+	}
+	if err := unix.Fchmod(fd, 0o111); err != nil {
+		return -1, os.NewSyscallError("fchmod memfd", err)
+	}
+	// A descriptor that can write would make execve fail with ETXTBSY.
+	ro, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, &os.PathError{Op: "open", Path: "memfd", Err: err}
+	}
+	return ro, nil
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/zviz/run/internal/linux"
+	"github.com/zviz/run/sandbox/cgroup"
+	"github.com/zviz/run/sandbox/pid1"
+)
+
+// Process is a running command.
+type Process struct {
+	Layers []LayerReport // what was really applied
+
+	prog    Program
+	group   *cgroup.Group
+	streams *streams
+	super   *supervisor // nil without seccomp
+	started time.Time
+
+	pid     int
+	pidfd   int
+	control *os.File // process 1 ends when it closes
+	status  *os.File
+
+	mu    sync.Mutex
+	cause Cause // why we ended it; empty if we did not
+
+	done chan struct{} // closed when process 1 is gone
+	res  Result
+	err  error
+}
+
+// spawn runs the program and returns when the command's process 1 has all its
+// layers on and may start.
+func (s *Sandbox) spawn(prog Program, prep *prepared, st *streams) (_ *Process, err error) {
+	var ends []int // every end of every pipe that is still ours to close
+	pipe := func() (r, w int) {
+		if err != nil {
+			return -1, -1
+		}
+		if r, w, err = linux.Pipe(); err == nil {
+			ends = append(ends, r, w)
+		}
+		return r, w
+	}
+	syncR, syncW := pipe()
+	readyR, readyW := pipe()
+	controlR, controlW := pipe()
+	statusR, statusW := pipe()
+	defer func() { closeAll(ends...) }()
+	if err != nil {
+		return nil, err
+	}
+	fds := append([]int(nil), prep.fds...)
+	give(prog, fds, map[HandleKind]int{
+		HandleSync: syncR, HandleReady: readyW, HandleControl: controlR, HandleStatus: statusW,
+		HandleStdin: st.child[0], HandleStdout: st.child[1], HandleStderr: st.child[2],
+	})
+	arena, err := load(prog, fds)
+	if err != nil {
+		return nil, err
+	}
+	defer arena.Free() // after the wait below nobody walks it: the child is process 1, or gone
+	pid, pidfd, err := linux.Spawn(arena, linux.SpawnFlags(prog.Flags), s.group.FD())
+	if err != nil {
+		return nil, &LayerError{Layer: LayerPID, Stage: "clone3", Err: err}
+	}
+	p := &Process{
+		Layers: prog.Layers, prog: prog, group: s.group, streams: st, started: time.Now(),
+		pid: pid, pidfd: pidfd, done: make(chan struct{}),
+	}
+	abandon := func(err error) (*Process, error) {
+		_ = linux.Kill(pidfd, syscall.SIGKILL)
+		_, _, werr := linux.Wait(pid)
+		return nil, errors.Join(err, werr, unix.Close(pidfd))
+	}
+	// The child's ends: whoever keeps one keeps the other side from seeing its end.
+	closeAll(syncR, readyW, controlR, statusW)
+	ends = []int{syncW, readyR, controlW, statusR}
+	if err := s.group.Attach(pid); err != nil {
+		return abandon(&LayerError{Layer: LayerPids, Stage: "cgroup.procs", Err: err})
+	}
+	var b [1]byte
+	n, err := unix.Read(readyR, b[:])
+	if err != nil {
+		return abandon(os.NewSyscallError("read", err))
+	}
+	if n == 0 {
+		_, err := abandon(nil)
+		if f := failure(prog, arena); f != nil {
+			return nil, errors.Join(describe(f, prog.Command.Args), err)
+		}
+		return nil, errors.Join(&LayerError{Layer: LayerPID, Stage: "start", Err: errors.New("the first process died before it was ready")}, err)
+	}
+	for i, c := range prog.Calls {
+		if c.Name != "seccomp" {
+			continue
+		}
+		fd, err := unix.PidfdGetfd(pidfd, int(arena.Ops()[i].Ret), 0)
+		if err != nil {
+			return abandon(&LayerError{Layer: LayerSeccomp, Stage: "pidfd_getfd", Err: err})
+		}
+		p.super = supervise(fd, s.spec.Profile)
+	}
+	if p.status, err = file(statusR, "status"); err != nil {
+		return abandon(err)
+	}
+	p.control = os.NewFile(uintptr(controlW), "control")
+	ends = []int{syncW, readyR}
+	if _, err := unix.Write(syncW, []byte("g")); err != nil {
+		return abandon(os.NewSyscallError("write", err))
+	}
+	// The ready pipe's other end closes at execve, or with the child's end.
+	if _, err := unix.Read(readyR, b[:]); err != nil {
+		return abandon(os.NewSyscallError("read", err))
+	}
+	if f := failure(prog, arena); f != nil {
+		return abandon(describe(f, prog.Command.Args))
+	}
+	// Not before: until execve it shares our memory, and the value would be ours.
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte("500"), 0)
+	return p, nil
+}
+
+// watch reaps process 1 and ends it when it is time.
+func (p *Process) watch(ctx context.Context, cmd Cmd) {
+	exited := make(chan struct{})
+	go p.reap(cmd, exited)
+	go func() {
+		select {
+		case <-exited:
+			return
+		case <-ctx.Done():
+		}
+		cause := CauseCancelled
+		if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+			cause = CauseTimeout
+		}
+		p.End(cause, cmd.Grace, exited)
+	}()
+}
+
+// End asks the command to end and after the grace ends everything.
+func (p *Process) End(cause Cause, grace time.Duration, exited <-chan struct{}) {
+	p.mu.Lock()
+	if p.cause == "" {
+		p.cause = cause
+	}
+	p.mu.Unlock()
+	_ = linux.Kill(p.pidfd, syscall.SIGTERM) // ESRCH: it is gone already
+	t := time.NewTimer(grace)
+	defer t.Stop()
+	select {
+	case <-exited:
+	case <-t.C:
+		p.kill()
+	}
+}
+
+// kill ends every process of the sandbox. The death of process 1 ends its pid
+// namespace; the control group catches what the kernel has not got to yet.
+func (p *Process) kill() {
+	_ = linux.Kill(p.pidfd, syscall.SIGKILL)
+	_ = p.group.Kill()
+}
+
+func (p *Process) reap(cmd Cmd, exited chan<- struct{}) {
+	defer close(p.done)
+	record, err := io.ReadAll(io.LimitReader(p.status, pid1.RecordSize))
+	p.err = errors.Join(err, p.status.Close())
+	ws, ru, err := linux.Wait(p.pid)
+	p.err = errors.Join(p.err, err)
+	close(exited)
+	wall := time.Since(p.started)
+	p.kill() // whatever left the pid namespace's reach did not: this only makes sure
+	p.streams.wg.Wait()
+	p.streams.close()
+	p.err = errors.Join(p.err, p.control.Close())
+	if p.super != nil {
+		p.res.Denials = p.super.result()
+	}
+	u := p.group.Usage()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.res.Usage = Usage{
+		Wall: wall, User: time.Duration(ru.Utime.Nano()), System: time.Duration(ru.Stime.Nano()),
+		MemoryPeakBytes: u.MemoryPeakBytes, PidsPeak: u.PidsPeak,
+	}
+	p.conclude(record, ws, u.OOMKills > 0)
+	p.err = errors.Join(p.err, unix.Close(p.pidfd))
+}
+
+// conclude turns the record of process 1, or its own end if it wrote none, into
+// a result.
+func (p *Process) conclude(record []byte, own syscall.WaitStatus, oom bool) {
+	r := &p.res
+	kind, value := uint32(pid1.RecordStatus), uint32(own)
+	if len(record) == pid1.RecordSize {
+		kind, value = binary.LittleEndian.Uint32(record), binary.LittleEndian.Uint32(record[4:])
+	}
+	if kind == pid1.RecordErrno {
+		r.Cause, r.StartErr, r.ExitCode = CauseNotStarted, syscall.Errno(value), 126
+		if r.StartErr == syscall.ENOENT || r.StartErr == syscall.ENOTDIR {
+			r.ExitCode = 127
+		}
+		return
+	}
+	ws := syscall.WaitStatus(value)
+	switch {
+	case ws.Signaled():
+		r.Signal, r.ExitCode, r.Cause = ws.Signal(), 128+int(ws.Signal()), CauseSignalled
+	default:
+		r.ExitCode, r.Cause = ws.ExitStatus(), CauseExited
+	}
+	switch {
+	case p.cause != "":
+		r.Cause = p.cause
+		if r.Cause == CauseTimeout {
+			r.ExitCode = 124
+		}
+	case oom && r.ExitCode == 128+int(syscall.SIGKILL):
+		r.Cause = CauseOOM
+	}
+}
+
+// Wait waits for the end of the command and of everything that it left. The
+// error is one of ours.
+func (p *Process) Wait() (Result, error) {
+	<-p.done
+	return p.res, p.err
+}
+
+// Signal sends a signal to the command's process group.
+func (p *Process) Signal(sig syscall.Signal) error { return linux.Kill(p.pidfd, sig) }
+
+// Resize tells the command's terminal its new size.
+func (p *Process) Resize(t TTY) error { return p.streams.resize(t) }
+
+// PID is the host's pid of process 1.
+func (p *Process) PID() int { return p.pid }

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// Directories of a sandbox in Spec.StateDir. New makes them; the job owns home
+// and tmp.
+const (
+	stateRoot  = "root" // where the new root is put together in the child's mount namespace
+	stateHome  = "home"
+	stateTmp   = "tmp"
+	stateUpper = "upper"
+	stateWork  = "work"
+)
+
+// root lays out the new root: a small tmpfs of ours that holds nothing but mount
+// points, links and synthesized files, so that no path is ever resolved below a
+// tree that somebody else controls. It is read-only when it reaches the child.
+func (c *compiler) root() {
+	if !c.offered(LayerRootfs) {
+		return
+	}
+	nodes := newNodes()
+	for _, d := range []string{"proc", "sys", "dev/pts", "dev/shm", "tmp", "var", "run", "usr"} {
+		nodes.dir(d)
+	}
+	if slices.ContainsFunc(c.spec.Mounts, func(m Mount) bool { return strings.HasPrefix(m.Target, "/var/tmp/") }) {
+		nodes.dir("var/tmp")
+	} else {
+		nodes.link("var/tmp", "/tmp")
+	}
+	nodes.link("dev/ptmx", "pts/ptmx")
+	nodes.link("dev/fd", "/proc/self/fd")
+	nodes.link("dev/stdin", "/proc/self/fd/0")
+	nodes.link("dev/stdout", "/proc/self/fd/1")
+	nodes.link("dev/stderr", "/proc/self/fd/2")
+
+	root := c.handle(Handle{Kind: HandleTmpfs, Layer: LayerRootfs, Name: "/", Flags: []string{"ro", "nosuid", "nodev"}, Size: "16m", Mode: 0o755})
+	c.mounts = append(c.mounts, placed{"/", root, false, true})
+
+	c.entries(root, nodes)
+	for _, p := range sortedKeys(c.spec.Files) {
+		f := c.spec.Files[p]
+		mode := f.Mode
+		if mode == 0 {
+			mode = 0o444
+		}
+		nodes.file(strings.TrimPrefix(p, "/"), mode, f.Data)
+	}
+	for _, n := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
+		nodes.file("dev/"+n, 0, nil)
+		c.bind("/dev/"+n, "/dev/"+n, []string{"nosuid", "noexec"}, nil, true, false)
+	}
+	c.tmpfs("/dev/shm", "50%", 0o1777)
+	c.place("/dev/pts", Handle{Kind: HandleDevpts, Layer: LayerRootfs, Name: "/dev/pts", Flags: []string{"nosuid", "noexec"}}, false, true)
+	c.bind(path.Join(c.spec.StateDir, stateTmp), "/tmp", []string{"nosuid", "nodev"}, nil, true, true)
+	if c.spec.Home != "" {
+		nodes.dir(strings.TrimPrefix(c.spec.Home, "/"))
+		c.bind(path.Join(c.spec.StateDir, stateHome), c.spec.Home, []string{"nosuid", "nodev"}, nil, true, true)
+	}
+	c.workspaces(nodes)
+	// Parents before children, else a mount would be covered by a later one.
+	slices.SortStableFunc(c.mounts[1:], func(a, b placed) int { return strings.Count(a.target, "/") - strings.Count(b.target, "/") })
+	c.p.Handles[root].Nodes = nodes.list
+
+	c.assemble(root)
+	detail := string(c.spec.Root.Kind)
+	if c.spec.Root.Path != "" {
+		detail += " " + c.spec.Root.Path
+	}
+	c.applied(LayerRootfs, Applied, detail)
+}
+
+// entries shows the parts of the host or of a folder.
+func (c *compiler) entries(root int, nodes *nodes) {
+	for _, e := range c.spec.Root.Entries {
+		rel := strings.TrimPrefix(e.Target, "/")
+		switch {
+		case e.Source == "":
+			nodes.link(rel, e.Link)
+			continue
+		case c.spec.Root.Kind == RootFolder && e.Target == "/etc":
+			// Our own files over the folder's, as two layers of a read-only overlay.
+			nodes.dir("etc")
+			low := c.handle(Handle{Kind: HandleBind, Layer: LayerRootfs, Name: "/etc of the folder", Source: e.Source, Flags: []string{"ro", "nosuid", "nodev"}})
+			c.place("/etc", Handle{Kind: HandleOverlay, Layer: LayerRootfs, Name: "/etc", Flags: []string{"ro", "nosuid", "nodev"}, Lower: []int{root, low}, Sub: "etc"}, false, true)
+			continue
+		case e.Dir:
+			nodes.dir(rel)
+		default:
+			nodes.file(rel, 0, nil)
+		}
+		c.bind(e.Source, e.Target, []string{"ro", "nosuid", "nodev", "recursive"}, nil, false, e.Dir)
+	}
+}
+
+// workspaces shows what the user gave to the job.
+func (c *compiler) workspaces(nodes *nodes) {
+	for _, m := range c.spec.Mounts {
+		rel := strings.TrimPrefix(m.Target, "/")
+		if !c.bound(m.Target) {
+			if m.File {
+				nodes.file(rel, 0, nil)
+			} else {
+				nodes.dir(rel)
+			}
+		}
+		flags := []string{"nosuid", "nodev"}
+		if !m.Write {
+			flags = append(flags, "ro")
+		}
+		if !m.Overlay {
+			c.bind(m.Source, m.Target, flags, m.Owner, m.Write, !m.File)
+		} else {
+			low := c.handle(Handle{Kind: HandleBind, Layer: LayerMount, Name: m.Target + ", below the overlay", Source: m.Source, Flags: []string{"nosuid", "nodev"}, Owner: m.Owner, IDs: c.spec.IDs})
+			c.place(m.Target, Handle{
+				Kind: HandleOverlay, Layer: LayerMount, Name: m.Target, Flags: []string{"nosuid", "nodev"}, Lower: []int{low},
+				Upper: path.Join(c.spec.StateDir, stateUpper), Work: path.Join(c.spec.StateDir, stateWork),
+			}, true, true)
+		}
+		for _, p := range m.ReadOnly {
+			rel := strings.TrimPrefix(p, m.Target)
+			// A directory or a file: the mount point is there, since it is the source.
+			c.bind(m.Source+rel, p, []string{"nosuid", "nodev", "ro"}, m.Owner, false, true)
+		}
+	}
+}
+
+// bound reports whether a path lies below something that the root shows, so that
+// the mount point must be there already.
+func (c *compiler) bound(target string) bool {
+	return slices.ContainsFunc(c.spec.Root.Entries, func(e Entry) bool {
+		return e.Source != "" && strings.HasPrefix(target, e.Target+"/")
+	})
+}
+
+func (c *compiler) bind(source, target string, flags []string, owner *Owner, write, dir bool) {
+	c.place(target, Handle{Kind: HandleBind, Layer: LayerRootfs, Name: target, Source: source, Flags: flags, Owner: owner, IDs: c.spec.IDs}, write, dir)
+}
+
+func (c *compiler) tmpfs(target, size string, mode uint32) {
+	c.place(target, Handle{Kind: HandleTmpfs, Layer: LayerRootfs, Name: target, Flags: []string{"nosuid", "nodev"}, Size: size, Mode: mode}, true, true)
+}
+
+func (c *compiler) place(target string, h Handle, write, dir bool) {
+	c.mounts = append(c.mounts, placed{target, c.handle(h), write, dir})
+}
+
+// assemble is the child's part: it runs with the host's root in a mount
+// namespace of its own, before it enters the user namespace.
+func (c *compiler) assemble(root int) {
+	l := LayerRootfs
+	base := path.Join(c.spec.StateDir, stateRoot)
+	c.call(LayerMount, "/", "mount", num(0), text("/"), num(0), num(msRec|msPrivate), num(0))
+	c.call(l, "/", "move_mount", handle(root), text(""), num(atFDCWD), text(base), num(moveMountFEmptyPath))
+	c.call(l, base, "chdir", text(base))
+	for _, m := range c.mounts[1:] {
+		c.call(l, m.target, "move_mount", handle(m.handle), text(""), num(atFDCWD), text("."+m.target), num(moveMountFEmptyPath))
+	}
+	opts := num(0)
+	if c.spec.MinimalProc {
+		opts = text("subset=pid")
+	}
+	c.call(l, "/proc", "mount", text("proc"), text("proc"), text("proc"), num(msNosuid|msNodev|msNoexec), opts)
+	if !c.spec.MinimalProc {
+		for _, m := range c.probe.ProcMasks {
+			source := "dev/null"
+			if m.Dir {
+				source = "sys" // an empty directory of the read-only root
+			}
+			c.call(l, "/proc/"+m.Path, "mount", text(source), text("proc/"+m.Path), num(0), num(msBind), num(0))
+		}
+		c.call(l, "/proc/sys", "mount", text("proc/sys"), text("proc/sys"), num(0), num(msBind), num(0))
+		c.call(l, "/proc/sys", "mount", num(0), text("proc/sys"), num(0), num(msBind|msRemount|msRdonly|msNosuid|msNodev|msNoexec), num(0))
+	}
+	if c.spec.Hostname != "" && c.p.Flags&cloneNewUTS != 0 {
+		c.call(LayerUTS, c.spec.Hostname, "sethostname", text(c.spec.Hostname), num(int64(len(c.spec.Hostname))))
+	}
+	c.call(l, ".", "pivot_root", text("."), text("."))
+	c.call(l, "old root", "umount2", text("."), num(mntDetach))
+	c.call(l, "/", "chdir", text("/"))
+}
+
+// nodes collects what is in a tmpfs, each parent once and before its children.
+type nodes struct {
+	list []Node
+	seen map[string]bool
+}
+
+func newNodes() *nodes { return &nodes{seen: map[string]bool{".": true}} }
+
+func (n *nodes) add(node Node) {
+	if n.seen[node.Path] {
+		return
+	}
+	n.dir(path.Dir(node.Path))
+	n.seen[node.Path] = true
+	n.list = append(n.list, node)
+}
+
+func (n *nodes) dir(p string) {
+	if !n.seen[p] {
+		n.add(Node{Path: p, Kind: "dir", Mode: 0o755})
+	}
+}
+
+func (n *nodes) file(p string, mode uint32, data []byte) {
+	n.add(Node{Path: p, Kind: "file", Mode: mode, Data: data})
+}
+
+func (n *nodes) link(p, target string) { n.add(Node{Path: p, Kind: "link", Data: []byte(target)}) }

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/zviz/run/sandbox/cgroup"
+)
+
+// Sandbox is one place to run a command in. It is used for one command and then
+// closed; Close may be called at any time and more than once.
+type Sandbox struct {
+	spec  Spec
+	probe Probe
+	group *cgroup.Group
+
+	close func() error
+}
+
+// New makes what a sandbox needs of the host before it starts: its control
+// group and its directories below Spec.StateDir.
+func New(spec Spec, probe Probe) (*Sandbox, error) {
+	if err := spec.validate(); err != nil {
+		return nil, err
+	}
+	for _, d := range []string{stateRoot, stateHome, stateTmp, stateUpper, stateWork} {
+		if err := makeStateDir(spec, d); err != nil {
+			return nil, err
+		}
+	}
+	if err := makeMountPoints(spec); err != nil {
+		return nil, err
+	}
+	var without []string
+	for _, l := range []Layer{LayerKill, LayerMemory, LayerPids, LayerCPU} {
+		if slices.Contains(spec.AllowMissing, l) && !probe.Offer(l).OK {
+			without = append(without, string(l))
+		}
+	}
+	g, err := cgroup.Make(probe.Cgroups, cgroup.Prefix+spec.ID, cgroup.Limits{MemoryBytes: spec.Limits.MemoryBytes, Pids: spec.Limits.Pids, CPUs: spec.Limits.CPUs}, without)
+	if err != nil {
+		if use, ok := errors.AsType[*cgroup.Error](err); ok {
+			return nil, &LayerError{Layer: Layer(use.Use), Stage: "cgroup", Err: use.Err}
+		}
+		return nil, err
+	}
+	s := &Sandbox{spec: spec, probe: probe, group: g}
+	s.close = sync.OnceValue(g.Remove)
+	return s, nil
+}
+
+// makeStateDir makes a directory that the job's user owns, but for the one where
+// the root is put together.
+func makeStateDir(spec Spec, name string) error {
+	dir := filepath.Join(spec.StateDir, name)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	if name == stateRoot || name == stateWork {
+		return nil
+	}
+	if err := os.Lchown(dir, int(spec.IDs.HostBase+spec.IDs.UID), int(spec.IDs.HostBase+spec.IDs.GID)); err != nil {
+		return err
+	}
+	if name == stateTmp {
+		return os.Chmod(dir, os.ModeSticky|0o777)
+	}
+	return nil
+}
+
+// makeMountPoints makes those that lie in directories of the job's own on disk;
+// nobody has seen these yet. The others are nodes of the root.
+func makeMountPoints(spec Spec) error {
+	for _, m := range spec.Mounts {
+		for _, place := range []struct{ inside, state string }{{"/tmp", stateTmp}, {spec.Home, stateHome}} {
+			rel, ok := strings.CutPrefix(m.Target, place.inside+"/")
+			if place.inside == "" || !ok {
+				continue
+			}
+			point := filepath.Join(spec.StateDir, place.state, rel)
+			dir := point
+			if m.File {
+				dir = filepath.Dir(point)
+			}
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return err
+			}
+			if m.File {
+				f, err := os.OpenFile(point, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+				if err != nil && !errors.Is(err, os.ErrExist) {
+					return err
+				}
+				if err == nil {
+					if err := f.Close(); err != nil {
+						return err
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Processes returns the pids of the sandbox, as the host sees them.
+func (s *Sandbox) Processes() []int { return s.group.Processes() }
+
+// Close ends whatever still runs and removes the control group. The directories
+// below StateDir are the caller's.
+func (s *Sandbox) Close() error { return s.close() }
+
+// Start starts the command. The context ends it: first SIGTERM, after Cmd.Grace
+// everything is killed.
+func (s *Sandbox) Start(ctx context.Context, cmd *Cmd) (*Process, error) {
+	prog, err := Compile(s.spec, *cmd, s.probe)
+	if err != nil {
+		return nil, err
+	}
+	prep, err := prepare(prog)
+	if err != nil {
+		return nil, err
+	}
+	defer prep.close()
+	devpts := -1
+	for i, h := range prog.Handles {
+		if h.Kind == HandleDevpts {
+			devpts = prep.fds[i]
+		}
+	}
+	st, err := openStreams(*cmd, devpts, s.spec.IDs)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.spawn(prog, prep, st)
+	st.closeChild()
+	if err != nil {
+		st.close()
+		return nil, err
+	}
+	st.run(*cmd)
+	p.watch(ctx, *cmd)
+	return p, nil
+}
+
+// give hands the runner's own descriptors to the program's handles.
+func give(prog Program, fds []int, own map[HandleKind]int) {
+	for i, h := range prog.Handles {
+		if fd, ok := own[h.Kind]; ok {
+			fds[i] = fd
+		}
+	}
+}
+
+func closeAll(fds ...int) {
+	for _, fd := range fds {
+		if fd >= 0 {
+			_ = unix.Close(fd)
+		}
+	}
+}
+
+// describe adds what a user needs to an error of the child.
+func describe(e *LayerError, cmd []string) error {
+	if e.Stage == "chdir" && e.Layer == LayerRootfs {
+		return fmt.Errorf("working directory %s: %w", e.Path, e.Err)
+	}
+	if e.Stage == "execveat" {
+		return fmt.Errorf("bug: start of process 1 for %q: %w", cmd, e.Err)
+	}
+	return e
+}
