@@ -105,7 +105,7 @@ func holds(pid int, link string) bool {
 	if err != nil {
 		return false // it is gone
 	}
-	defer f.Close()
+	defer shut(f)
 	for range 64 { // at most 64 × 256 descriptors: a job must not keep us busy
 		names, err := f.Readdirnames(256)
 		for _, name := range names {
@@ -188,7 +188,7 @@ func readSome(path string, most int64) []byte {
 	if err != nil {
 		return nil
 	}
-	defer f.Close()
+	defer shut(f)
 	b, err := io.ReadAll(io.LimitReader(f, most))
 	if err != nil {
 		return nil
