@@ -50,6 +50,21 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
+func TestSearchBudget(t *testing.T) {
+	a := &attributor{}
+	now := time.Unix(1000, 0)
+	if !a.begin(now) {
+		t.Error("no time for the first search")
+	}
+	a.end(time.Second, 7)
+	if a.begin(now.Add(time.Second)) {
+		t.Error("time for a search, after one that took a second")
+	}
+	if !a.begin(now.Add(5 * time.Second)) {
+		t.Error("no time for a search, though it was quiet")
+	}
+}
+
 func TestReadStatOfOddName(t *testing.T) {
 	if _, _, ok := readStat(-1); ok {
 		t.Error("a process -1")

@@ -169,6 +169,7 @@ func (g *gateway) serveEither(ctx context.Context, v *visit) {
 		g.tls(ctx, v, first, authority{})
 		return
 	}
+	v.door = DoorHTTP
 	g.plain(ctx, v, first, false)
 }
 
