@@ -135,10 +135,10 @@ func (d *dialer) tunnel(ctx context.Context, to authority) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	if err := conn.SetDeadline(time.Now().Add(dialTimeout)); err != nil {
-		conn.Close()
+		shut(conn)
 		return nil, err
 	}
 	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: to.String()}, Host: to.String(), Header: http.Header{}}
@@ -147,17 +147,18 @@ func (d *dialer) tunnel(ctx context.Context, to authority) (net.Conn, error) {
 		req.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(u.Username()+":"+password)))
 	}
 	if err := req.Write(conn); err != nil {
-		conn.Close()
+		shut(conn)
 		return nil, err
 	}
 	br := bufio.NewReader(conn)
 	resp, err := http.ReadResponse(br, req) //nolint:bodyclose // the answer to CONNECT has none: what follows is the tunnel
 	if err != nil {
-		conn.Close()
+		shut(conn)
 		return nil, fmt.Errorf("proxy %s: %w", d.proxy.Host, err)
 	}
+	_ = resp.Body.Close()                                      // there is none to a CONNECT
 	if resp.StatusCode != http.StatusOK || br.Buffered() > 0 { // the client speaks first in what we tunnel
-		conn.Close()
+		shut(conn)
 		return nil, fmt.Errorf("proxy %s: CONNECT %s: %s", d.proxy.Host, to, clip(resp.Status))
 	}
 	return conn, conn.SetDeadline(time.Time{})

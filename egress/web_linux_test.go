@@ -335,6 +335,7 @@ func TestConnectAllowed(t *testing.T) {
 				door = DoorHTTP
 			}
 			j.want(Event{Verdict: VerdictAllow, Door: door, Host: tt.host, Port: 443})
+			j.want(Event{Verdict: VerdictAllow, Door: DoorConnect, Host: tt.host, Port: 443})
 		})
 	}
 }

@@ -21,32 +21,13 @@ import (
 func watched() []struct{ path, note string } {
 	return []struct{ path, note string }{
 		{"node_modules/.bin", "run by npx and npm scripts"},
-		{".npmrc", "read by npm"},
-		{".yarnrc", "read by yarn"},
-		{".yarnrc.yml", "read by yarn"},
-		{".yarn/releases", "run by yarn"},
-		{".pnp.cjs", "run by node"},
-		{".pnpmfile.cjs", "run by pnpm"},
-		{".envrc", "run by direnv"},
-		{".tool-versions", "read by asdf and mise"},
-		{"mise.toml", "read by mise"},
-		{"Makefile", "run by make"},
-		{"GNUmakefile", "run by make"},
-		{"justfile", "run by just"},
-		{".vscode", "obeyed by editors"},
-		{".idea", "obeyed by editors"},
-		{".devcontainer", "run by editors"},
-		{".husky", "run by git"},
-		{".pre-commit-config.yaml", "run by pre-commit"},
-		{".cargo/config.toml", "obeyed by cargo"},
-		{"pip.conf", "read by pip"},
-		{".git/hooks", "git hooks"},
-		{".git/config", "obeyed by git"},
-		{".git/commondir", "obeyed by git"},
-		{".git/config.worktree", "obeyed by git"},
-		{".git/info/attributes", "obeyed by git"},
-		{".gitattributes", "obeyed by git"},
-		{".gitmodules", "obeyed by git"},
+		{".npmrc", "read by npm"}, {".yarnrc", "read by yarn"}, {".yarnrc.yml", "read by yarn"}, {".yarn/releases", "run by yarn"},
+		{".pnp.cjs", "run by node"}, {".pnpmfile.cjs", "run by pnpm"}, {".envrc", "run by direnv"}, {".tool-versions", "read by asdf and mise"},
+		{"mise.toml", "read by mise"}, {"Makefile", "run by make"}, {"GNUmakefile", "run by make"}, {"justfile", "run by just"},
+		{".vscode", "obeyed by editors"}, {".idea", "obeyed by editors"}, {".devcontainer", "run by editors"}, {".husky", "run by git"},
+		{".pre-commit-config.yaml", "run by pre-commit"}, {".cargo/config.toml", "obeyed by cargo"}, {"pip.conf", "read by pip"},
+		{".git/hooks", "git hooks"}, {".git/config", "obeyed by git"}, {".git/commondir", "obeyed by git"}, {".git/config.worktree", "obeyed by git"},
+		{".git/info/attributes", "obeyed by git"}, {".gitattributes", "obeyed by git"}, {".gitmodules", "obeyed by git"},
 	}
 }
 
@@ -68,7 +49,7 @@ func snapshot(w workspace) watchState {
 	if err != nil {
 		return s
 	}
-	defer root.Close() //nolint:errcheck // only read
+	defer func() { _ = root.Close() }()
 	for _, f := range watched() {
 		st, err := root.Lstat(f.path)
 		if err != nil {

@@ -103,7 +103,7 @@ func readRegular(name string, most int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer func() { _ = f.Close() }()
 	if fi, err := f.Stat(); err != nil {
 		return nil, err
 	} else if !fi.Mode().IsRegular() {
@@ -343,7 +343,7 @@ func (d *policyDecoder) texts(where, name string, add func(string) error) field 
 // wrap gives an error its place. What it advises goes along.
 func (d *policyDecoder) wrap(at *yaml.Node, where string, err error) error {
 	e := d.errorf(at, "%s: %v", where, err)
-	if h, ok := err.(interface{ Hint() string }); ok {
+	if h, ok := err.(interface{ Hint() string }); ok { //nolint:errorlint // these errors are our own, unwrapped
 		e.Fix = h.Hint()
 	}
 	return e
@@ -440,10 +440,7 @@ func (d *policyDecoder) egress(n *yaml.Node) error {
 		}),
 		{"limits", d.egressLimits},
 		{"upstream", d.upstream},
-		{"on_deny", nil},
-		{"npm", nil},
-		{"steps", nil},
-		{"expect_denied", nil},
+		{"on_deny", nil}, {"npm", nil}, {"steps", nil}, {"expect_denied", nil},
 	})
 }
 
@@ -523,8 +520,7 @@ func (d *policyDecoder) rule(item *yaml.Node) error {
 		}),
 		parsed(d, where, "max_names", &r.MaxNames, func(s string) (int, error) { return parseCount(s, 1, 1<<20) }),
 		{"private", func(n *yaml.Node) error { return d.boolean(n, join(where, "private"), &r.Private) }},
-		{"inject", nil},
-		{"protocol", nil},
+		{"inject", nil}, {"protocol", nil},
 	})
 	switch {
 	case err != nil:
@@ -579,8 +575,7 @@ func (d *policyDecoder) egressLimits(n *yaml.Node) error {
 			}
 			return t, err
 		}),
-		{"up_bytes_per_host", nil},
-		{"misses", nil},
+		{"up_bytes_per_host", nil}, {"misses", nil},
 	})
 }
 
@@ -706,12 +701,11 @@ func describeNode(n *yaml.Node) string {
 		return "keys with values"
 	case yaml.SequenceNode:
 		return "a list"
-	default:
-		if isNull(n) {
-			return "nothing"
-		}
-		return strconv.Quote(clip(n.Value))
 	}
+	if isNull(n) {
+		return "nothing"
+	}
+	return strconv.Quote(clip(n.Value))
 }
 
 // clip bounds what an error quotes of a file.

@@ -13,7 +13,7 @@ import (
 )
 
 // Op is one system call of a program, laid out for the assembly that walks it
-// (spawn_*.s knows the offsets). It lives in an Arena.
+// (spawn_linux_*.s knows the offsets). It lives in an Arena.
 type Op struct {
 	NR    uint64    // 0
 	Args  [6]uint64 // 8
@@ -47,7 +47,12 @@ func (o *Op) Errno() syscall.Errno {
 //
 //nolint:unused // the kernel's layout
 type cloneArgs struct {
-	flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls, setTID, setTIDSize, cgroup uint64
+	flags, pidfd uint64
+	_, _         uint64 // child_tid, parent_tid
+	exitSignal   uint64
+	_, _, _      uint64 // stack, stack_size, tls: the child uses no stack
+	_, _         uint64 // set_tid, set_tid_size
+	cgroup       uint64
 }
 
 // clone3 starts a child that walks ops up to end and never returns; it gives

@@ -74,15 +74,15 @@ func Loads(nodeHeaders string) []Load {
 			Steps: []Step{
 				online(gotool("", "mod", "download")),
 				gotool("", "build", "./..."), // with cgo
-				gotool("", "vet", "./..."),
-				gotool("ok", "test", "-race", "./...", "github.com/google/go-cmp/cmp", "golang.org/x/text/unicode/norm"),
+				gotool("ok", "test", "-race", "./...", "github.com/google/go-cmp/cmp"),
 			},
 		},
 		{
 			Name: "C", Files: "c", Tools: []string{"gcc", "make"},
 			Steps: []Step{
 				sh("make -j2 prog && ./prog", "sum 14"),
-				sh("make asan && ./asan", "sum 14"),
+				// LeakSanitizer traces the program, and ptrace is refused.
+				sh("make asan && ASAN_OPTIONS=detect_leaks=0 ./asan", "sum 14"),
 				sh("make tsan && ./tsan", "sum 14"),
 			},
 		},

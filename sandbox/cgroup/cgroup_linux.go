@@ -55,9 +55,7 @@ func Make(h Hierarchies, name string, l Limits, without []string) (_ *Group, err
 			err = errors.Join(err, g.Remove())
 		}
 	}()
-	skip := func(use string) bool {
-		return slices.Contains(without, use)
-	}
+	skip := func(use string) bool { return slices.Contains(without, use) }
 	if !skip("kill") {
 		if h.V2 == "" || !h.Kill {
 			return nil, &Error{"kill", errors.New("no cgroup v2 with cgroup.kill (Linux 5.14) is mounted")}

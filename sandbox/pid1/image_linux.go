@@ -14,45 +14,24 @@ import (
 	"unsafe"
 )
 
-// Command is what process 1 starts.
-type Command struct {
-	Args []string
-	Env  []string
-	Tty  int // descriptor that becomes the controlling terminal, or -1
-}
-
-// The record that process 1 writes to descriptor 4, once: two little-endian
-// 32-bit words, a kind and a value.
-const (
-	RecordSize   = 8
-	RecordErrno  = 1 // the command could not be started: value is an errno
-	RecordStatus = 2 // the command ended: value is a wait status (wait(2))
-)
-
-// ControlFD and StatusFD are where process 1 expects its two descriptors.
-const (
-	ControlFD = 3
-	StatusFD  = 4
-)
-
 const (
 	codeBase = 0x400000
 	dataBase = 0x600000
 	pageSize = 0x10000 // arm64 may have pages of 64 KiB
 )
 
-func code() //nolint:unused // codeAddr, in assembly, gives its address
+func code() //nolint:unused // its address is taken in assembly
 func codeAddr() unsafe.Pointer
 
 // routine returns the machine code of process 1.
 func routine() ([]byte, error) {
 	const limit = 4096
 	b := unsafe.Slice((*byte)(codeAddr()), limit)
-	before, _, ok := bytes.Cut(b, []byte("zviz-end"))
+	text, _, ok := bytes.Cut(b, []byte("zviz-end"))
 	if !ok {
 		return nil, errors.New("bug: the routine of process 1 has no end")
 	}
-	return before, nil
+	return text, nil
 }
 
 // Image returns the ELF file of process 1 for the command.
