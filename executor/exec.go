@@ -20,6 +20,7 @@ import (
 
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/sandbox"
+	"github.com/zviz/run/sandbox/pid1"
 	"github.com/zviz/run/sandbox/seccomp"
 )
 
@@ -78,15 +79,18 @@ func New(cfg Config) (*Executor, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	x := &Executor{cfg: cfg, probe: sync.OnceValues(sandbox.Measure)}
+	x := &Executor{cfg: cfg}
+	x.probe = sync.OnceValues(func() (sandbox.Probe, error) {
+		if comm, err := os.ReadFile("/proc/1/comm"); err == nil && strings.TrimSpace(string(comm)) == pid1.Name {
+			return sandbox.Probe{}, errNested
+		}
+		return sandbox.Measure()
+	})
 	return x, nil
 }
 
 // open prepares the state folder and removes what killed runs left there.
 func (x *Executor) open(probe sandbox.Probe, p Policy) error {
-	if comm, err := os.ReadFile("/proc/1/comm"); err == nil && strings.TrimSpace(string(comm)) == "zviz-init" {
-		return errNested
-	}
 	if err := probe.Missing(p.AllowMissing); err != nil {
 		return err
 	}
@@ -103,6 +107,8 @@ func (x *Executor) open(probe sandbox.Probe, p Policy) error {
 
 // errNested: a sandbox in a sandbox would have to make namespaces, which is what
 // the outer one forbids.
+//
+//nolint:gochecknoglobals // a constant
 var errNested = hinted{"already inside a sandbox of zviz-runner", "run the command itself: it is sandboxed already"}
 
 // hinted is an error with what to do about it.
