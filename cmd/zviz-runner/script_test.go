@@ -18,6 +18,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// The sandbox has a /tmp of its own, and the command lies in a folder of PATH.
+	os.Setenv("TMPDIR", "/var/tmp")
 	// The test binary is the command, so that these tests count for coverage.
 	testscript.Main(m, map[string]func(){
 		"zviz-runner": func() {
