@@ -27,10 +27,11 @@ type dialer struct {
 	resolver *net.Resolver
 	own      []netip.Addr
 	roots    func() *x509.CertPool // for a proxy that is reached by TLS
+	connect  func(context.Context, *net.Dialer, string) (net.Conn, error)
 }
 
 func newDialer(u Upstream, roots func() *x509.CertPool) (*dialer, error) {
-	d := &dialer{hosts: map[string]netip.AddrPort{}, roots: roots}
+	d := &dialer{hosts: map[string]netip.AddrPort{}, roots: roots, connect: connectTCP}
 	for name, addr := range u.Hosts {
 		host, err := normalizeHost(name)
 		if err != nil {
@@ -72,6 +73,10 @@ func newDialer(u Upstream, roots func() *x509.CertPool) (*dialer, error) {
 	return d, nil
 }
 
+func connectTCP(ctx context.Context, nd *net.Dialer, addr string) (net.Conn, error) {
+	return nd.DialContext(ctx, "tcp", addr)
+}
+
 // parseOverride reads ADDR or ADDR:PORT.
 func parseOverride(s string) (netip.AddrPort, error) {
 	if ip, err := netip.ParseAddr(s); err == nil {
@@ -93,7 +98,7 @@ func (d *dialer) dial(ctx context.Context, to authority, private bool) (net.Conn
 		if over.Port() == 0 {
 			over = netip.AddrPortFrom(over.Addr(), to.port)
 		}
-		return nd.DialContext(ctx, "tcp", over.String())
+		return d.connect(ctx, nd, over.String())
 	}
 	if d.proxy != nil {
 		return d.tunnel(ctx, to)
@@ -108,7 +113,7 @@ func (d *dialer) dial(ctx context.Context, to authority, private bool) (net.Conn
 		}
 	}
 	// The dot keeps the search list of the host out of it.
-	return nd.DialContext(ctx, "tcp", net.JoinHostPort(to.host+".", strconv.Itoa(int(to.port))))
+	return d.connect(ctx, nd, net.JoinHostPort(to.host+".", strconv.Itoa(int(to.port))))
 }
 
 // dialAddr connects to an address that the job asked for without a name; audit
@@ -119,7 +124,7 @@ func (d *dialer) dialAddr(ctx context.Context, to netip.AddrPort) (net.Conn, err
 	}
 	nd := &net.Dialer{Timeout: dialTimeout}
 	nd.SetMultipathTCP(false)
-	return nd.DialContext(ctx, "tcp", to.String())
+	return d.connect(ctx, nd, to.String())
 }
 
 // tunnel connects through the operator's proxy. It resolves the name, so the

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -143,6 +144,13 @@ func (r *resolver) answer(req *dns.Msg) (*dns.Msg, Event) {
 		return resp, e
 	}
 	d := r.g.judge.host(host, 0)
+	if base, ok := serviceOf(host); ok && d.denied() && d.reason == ReasonHost && !r.g.judge.host(base, 0).denied() {
+		// apt and others ask where a service of an allowed host is: nowhere else.
+		d.verdict, d.reason = VerdictNote, ReasonService
+		resp.Rcode = dns.RcodeNameError
+		e.Host, e.Verdict, e.Reason, e.Rule = host, d.verdict, d.reason, d.rule
+		return resp, e
+	}
 	e.Host, e.Verdict, e.Reason, e.Rule = host, d.verdict, d.reason, d.rule
 	e.Hint = fix(e)
 	if d.denied() {
@@ -159,6 +167,13 @@ func (r *resolver) answer(req *dns.Msg) (*dns.Msg, Event) {
 	header.Rrtype = dns.TypeSOA
 	resp.Ns = []dns.RR{&dns.SOA{Hdr: header, Ns: ".", Mbox: ".", Serial: 1, Refresh: dnsTTL, Retry: dnsTTL, Expire: dnsTTL, Minttl: dnsTTL}}
 	return resp, e
+}
+
+// serviceOf returns the host of "_service._proto.host" (RFC 2782).
+func serviceOf(name string) (host string, ok bool) {
+	service, rest, _ := strings.Cut(name, ".")
+	proto, host, ok := strings.Cut(rest, ".")
+	return host, ok && strings.HasPrefix(service, "_") && (proto == "_tcp" || proto == "_udp")
 }
 
 func addrPort(a net.Addr) netip.AddrPort {

@@ -52,6 +52,7 @@ const (
 	ReasonPrivate      = "private-address"
 	ReasonMaxNames     = "max-names"
 	ReasonDial         = "dial-failed"
+	ReasonService      = "service" // a question where a service of an allowed host is
 	ReasonLimit        = "limit"
 	ReasonUntrusted    = "untrusted" // clients hang up on our certificate; Hint names the variable to set
 )

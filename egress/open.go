@@ -23,6 +23,13 @@ func newGateway(cfg Config) (*gateway, JobFiles, error) {
 	if err := cfg.Policy.check(); err != nil {
 		return nil, JobFiles{}, err
 	}
+	for _, preset := range cfg.Presets {
+		for _, r := range preset.Rules {
+			if err := r.check(); err != nil {
+				return nil, JobFiles{}, fmt.Errorf("preset %s: %w", preset.Name, err)
+			}
+		}
+	}
 	bundle, err := rootsPEM(cfg.Roots)
 	if err != nil {
 		return nil, JobFiles{}, err

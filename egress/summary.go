@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Summary is one row of the table of hosts.
@@ -76,7 +77,7 @@ func fix(e Event) string {
 	default:
 		return ""
 	}
-	if _, err := normalizeHost(e.Host); err != nil {
+	if _, err := normalizeHost(e.Host); err != nil || strings.HasPrefix(e.Host, "_") || strings.HasSuffix(e.Host, ".arpa") {
 		return ""
 	}
 	if e.Port == 0 || e.Door == DoorDNS {

@@ -4,13 +4,11 @@ package sandbox
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -166,9 +164,4 @@ func readNumber(file string) (uint64, error) {
 		return 0, fmt.Errorf("%s: %w", file, err)
 	}
 	return n, nil
-}
-
-// IsPermission reports whether an error of a start means that we lack rights.
-func IsPermission(err error) bool {
-	return errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES)
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // Op is one system call of a program, laid out for the assembly that walks it
-// (spawn_*.s knows the offsets). It lives in an Arena.
+// (spawn_linux_*.s knows the offsets). It lives in an Arena.
 type Op struct {
 	NR    uint64    // 0
 	Args  [6]uint64 // 8

@@ -4,7 +4,7 @@
 
 // func clone3(args *cloneArgs, size uintptr, ops, end unsafe.Pointer) int64
 //
-// See spawn_amd64.s. State of the child: R19 (op) and R20 (end); SVC preserves
+// See spawn_linux_amd64.s. State of the child: R19 (op) and R20 (end); SVC preserves
 // every register but R0.
 TEXT ·clone3(SB), NOSPLIT|NOFRAME, $0-40
 	MOVD args+0(FP), R0

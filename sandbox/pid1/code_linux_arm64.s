@@ -20,7 +20,7 @@
 	MOVD $nr, R8; \
 	SVC
 
-// See code_amd64.s. R19 header, R20 the command's pid, R21 the path tried, R22
+// See code_linux_amd64.s. R19 header, R20 the command's pid, R21 the path tried, R22
 // the errno to report, R23 scratch on the stack.
 TEXT ·code(SB), NOSPLIT|NOFRAME, $0-0
 	MOVD $0x600000, R19

@@ -21,7 +21,7 @@
 	SYSCALL
 
 // The program of process 1. It is copied out of this binary, so it uses relative
-// jumps and the fixed address of its data only; see image.go for the header's
+// jumps and the fixed address of its data only; see image_linux.go for the header's
 // layout. R12 header, R13 the command's pid, R14 the path tried, R15 the errno
 // to report. 1024(SP) and below is scratch: the kernel gave us a stack.
 TEXT ·code(SB), NOSPLIT|NOFRAME, $0-0

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package egress
+
+import (
+	"encoding/json"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestEventJSON(t *testing.T) {
+	e := Event{
+		Time: time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC), Type: "egress", Job: "j1", Step: "Install",
+		Verdict: VerdictDeny, Door: DoorTLS, Host: "x.test", Port: 443, Dst: "169.254.1.1:443", Rule: "default", Reason: ReasonHost,
+		Process: Process{PID: 4711, Exe: "/usr/bin/node", Argv0: "node", Chain: []string{"sh", "npm", "node"}},
+		Pkg:     "left-pad@1.3.0", Script: "postinstall", MS: 1,
+	}
+	got, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"time":"2026-01-02T03:04:05.678Z","type":"egress","job":"j1","step":"Install","verdict":"deny","door":"tls",` +
+		`"host":"x.test","port":443,"dst":"169.254.1.1:443","rule":"default","reason":"host",` +
+		`"pid":4711,"exe":"/usr/bin/node","argv0":"node","chain":["sh","npm","node"],"pkg":"left-pad@1.3.0","script":"postinstall","up":0,"down":0,"ms":1}`
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("event (-want +got):\n%s", diff)
+	}
+}
+
+func TestSummarize(t *testing.T) {
+	node := Process{PID: 7, Exe: "/usr/bin/node"}
+	got := Summarize([]Event{
+		{Door: DoorDNS, Verdict: VerdictAllow, Host: "registry.test"},
+		{Door: DoorHTTP, Verdict: VerdictAllow, Host: "registry.test", Port: 443, Up: 1, Down: 10},
+		{Door: DoorHTTP, Verdict: VerdictAllow, Host: "registry.test", Port: 443, Up: 2, Down: 20, Process: node},
+		{Door: DoorHTTP, Verdict: VerdictDeny, Host: "registry.test", Port: 443, Method: "PUT", Reason: ReasonMethod},
+		{Door: DoorTCP, Verdict: VerdictDeny, Dst: "198.51.100.7:4444", Port: 4444, Reason: ReasonNoName},
+		{Door: DoorDNS, Verdict: VerdictDeny, Host: "evil.test", Reason: ReasonHost, Process: node, Count: 3},
+		{Door: DoorTLS, Verdict: VerdictDeny, Host: "evil.test", Port: 443, Reason: ReasonHost},
+		{Door: DoorDNS, Verdict: VerdictDeny, Host: "_x._tcp.evil.test", Reason: ReasonHost},
+	})
+	want := []Summary{
+		{Host: "evil.test", Door: DoorDNS, Verdict: VerdictDeny, Reason: ReasonHost, Count: 3, First: node, Fix: "--allow evil.test"},
+		{Host: "198.51.100.7:4444", Port: 4444, Door: DoorTCP, Verdict: VerdictDeny, Reason: ReasonNoName, Count: 1},
+		{Host: "_x._tcp.evil.test", Door: DoorDNS, Verdict: VerdictDeny, Reason: ReasonHost, Count: 1},
+		{Host: "evil.test", Port: 443, Door: DoorTLS, Verdict: VerdictDeny, Reason: ReasonHost, Count: 1, Fix: "--allow evil.test:443"},
+		{Host: "registry.test", Port: 443, Door: DoorHTTP, Verdict: VerdictDeny, Reason: ReasonMethod, Count: 1},
+		{Host: "registry.test", Port: 443, Door: DoorHTTP, Verdict: VerdictAllow, Count: 2, Up: 3, Down: 30, First: node},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+}
+
+func TestRecorderFolds(t *testing.T) {
+	var got []Event
+	r := newRecorder("j", 3, func(e Event) { got = append(got, e) })
+	at := time.Unix(1000, 0)
+	for i := range 5 {
+		r.emit(Event{Time: at.Add(time.Duration(i) * 100 * time.Millisecond), Verdict: VerdictDeny, Door: DoorTCP, Dst: "198.51.100.7:1"})
+	}
+	r.emit(Event{Time: at.Add(2 * time.Second), Verdict: VerdictDeny, Door: DoorTCP, Dst: "198.51.100.7:1"})
+	r.emit(Event{Time: at, Verdict: VerdictAllow, Door: DoorHTTP})
+	r.emit(Event{Time: at, Verdict: VerdictAllow, Door: DoorHTTP})
+	r.close()
+	var counts []int
+	for _, e := range got {
+		counts = append(counts, e.Count)
+	}
+	// The first, the four that followed it, the next window; the cap of three; what is over it.
+	if diff := cmp.Diff([]int{0, 4, 0, 2}, counts); diff != "" {
+		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+	if last := got[len(got)-1]; last.Reason != ReasonLimit || last.Verdict != VerdictAllow {
+		t.Errorf("last event %+v", last)
+	}
+}
+
+func TestCheckGlobal(t *testing.T) {
+	own := []netip.Addr{netip.MustParseAddr("192.0.2.9")}
+	tests := []struct {
+		name string
+		addr string
+		ok   bool
+	}{
+		{"global", "192.0.2.1", true},
+		{"global IPv6", "2001:db8::1", true},
+		{"our own", "192.0.2.9", false},
+		{"our own, mapped", "::ffff:192.0.2.9", false},
+		{"unspecified", "0.0.0.0", false},
+		{"this network", "0.1.2.3", false},
+		{"loopback", "127.0.0.53", false},
+		{"private A", "10.0.0.5", false},
+		{"private B", "172.16.0.1", false},
+		{"private C", "192.168.1.1", false},
+		{"metadata", "169.254.169.254", false},
+		{"cloud host", "168.63.129.16", false},
+		{"carrier-grade NAT", "100.100.100.200", false},
+		{"multicast", "224.0.0.1", false},
+		{"broadcast", "255.255.255.255", false},
+		{"IPv6 loopback", "::1", false},
+		{"IPv6 private", "fd00:ec2::254", false},
+		{"IPv6 link-local", "fe80::1%eth0", false},
+		{"mapped loopback", "::ffff:127.0.0.1", false},
+		{"compatible", "::7f00:1", false},
+		{"NAT64", "64:ff9b::7f00:1", false},
+		{"6to4", "2002:7f00:1::", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := checkGlobal(netip.MustParseAddr(tt.addr), own)
+			if diff := cmp.Diff(tt.ok, err == nil); diff != "" {
+				t.Errorf("allowed (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

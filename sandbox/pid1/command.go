@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pid1
+
+// Command is what process 1 starts.
+type Command struct {
+	Args []string
+	Env  []string
+	Tty  int // descriptor that becomes the controlling terminal, or -1
+}
+
+// The record that process 1 writes to descriptor 4, once: two little-endian
+// 32-bit words, a kind and a value.
+const (
+	RecordSize   = 8
+	RecordErrno  = 1 // the command could not be started: value is an errno
+	RecordStatus = 2 // the command ended: value is a wait status (wait(2))
+)
+
+// ControlFD and StatusFD are where process 1 expects its two descriptors.
+const (
+	ControlFD = 3
+	StatusFD  = 4
+)

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"syscall"
+)
+
+var errLinux = errors.New("sandboxes need Linux") //nolint:gochecknoglobals // a constant
+
+// Measure asks this machine what it offers: nothing.
+func Measure() (Probe, error) { return Probe{}, errLinux }
+
+// Sandbox is one place to run a command in.
+type Sandbox struct{}
+
+// New fails.
+func New(Spec, Probe) (*Sandbox, error) { return nil, errLinux }
+
+// Processes returns nothing.
+func (*Sandbox) Processes() []int { return nil }
+
+// Close does nothing.
+func (*Sandbox) Close() error { return nil }
+
+// Start fails.
+func (*Sandbox) Start(context.Context, *Cmd) (*Process, error) { return nil, errLinux }
+
+// Process is a running command.
+type Process struct{ Layers []LayerReport }
+
+// Wait fails.
+func (*Process) Wait() (Result, error) { return Result{}, errLinux }
+
+// Signal fails.
+func (*Process) Signal(syscall.Signal) error { return errLinux }
+
+// Resize fails.
+func (*Process) Resize(TTY) error { return errLinux }
