@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -25,14 +26,55 @@ type attributor struct {
 	diag      *nl.SocketHandle
 	processes func() []int
 
-	mu   sync.Mutex
-	last int // the process of the last hit: tools open many connections
+	mu     sync.Mutex
+	last   int // the process of the last hit: tools open many connections
+	budget time.Duration
+	filled time.Time
+}
+
+// A job with many processes and descriptors makes a search long. What searches
+// take together is bounded to a fifth of one processor, in bursts of a quarter
+// of a second; what is over goes without a process.
+const (
+	searchBurst = 250 * time.Millisecond
+	searchShare = 5
+	searchLinks = 50_000 // descriptors looked at in one search
+)
+
+// begin reports whether there is time for a search.
+func (a *attributor) begin(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.filled.IsZero() {
+		a.budget = searchBurst
+	} else {
+		a.budget = min(searchBurst, a.budget+now.Sub(a.filled)/searchShare)
+	}
+	a.filled = now
+	return a.budget > 0
+}
+
+// end takes what a search took, and remembers what it found.
+func (a *attributor) end(took time.Duration, pid int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.budget -= took
+	if pid != 0 {
+		a.last = pid
+	}
 }
 
 func (a *attributor) find(proto uint8, src, dst netip.AddrPort) origin {
-	if a.processes == nil {
+	start := time.Now()
+	if a.processes == nil || !a.begin(start) {
 		return origin{}
 	}
+	o := a.search(proto, src, dst)
+	a.end(time.Since(start), o.PID)
+	return o
+}
+
+func (a *attributor) search(proto uint8, src, dst netip.AddrPort) origin {
 	inode, err := a.inode(proto, src, dst)
 	if err != nil || inode == 0 {
 		return origin{}
@@ -46,11 +88,9 @@ func (a *attributor) find(proto uint8, src, dst netip.AddrPort) origin {
 		pids[0], pids[i] = pids[i], pids[0]
 	}
 	link := "socket:[" + strconv.FormatUint(uint64(inode), 10) + "]"
+	left := searchLinks
 	for _, pid := range pids {
-		if holds(pid, link) {
-			a.mu.Lock()
-			a.last = pid
-			a.mu.Unlock()
+		if holds(pid, link, &left) {
 			return describe(pid, pids)
 		}
 	}
@@ -98,23 +138,25 @@ func (a *attributor) inode(proto uint8, src, dst netip.AddrPort) (uint32, error)
 	return binary.NativeEndian.Uint32(msgs[0][inodeAt:]), nil
 }
 
-// holds reports whether a process has the socket open.
-func holds(pid int, link string) bool {
+// holds reports whether a process has the socket open. It looks at no more than
+// left descriptors.
+func holds(pid int, link string, left *int) bool {
 	dir := filepath.Join("/proc", strconv.Itoa(pid), "fd")
 	f, err := os.Open(dir)
 	if err != nil {
 		return false // it is gone
 	}
-	defer f.Close()
-	for range 64 { // at most 64 × 256 descriptors: a job must not keep us busy
+	defer shut(f)
+	for *left > 0 {
 		names, err := f.Readdirnames(256)
+		*left -= len(names)
 		for _, name := range names {
 			if to, err := os.Readlink(dir + "/" + name); err == nil && to == link {
 				return true
 			}
 		}
 		if err != nil {
-			return false
+			return false // io.EOF: that was all
 		}
 	}
 	return false
@@ -188,7 +230,7 @@ func readSome(path string, most int64) []byte {
 	if err != nil {
 		return nil
 	}
-	defer f.Close()
+	defer shut(f)
 	b, err := io.ReadAll(io.LimitReader(f, most))
 	if err != nil {
 		return nil

@@ -44,7 +44,7 @@ type cell struct {
 // ever moved or deleted on the job's path: moving a device costs 20 ms and
 // deleting one 30 ms; a namespace whose last user is gone is removed by the
 // kernel in its own time.
-func openCell(ports []uint16) (c *cell, err error) {
+func openCell(ctx context.Context, ports []uint16) (c *cell, err error) {
 	c = &cell{doors: map[uint16]*net.TCPListener{}}
 	defer func() {
 		if err != nil {
@@ -60,7 +60,7 @@ func openCell(ports []uint16) (c *cell, err error) {
 		defer inJob.Close()
 		// The same thread goes on into the gateway's namespace; inJob's socket and
 		// the descriptor keep the job's.
-		if err := c.makeGatewayNS(ports, inJob); err != nil {
+		if err := c.makeGatewayNS(ctx, ports, inJob); err != nil {
 			return fmt.Errorf("gateway namespace: %w", err)
 		}
 		return nil
@@ -124,12 +124,12 @@ func (c *cell) makeJobNS() (*netlink.Handle, error) {
 }
 
 // makeGatewayNS makes the other namespace, the veth, the routing and the sockets.
-func (c *cell) makeGatewayNS(ports []uint16, inJob *netlink.Handle) error {
+func (c *cell) makeGatewayNS(ctx context.Context, ports []uint16, inJob *netlink.Handle) error {
 	ns, err := linux.NewNetNS()
 	if err != nil {
 		return err
 	}
-	defer ns.Close() // our sockets keep the namespace
+	defer shut(ns) // our sockets keep the namespace
 	for _, s := range [][2]string{
 		{"net/ipv6/conf/all/disable_ipv6", "1"},
 		{"net/ipv6/conf/default/disable_ipv6", "1"},
@@ -154,7 +154,7 @@ func (c *cell) makeGatewayNS(ports []uint16, inJob *netlink.Handle) error {
 	if err := routeAll(h); err != nil {
 		return err
 	}
-	return c.listen(ports, index)
+	return c.listen(ctx, ports, index)
 }
 
 // link makes the veth, its peer born in the job's namespace, and gives both ends
@@ -229,11 +229,11 @@ func routeAll(h *netlink.Handle) error {
 
 // listen opens every socket of the gateway. It does not hop threads: only name
 // resolution would, and there is none.
-func (c *cell) listen(ports []uint16, index int) error {
+func (c *cell) listen(ctx context.Context, ports []uint16, index int) error {
 	anyAddr := netip.IPv4Unspecified()
 	gateway := netip.MustParseAddr(GatewayAddr)
 	for _, port := range ports {
-		l, err := listenTCP(netip.AddrPortFrom(anyAddr, port))
+		l, err := listenTCP(ctx, netip.AddrPortFrom(anyAddr, port))
 		if err != nil {
 			return err
 		}
@@ -241,11 +241,11 @@ func (c *cell) listen(ports []uint16, index int) error {
 		c.push(l.Close)
 	}
 	var err error
-	if c.proxy, err = listenTCP(netip.AddrPortFrom(gateway, ProxyPort)); err != nil {
+	if c.proxy, err = listenTCP(ctx, netip.AddrPortFrom(gateway, ProxyPort)); err != nil {
 		return err
 	}
 	c.push(c.proxy.Close)
-	if c.dnsTCP, err = listenTCP(netip.AddrPortFrom(gateway, 53)); err != nil {
+	if c.dnsTCP, err = listenTCP(ctx, netip.AddrPortFrom(gateway, 53)); err != nil {
 		return err
 	}
 	c.push(c.dnsTCP.Close)
@@ -262,7 +262,7 @@ func (c *cell) listen(ports []uint16, index int) error {
 
 // listenTCP listens with IP_TRANSPARENT: else the answer to a connection to a
 // foreign address has no valid source, and the connect times out (ip(7)).
-func listenTCP(addr netip.AddrPort) (*net.TCPListener, error) {
+func listenTCP(ctx context.Context, addr netip.AddrPort) (*net.TCPListener, error) {
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var errno error
 		err := c.Control(func(fd uintptr) {
@@ -271,7 +271,7 @@ func listenTCP(addr netip.AddrPort) (*net.TCPListener, error) {
 		return errors.Join(err, os.NewSyscallError("setsockopt IP_TRANSPARENT", errno))
 	}}
 	lc.SetMultipathTCP(false) // splice(2) between sockets wants plain TCP
-	l, err := lc.Listen(context.Background(), "tcp4", addr.String())
+	l, err := lc.Listen(ctx, "tcp4", addr.String())
 	if err != nil {
 		return nil, err
 	}

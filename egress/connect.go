@@ -4,6 +4,7 @@ package egress
 
 import (
 	"net/http"
+	"time"
 )
 
 // connect serves CONNECT of the explicit proxy. The authority is read from the
@@ -18,7 +19,8 @@ func (q *request) connect(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q.event.Host, q.event.Port = to.host, to.port
-	if d := g.judge.host(to.host, to.port); d.denied() {
+	d := g.judge.host(to.host, to.port)
+	if d.denied() {
 		q.event.Rule = d.rule
 		q.refuse(rw, http.StatusForbidden, d.reason)
 		return
@@ -32,13 +34,19 @@ func (q *request) connect(rw http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the client is gone
 	}
-	defer conn.Close() // ends the wait of the door's goroutine
+	defer shut(conn) // ends the wait of the door's goroutine
 	initial := make([]byte, buffered.Reader.Buffered())
 	if _, err := buffered.Read(initial); err != nil && len(initial) > 0 {
 		return
 	}
 	if _, err := conn.Write([]byte("HTTP/1.1 200 Connection established\r\n\r\n")); err != nil {
 		return
+	}
+	if d.terminate {
+		// Its requests make events of their own; a spliced connection makes one at its end.
+		e := q.event
+		e.Verdict, e.Rule, e.MS = d.verdict, d.rule, time.Since(q.start).Milliseconds()
+		g.rec.emit(e)
 	}
 	through := *v
 	through.door = DoorConnect

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -44,7 +45,7 @@ func newDialer(u Upstream, roots func() *x509.CertPool) (*dialer, error) {
 	if u.Proxy != "" {
 		proxy, err := url.Parse(u.Proxy)
 		if err != nil || proxy.Host == "" || proxy.Scheme != "http" && proxy.Scheme != "https" {
-			return nil, fmt.Errorf("upstream proxy: want http://HOST:PORT or https://HOST:PORT")
+			return nil, errors.New("upstream proxy: want http://HOST:PORT or https://HOST:PORT")
 		}
 		d.proxy = proxy
 	}
@@ -134,10 +135,10 @@ func (d *dialer) tunnel(ctx context.Context, to authority) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	if err := conn.SetDeadline(time.Now().Add(dialTimeout)); err != nil {
-		conn.Close()
+		shut(conn)
 		return nil, err
 	}
 	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: to.String()}, Host: to.String(), Header: http.Header{}}
@@ -146,17 +147,18 @@ func (d *dialer) tunnel(ctx context.Context, to authority) (net.Conn, error) {
 		req.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(u.Username()+":"+password)))
 	}
 	if err := req.Write(conn); err != nil {
-		conn.Close()
+		shut(conn)
 		return nil, err
 	}
 	br := bufio.NewReader(conn)
 	resp, err := http.ReadResponse(br, req)
 	if err != nil {
-		conn.Close()
+		shut(conn)
 		return nil, fmt.Errorf("proxy %s: %w", d.proxy.Host, err)
 	}
+	_ = resp.Body.Close()                                      // there is none to a CONNECT
 	if resp.StatusCode != http.StatusOK || br.Buffered() > 0 { // the client speaks first in what we tunnel
-		conn.Close()
+		shut(conn)
 		return nil, fmt.Errorf("proxy %s: CONNECT %s: %s", d.proxy.Host, to, clip(resp.Status))
 	}
 	return conn, conn.SetDeadline(time.Time{})

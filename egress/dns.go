@@ -34,7 +34,7 @@ func newResolver(g *gateway) *resolver {
 }
 
 // run serves until close.
-func (r *resolver) run(udp net.PacketConn, tcp net.Listener) {
+func (r *resolver) run(ctx context.Context, udp net.PacketConn, tcp net.Listener) {
 	tcpLimited := &limitListener{Listener: tcp, slots: make(chan struct{}, 32)}
 	for _, s := range []*dns.Server{
 		{PacketConn: udp, Handler: r, MsgAcceptFunc: r.accept, MsgInvalidFunc: r.invalid, UDPSize: 4096},
@@ -46,7 +46,7 @@ func (r *resolver) run(udp net.PacketConn, tcp net.Listener) {
 		r.g.wg.Go(func() {
 			defer close(failed)
 			if err := s.ActivateAndServe(); err != nil {
-				r.g.log.LogAttrs(context.Background(), slog.LevelDebug, "resolver", slog.Any("err", err))
+				r.g.log.LogAttrs(ctx, slog.LevelDebug, "resolver", slog.Any("err", err))
 			}
 		})
 		select { // Shutdown of a server that has not started does nothing
@@ -200,7 +200,7 @@ func (l *limitListener) Accept() (net.Conn, error) {
 		case l.slots <- struct{}{}:
 			return &limitedConn{Conn: c, slots: l.slots}, nil
 		default:
-			c.Close()
+			shut(c)
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package egress
 
 import (
+	"errors"
 	"net"
 	"strings"
 	"testing"
@@ -181,7 +182,7 @@ func TestClosedPorts(t *testing.T) {
 			if err == nil {
 				t.Fatal("there is somebody")
 			}
-			if ne, ok := err.(net.Error); ok && ne.Timeout() {
+			if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
 				t.Errorf("not refused at once: %v", err)
 			}
 			if tt.want.Door == "" {

@@ -31,9 +31,10 @@
 // lets the job choose names in that zone (capped by Rule.MaxNames); and which
 // package is asked of a registry, and when, is itself a small message.
 //
-// It needs Linux 4.17 (FRA_IP_PROTO and FRA_DPORT_RANGE of ip-rule(8)) with
-// veth, and CAP_NET_ADMIN and CAP_SYS_ADMIN.
+// It needs Linux with veth and policy routing (CONFIG_VETH,
+// CONFIG_IP_MULTIPLE_TABLES), CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_ADMIN; with
+// CONFIG_INET_DIAG events name the process.
 //
 // Sources: network_namespaces(7), veth(4), ip-rule(8), ip(7) (IP_TRANSPARENT),
-// packet(7), sock_diag(7), RFC 8446, RFC 9110, RFC 9113, RFC 1035.
+// raw(7), sock_diag(7), RFC 8446, RFC 9110, RFC 9113, RFC 1035.
 package egress

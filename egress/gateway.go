@@ -53,7 +53,7 @@ type visit struct {
 // event begins an event about the connection.
 func (v *visit) event(door Door) Event {
 	return Event{
-		Door: door, Port: v.dst.Port(), Dst: v.dst.String(), Rule: "default",
+		Time: v.start, Door: door, Port: v.dst.Port(), Dst: v.dst.String(), Rule: "default",
 		Process: v.origin.Process, Pkg: v.origin.pkg, Script: v.origin.script,
 	}
 }
@@ -123,13 +123,16 @@ func tcpAddr(a net.Addr) netip.AddrPort {
 // reset closes a connection so that the client sees it at once.
 func reset(conn *net.TCPConn) {
 	_ = conn.SetLinger(0) // best effort on a connection that goes away
-	conn.Close()
+	shut(conn)
 }
+
+// shut closes something of which nothing can be done if that fails.
+func shut(c io.Closer) { _ = c.Close() }
 
 // farewell writes the last words and closes so that they arrive: closing with
 // unread data would reset the connection and destroy them (RFC 9293 section 3.10.4).
 func farewell(conn *net.TCPConn, words []byte) {
-	defer conn.Close()
+	defer shut(conn)
 	_ = conn.SetDeadline(time.Now().Add(200 * time.Millisecond))
 	if len(words) > 0 {
 		if _, err := conn.Write(words); err != nil {
@@ -166,7 +169,7 @@ func (s *connSet) add(c *net.TCPConn) bool {
 
 // remove closes the connection and forgets it.
 func (s *connSet) remove(c *net.TCPConn) {
-	c.Close()
+	shut(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)

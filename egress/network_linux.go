@@ -33,7 +33,7 @@ func Open(ctx context.Context, cfg Config) (*Network, error) {
 		return nil, err
 	}
 	ports := g.judge.doors()
-	c, err := openCell(ports)
+	c, err := openCell(ctx, ports)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func Open(ctx context.Context, cfg Config) (*Network, error) {
 // serve starts everything that runs until Close.
 func (n *Network) serve(ctx context.Context, ports []uint16) {
 	g, c := n.gateway, n.cell
-	g.wg.Go(g.web.run)
+	g.wg.Go(func() { g.web.run(ctx) })
 	for _, port := range ports {
 		l := c.doors[port]
 		switch port {
@@ -66,7 +66,7 @@ func (n *Network) serve(ctx context.Context, ports []uint16) {
 	}
 	g.wg.Go(func() { g.serve(ctx, c.proxy, DoorConnect, g.serveProxy) })
 	n.resolver = newResolver(g)
-	n.resolver.run(c.dnsUDP, c.dnsTCP)
+	n.resolver.run(ctx, c.dnsUDP, c.dnsTCP)
 	w := &watcher{g: g, tap: c.tap, bucket: bucket{perSecond: watchPerSecond}}
 	for _, in := range c.tap.in {
 		g.wg.Go(func() { w.run(ctx, in) })

@@ -48,6 +48,12 @@ func TestOnline(t *testing.T) {
 	}{
 		{"npm", "npm", `echo '{"name":"x","version":"1.0.0","dependencies":{"left-pad":"1.3.0","express":"4"}}' > package.json && npm install && npm ci && test -d node_modules/express`, true},
 		{"npm", "npm", `echo '{"name":"zviz-x","version":"1.0.0"}' > package.json && echo "${npm_config_registry#*:}:_authToken=x" > .npmrc && npm publish`, false},
+		{"npm", "node", `node -e 'fetch(process.env.npm_config_registry).then(r => process.exit(r.ok ? 0 : 1))'`, true},
+		{"npm", "curl", `curl -sSf -o /dev/null --noproxy "*" "$npm_config_registry"`, true},
+		{"npm", "curl", `curl -sSf -o /dev/null -x http://169.254.1.1:3128 "$npm_config_registry"`, true},
+		{"npm", "wget", `wget -q -O /dev/null "$npm_config_registry"`, true},
+		{"npm", "python3", `python3 -c 'import os, urllib.request as u; u.urlopen(os.environ["npm_config_registry"]).read()'`, true},
+		{"npm", "curl", `curl -sS --max-time 10 https://evil.test/`, false},
 		{"pypi", "pip", `pip download --no-deps -d . six`, true},
 		{"go", "go", `printf 'module x\n\ngo 1.24\n' > go.mod && go get github.com/google/go-cmp@v0.6.0 && go mod download`, true},
 		{"debian", "apt-get", `mkdir -p l/partial c/partial && apt-get -o Dir::State::lists=$PWD/l -o Dir::Cache=$PWD/c -o APT::Sandbox::User=root update`, true},

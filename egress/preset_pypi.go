@@ -84,14 +84,14 @@ func (p *Preset) pipIndexes(ctx context.Context, run Runner) (index string, extr
 			return "", nil, err
 		}
 	}
-	for _, u := range strings.Fields(config["extra-index-url"]) {
+	for u := range strings.FieldsSeq(config["extra-index-url"]) {
 		if clean, err := p.add("pypi", u, "pip config extra-index-url", false); err != nil {
 			p.note("%v; left out", err)
 		} else {
 			extra = append(extra, clean)
 		}
 	}
-	for _, u := range strings.Fields(config["find-links"]) {
+	for u := range strings.FieldsSeq(config["find-links"]) {
 		if !strings.HasPrefix(u, "https://") && !strings.HasPrefix(u, "http://") {
 			p.note("pip config find-links names files of this machine; they are not handed to the job")
 		} else if _, err := p.add("pypi", u, "pip config find-links", false); err != nil {
@@ -136,7 +136,7 @@ func (p *Preset) uvIndexes(ctx context.Context, run Runner) (index string, extra
 	}
 	lines := strings.Split(string(out), "\n")
 	for i, line := range lines[:min(len(lines), 4)] {
-		for _, item := range strings.Fields(line) {
+		for item := range strings.FieldsSeq(line) {
 			if _, u, named := strings.Cut(item, "="); named && !strings.Contains(item[:len(item)-len(u)], "/") {
 				item = u
 			}

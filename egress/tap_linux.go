@@ -4,10 +4,10 @@ package egress
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,14 +42,14 @@ func openTap(ports []uint16, index int) (*tap, error) {
 	} {
 		f, err := rawSocket(in.proto, in.filter, 0)
 		if err != nil {
-			t.close()
+			_ = t.close()
 			return nil, err
 		}
 		t.in = append(t.in, f)
 	}
 	out, err := rawSocket(unix.IPPROTO_RAW, nil, index) // with IP_HDRINCL: we may answer as any address
 	if err != nil {
-		t.close()
+		_ = t.close()
 		return nil, err
 	}
 	t.out = out
@@ -57,13 +57,14 @@ func openTap(ports []uint16, index int) (*tap, error) {
 }
 
 func (t *tap) close() error {
+	var errs []error
 	for _, f := range t.in {
-		f.Close()
+		errs = append(errs, f.Close())
 	}
 	if t.out != nil {
-		t.out.Close()
+		errs = append(errs, t.out.Close())
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // rawSocket opens a raw socket with a filter. With a device it also joins there
@@ -75,9 +76,9 @@ func rawSocket(proto int, filter []unix.SockFilter, joinOn int) (*os.File, error
 		return nil, os.NewSyscallError("socket raw", err)
 	}
 	if len(filter) > 0 {
-		prog := unix.SockFprog{Len: uint16(len(filter)), Filter: unsafe.SliceData(filter)}
+		prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 		if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog); err != nil {
-			unix.Close(fd)
+			_ = unix.Close(fd)
 			return nil, os.NewSyscallError("setsockopt SO_ATTACH_FILTER", err)
 		}
 	}
@@ -85,7 +86,7 @@ func rawSocket(proto int, filter []unix.SockFilter, joinOn int) (*os.File, error
 		for _, group := range [][4]byte{{224, 0, 0, 251}, {239, 255, 255, 250}} {
 			mreq := &unix.IPMreqn{Multiaddr: group, Ifindex: int32(joinOn)}
 			if err := unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, mreq); err != nil {
-				unix.Close(fd)
+				_ = unix.Close(fd)
 				return nil, os.NewSyscallError("setsockopt IP_ADD_MEMBERSHIP", err)
 			}
 		}

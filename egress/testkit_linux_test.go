@@ -79,6 +79,7 @@ func newSink(t *testing.T, hosts ...string) *sink {
 }
 
 func (s *sink) serve(t *testing.T, config *tls.Config) string {
+	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +114,7 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusSwitchingProtocols)
 		return
 	}
-	io.WriteString(w, "hello from "+r.Host+r.URL.Path)
+	_, _ = io.WriteString(w, "hello from "+r.Host+r.URL.Path)
 }
 
 func (s *sink) seen() []*http.Request {
@@ -152,7 +153,8 @@ func openJob(t *testing.T, change func(*Config)) *job {
 		ID: "j1",
 		Policy: Policy{
 			Rules: []Rule{
-				{Host: "allowed.test"}, {Host: "other-allowed.test"},
+				{Host: "allowed.test"},
+				{Host: "other-allowed.test"},
 				{Host: "plain.test", Ports: []uint16{80, 8080}},
 			},
 			Deny:     []string{"denied.pkg.test"},

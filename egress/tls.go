@@ -133,7 +133,7 @@ func (g *gateway) splice(ctx context.Context, v *visit, e Event, raw []byte, to 
 	}
 	g.opaque.Store(true)
 	e.Opaque = true
-	stop := context.AfterFunc(ctx, func() { up.Close() })
+	stop := context.AfterFunc(ctx, func() { shut(up) })
 	defer stop()
 	e.Up, e.Down = join(v.conn, up, raw)
 	e.MS = time.Since(v.start).Milliseconds()
@@ -155,13 +155,13 @@ func (g *gateway) dialFailed(v *visit, e Event, err error) {
 // join copies both ways until both ends are done. The copies are splice(2) as
 // long as both are plain TCP, so nothing wraps them.
 func join(job *net.TCPConn, out net.Conn, first []byte) (up, down int64) {
-	defer out.Close()
-	defer job.Close()
+	defer shut(out)
+	defer shut(job)
 	done := make(chan int64)
 	go func() {
 		n, err := io.Copy(job, out)
 		if err != nil {
-			job.Close() // the other direction has nobody to answer it
+			shut(job) // the other direction has nobody to answer it
 		} else {
 			_ = job.CloseWrite()
 		}
@@ -177,7 +177,7 @@ func join(job *net.TCPConn, out net.Conn, first []byte) (up, down int64) {
 	if half, ok := out.(interface{ CloseWrite() error }); ok && err == nil {
 		_ = half.CloseWrite()
 	} else {
-		out.Close()
+		shut(out)
 	}
 	return up, <-done
 }

@@ -20,35 +20,6 @@ import (
 	"github.com/miekg/dns"
 )
 
-// recordHello returns the ClientHello that crypto/tls sends.
-func recordHello(t testing.TB, config *tls.Config) []byte {
-	t.Helper()
-	client, server := net.Pipe()
-	defer client.Close()
-	go func() {
-		_ = tls.Client(server, config).Handshake()
-		server.Close()
-	}()
-	_ = client.SetDeadline(time.Now().Add(5 * time.Second))
-	raw, _, err := readHello(client)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
-}
-
-// cut puts the message of a ClientHello into records of n bytes.
-func cut(raw []byte, n int) []byte {
-	var out []byte
-	for msg := raw[5:]; len(msg) > 0; {
-		part := msg[:min(n, len(msg))]
-		msg = msg[len(part):]
-		out = append(out, 22, 3, 1, byte(len(part)>>8), byte(len(part)))
-		out = append(out, part...)
-	}
-	return out
-}
-
 // replaceName puts another server name of the same length into a ClientHello.
 func replaceName(raw []byte, from, to string) []byte {
 	return bytes.Replace(raw, []byte(from), []byte(to), 1)
@@ -133,7 +104,7 @@ func TestTLSDoorSplices(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			j := openJob(t, nil)
 			c := tls.Client(j.dial("tcp", tt.dst), &tls.Config{ServerName: tt.sni, RootCAs: j.pool()})
-			io.WriteString(c, "GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			_, _ = io.WriteString(c, "GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 			body, err := io.ReadAll(c)
 			if err != nil {
 				t.Fatal(err)

@@ -22,7 +22,6 @@ type watcher struct {
 	g      *gateway
 	tap    *tap
 	bucket bucket
-	doors  map[uint16]bool
 }
 
 // run reads one raw socket until it is closed.

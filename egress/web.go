@@ -100,10 +100,10 @@ func (w *web) proxyFor(r *http.Request) (*url.URL, error) {
 }
 
 // run serves until close.
-func (w *web) run() {
+func (w *web) run(ctx context.Context) {
 	err := w.server.Serve(&w.queue)
 	if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-		w.g.log.LogAttrs(context.Background(), slog.LevelError, "serve requests", slog.Any("err", err))
+		w.g.log.LogAttrs(ctx, slog.LevelError, "serve requests", slog.Any("err", err))
 	}
 }
 
@@ -112,7 +112,7 @@ func (w *web) close() {
 	w.mu.Lock()
 	w.closed = true
 	w.mu.Unlock()
-	w.queue.Close()
+	shut(&w.queue)
 	_ = w.server.Close() // its error is that of the queue's Close
 	w.requests.Wait()
 	w.once.Do(func() { w.transport = &http.Transport{} }) // nothing was asked, so nothing is made
@@ -137,7 +137,7 @@ func (w *web) hand(ctx context.Context, c net.Conn) bool {
 	case <-w.queue.closed:
 	case <-ctx.Done():
 	}
-	c.Close()
+	shut(c)
 	return false
 }
 
@@ -169,6 +169,7 @@ func (g *gateway) serveEither(ctx context.Context, v *visit) {
 		g.tls(ctx, v, first, authority{})
 		return
 	}
+	v.door = DoorHTTP
 	g.plain(ctx, v, first, false)
 }
 

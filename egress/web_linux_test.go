@@ -180,7 +180,7 @@ func TestTerminatedForwards(t *testing.T) {
 				t.Fatal(err)
 			}
 			resp.Body.Close()
-			if resp.StatusCode != 302 || resp.Header.Get("Location") != "https://elsewhere.test/x" || resp.Header.Get("Alt-Svc") != "" {
+			if resp.StatusCode != http.StatusFound || resp.Header.Get("Location") != "https://elsewhere.test/x" || resp.Header.Get("Alt-Svc") != "" {
 				t.Errorf("redirect: %d %v", resp.StatusCode, resp.Header)
 			}
 			if !j.n.Complete() {
@@ -335,6 +335,7 @@ func TestConnectAllowed(t *testing.T) {
 				door = DoorHTTP
 			}
 			j.want(Event{Verdict: VerdictAllow, Door: door, Host: tt.host, Port: 443})
+			j.want(Event{Verdict: VerdictAllow, Door: DoorConnect, Host: tt.host, Port: 443})
 		})
 	}
 }

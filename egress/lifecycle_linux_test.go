@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package egress
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/zviz/run/internal/testenv"
+)
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	dir, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(dir)
+}
+
+// TestCloseLeavesNothing opens and closes networks, several at a time, and looks
+// for what stays behind in this process and on the host.
+func TestCloseLeavesNothing(t *testing.T) {
+	testenv.NeedRoot(t)
+	links := func() []string {
+		list, err := net.Interfaces()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, l := range list {
+			names = append(names, l.Name)
+		}
+		return names
+	}
+	hostNS, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func() {
+		n, err := Open(t.Context(), Config{ID: "j", Policy: Policy{Rules: []Rule{{Host: "allowed.test", Ports: []uint16{8443}}}}})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := n.Close(); err != nil {
+			t.Errorf("second Close: %v", err)
+		}
+	}
+	open() // what is made once for the process
+	before, linksBefore := descriptors(t), links()
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 5 {
+				open()
+			}
+		})
+	}
+	wg.Wait()
+	if after := descriptors(t); after > before {
+		t.Errorf("%d descriptors before, %d after", before, after)
+	}
+	if diff := cmp.Diff(linksBefore, links()); diff != "" {
+		t.Errorf("devices of the host (-before +after):\n%s", diff)
+	}
+	now, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(hostNS, now); diff != "" {
+		t.Errorf("namespace of the process (-before +after):\n%s", diff)
+	}
+}
+
+// TestCloseCutsConnections closes a network in use.
+func TestCloseCutsConnections(t *testing.T) {
+	j := openJob(t, nil)
+	spliced := tls.Client(j.dial("tcp", "169.254.1.1:443"), &tls.Config{ServerName: "allowed.test", RootCAs: j.pool()})
+	if err := spliced.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	silent := j.dial("tcp", "169.254.1.1:443")
+	idle := j.dial("tcp", "169.254.1.1:80")
+	if err := j.n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []net.Conn{spliced, silent, idle} {
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			t.Error("a connection outlives the network")
+		}
+	}
+	j.want(Event{Verdict: VerdictAllow, Door: DoorTLS, Host: "allowed.test"})
+	if c, err := j.dialErr("tcp", "169.254.1.1:443"); err == nil {
+		c.Close()
+		t.Error("a door outlives the network")
+	}
+}
+
+func TestOpenCancelled(t *testing.T) {
+	cause := errors.New("no more")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	if _, err := Open(ctx, Config{}); !errors.Is(err, cause) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestConnectionsAreCapped(t *testing.T) {
+	j := openJob(t, func(c *Config) { c.Policy.Limits.Connections = 2 })
+	for range 2 {
+		j.dial("tcp", "169.254.1.1:443")
+	}
+	for range 3 {
+		over, err := j.dialErr("tcp", "169.254.1.1:443")
+		if err != nil {
+			continue // reset before it could look
+		}
+		_ = over.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := io.ReadAll(over); !isReset(err) {
+			t.Errorf("a connection over the cap: %v", err)
+		}
+		over.Close()
+	}
+	j.want(Event{Verdict: VerdictDeny, Reason: ReasonLimit, Dst: "169.254.1.1:443"})
+	j.untouched()
+}
+
+// TestJobsDoNotMeet runs two networks at the same time: each has the same
+// addresses, and neither sees the other.
+func TestJobsDoNotMeet(t *testing.T) {
+	a, b := openJob(t, nil), openJob(t, nil)
+	var l net.Listener
+	err := a.inside(func() (err error) {
+		l, err = net.Listen("tcp4", "0.0.0.0:8081")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, addr := range []string{"169.254.1.2:8081", "127.0.0.1:8081"} {
+		if c, err := b.dialErr("tcp", addr); err == nil {
+			c.Close()
+			t.Errorf("%s: one job reaches the other", addr)
+		}
+	}
+}
+
+// TestUpstreamProxy reaches the outside through a proxy of the operator's.
+func TestUpstreamProxy(t *testing.T) {
+	var asked sync.Map
+	outside := newSink(t, "allowed.test", "preset.test")
+	proxy := proxyServer(t, func(r *http.Request) string {
+		asked.Store(r.Method+" "+r.Host+" "+r.Header.Get("Proxy-Authorization"), true)
+		if r.Method == http.MethodConnect {
+			return outside.addr
+		}
+		return outside.plain
+	})
+	j := openJob(t, func(c *Config) {
+		c.Roots = outside.roots
+		c.Policy.Upstream = Upstream{Proxy: "http://user:pass@" + proxy}
+	})
+	for _, url := range []string{"https://allowed.test/a", "https://preset.test/a"} {
+		if status, body := do(t, j.client("169.254.1.1:443", false), get(t, url)); status != 200 || !strings.HasPrefix(body, "hello") {
+			t.Errorf("%s: got %d %q", url, status, body)
+		}
+	}
+	if status, body := do(t, j.client("169.254.1.1:80", false), get(t, "http://plain.test/a")); status != 200 || body != "hello from plain.test/a" {
+		t.Errorf("got %d %q", status, body)
+	}
+	for _, want := range []string{"CONNECT allowed.test:443 Basic dXNlcjpwYXNz", "CONNECT preset.test:443 Basic dXNlcjpwYXNz", "GET plain.test Basic dXNlcjpwYXNz"} {
+		if _, ok := asked.Load(want); !ok {
+			t.Errorf("the proxy was not asked: %s", want)
+		}
+	}
+}
+
+// proxyServer is an HTTP proxy that leads to where dial says.
+func proxyServer(t *testing.T, dial func(*http.Request) string) string {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		to := dial(r)
+		if r.Method != http.MethodConnect {
+			out := r.Clone(r.Context())
+			out.RequestURI, out.URL.Host = "", to
+			out.Header.Del("Proxy-Authorization")
+			resp, err := http.DefaultTransport.RoundTrip(out)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadGateway)
+				return
+			}
+			defer resp.Body.Close()
+			_, _ = io.Copy(w, resp.Body)
+			return
+		}
+		up, err := net.Dial("tcp", to)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		down, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			up.Close()
+			return
+		}
+		_, _ = io.WriteString(down, "HTTP/1.1 200 OK\r\n\r\n")
+		join(down.(*net.TCPConn), up, nil)
+	})}
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = server.Serve(l) })
+	t.Cleanup(func() { server.Close(); wg.Wait() })
+	return l.Addr().String()
+}
+
+func BenchmarkOpenClose(b *testing.B) {
+	testenv.NeedRoot(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		n, err := Open(b.Context(), Config{ID: "j"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := n.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkReadHello(b *testing.B) {
+	raw := recordHello(b, &tls.Config{ServerName: "allowed.test"})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := readHello(strings.NewReader(string(raw))); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
