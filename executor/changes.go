@@ -49,7 +49,7 @@ func snapshot(w workspace) watchState {
 	if err != nil {
 		return s
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	for _, f := range watched() {
 		st, err := root.Lstat(f.path)
 		if err != nil {
@@ -108,7 +108,7 @@ func (s watchState) compare(after watchState) []Change {
 	for _, f := range watched() {
 		a, now := after[f.path]
 		b, then := s[f.path]
-		op := ""
+		var op string
 		switch {
 		case now && !then:
 			op = "A"
@@ -135,7 +135,7 @@ func note(name string) string {
 }
 
 // errStop ends a walk early.
-var errStop = errors.New("stop") //nolint:gochecknoglobals // a constant
+var errStop = errors.New("stop")
 
 func sortChanges(cs []Change) {
 	slices.SortFunc(cs, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })

@@ -166,7 +166,7 @@ func (x *Executor) askTool(ctx context.Context, argv []string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer job.remove()
+	defer func() { _ = job.remove() }()
 	tools := findTools(x.environ("PATH"), x.cfg.Home, "")
 	root, err := sandbox.HostRoot(slices.Concat(systemPaths(), tools.bind, []string{"/var/lib/apt", "/var/lib/dpkg"}))
 	if err != nil {
@@ -185,18 +185,18 @@ func (x *Executor) askTool(ctx context.Context, argv []string) ([]byte, error) {
 			if err != nil || below("/usr", f) {
 				continue
 			}
-			real, err := filepath.EvalSymlinks(f)
+			resolved, err := filepath.EvalSymlinks(f)
 			if err != nil {
 				continue
 			}
-			spec.Mounts = append(spec.Mounts, sandbox.Mount{Source: real, Target: f, File: st.Mode().IsRegular(), Owner: &sandbox.Owner{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}})
+			spec.Mounts = append(spec.Mounts, sandbox.Mount{Source: resolved, Target: f, File: st.Mode().IsRegular(), Owner: &sandbox.Owner{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}})
 		}
 	}
 	sb, err := sandbox.New(spec, probe)
 	if err != nil {
 		return nil, err
 	}
-	defer sb.Close()
+	defer func() { _ = sb.Close() }()
 	var out, errOut bytes.Buffer
 	env := append([]string{"PATH=" + strings.Join(tools.path, ":"), "HOME=" + x.cfg.Home, "LANG=C.UTF-8", "npm_config_cache=/tmp/npm", "npm_config_update_notifier=false", "GOCACHE=/tmp/go"}, x.toolEnv()...)
 	for k, v := range tools.env {

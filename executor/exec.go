@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
@@ -153,7 +154,7 @@ func (x *Executor) Plan(ctx context.Context, r Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer c.close()
+	defer func() { _ = c.close() }()
 	if !r.Policy.NoNetwork {
 		c.spec.NetNS = "the job's network"
 	}
@@ -362,6 +363,9 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	before := snapshot(c.work)
 	box, err := sandbox.New(c.spec, probe)
 	if err != nil {
+		if _, ok := errors.AsType[*fs.PathError](err); ok && !isLayer(err) {
+			err = &StateError{Dir: x.state, Err: err}
+		}
 		return report, err
 	}
 	c.mu.Lock()
@@ -384,6 +388,11 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	}
 	report.finish(res, c.events)
 	return report, err
+}
+
+func isLayer(err error) bool {
+	_, ok := errors.AsType[*sandbox.LayerError](err)
+	return ok
 }
 
 // run starts the command and waits for it.

@@ -36,13 +36,13 @@ func overlayChanges(spec sandbox.Spec, ws workspace, w io.Writer) ([]Change, err
 	if err != nil {
 		return changes, err
 	}
-	defer upper.Close()
+	defer func() { _ = upper.Close() }()
 	lower, err := os.OpenRoot(ws.top)
 	if err != nil {
 		return changes, err
 	}
-	defer lower.Close()
-	err = fs.WalkDir(upper.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+	defer func() { _ = lower.Close() }()
+	err = fs.WalkDir(upper.FS(), ".", func(name string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return nil //nolint:nilerr // unreadable, or gone: nothing to list
 		}
@@ -87,7 +87,7 @@ func overlayChanges(spec sandbox.Spec, ws workspace, w io.Writer) ([]Change, err
 
 func whiteout(st fs.FileInfo) bool {
 	sys, ok := st.Sys().(*syscall.Stat_t)
-	return ok && st.Mode()&fs.ModeCharDevice != 0 && unix.Major(sys.Rdev) == 0 && unix.Minor(sys.Rdev) == 0
+	return ok && st.Mode()&fs.ModeCharDevice != 0 && unix.Major(uint64(sys.Rdev)) == 0 && unix.Minor(uint64(sys.Rdev)) == 0 //nolint:unconvert // its type differs by system
 }
 
 // diff writes one file's changes; files that are not text are left out.
@@ -108,11 +108,24 @@ func diff(w io.Writer, lower, upper *os.Root, c Change) {
 		to, after = "/dev/null", ""
 	}
 	text, err := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
-		A: difflib.SplitLines(before), B: difflib.SplitLines(after), FromFile: quoteName(from), ToFile: quoteName(to), Context: 3,
+		A: lines(before), B: lines(after), FromFile: quoteName(from), ToFile: quoteName(to), Context: 3,
 	})
 	if err == nil {
 		_, _ = io.WriteString(w, text)
 	}
+}
+
+// lines keeps the line ends; a last line without one gets the usual remark.
+func lines(s string) []string {
+	if s == "" {
+		return nil
+	}
+	l := strings.SplitAfter(s, "\n")
+	if l[len(l)-1] == "" {
+		return l[:len(l)-1]
+	}
+	l[len(l)-1] += "\n\\ No newline at end of file\n"
+	return l
 }
 
 func readText(root *os.Root, name string) (string, bool) {
@@ -120,7 +133,7 @@ func readText(root *os.Root, name string) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	st, err := f.Stat()
 	if err != nil || !st.Mode().IsRegular() || st.Size() > maxDiffFile {
 		return "", false

@@ -62,7 +62,7 @@ func fullReport() Report {
 			Complete: true,
 			Events: []egress.Event{{
 				Time: at, Type: "egress", Job: "j", Step: "s", Verdict: egress.VerdictDeny, Door: egress.DoorTLS, Host: "a.test", Port: 443,
-				Dst: "169.254.1.1:443", Method: "GET", Path: "/", QType: "A", Transit: "udp", Proto: "tcp", Status: 403, Rule: "default",
+				Dst: "169.254.1.1:443", Method: "GET", Path: "/", QType: "A", Transport: "udp", Proto: "tcp", Status: 403, Rule: "default",
 				Reason: "host", Hint: "h", Redacted: []string{"cookie"}, Opaque: true, Process: who, Pkg: "p@1", Script: "install",
 				Up: 1, Down: 2, MS: 3, Count: 4,
 			}},

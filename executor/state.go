@@ -57,18 +57,18 @@ func prepareState(dir string) (string, error) {
 			return "", err
 		}
 	}
-	real, err := filepath.EvalSymlinks(dir)
+	resolved, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return "", err
 	}
-	st, err := os.Stat(real)
+	st, err := os.Stat(resolved)
 	if err != nil {
 		return "", err
 	}
 	if sys, ok := st.Sys().(*syscall.Stat_t); ok && int(sys.Uid) != os.Geteuid() {
-		return "", fmt.Errorf("state folder %s belongs to uid %d, not to us (%d)", real, sys.Uid, os.Geteuid())
+		return "", fmt.Errorf("state folder %s belongs to uid %d, not to us (%d)", resolved, sys.Uid, os.Geteuid())
 	}
-	return real, os.Chmod(real, 0o700)
+	return resolved, os.Chmod(resolved, 0o700)
 }
 
 // newJob makes a job's folder, locked from the start: it gets its name only

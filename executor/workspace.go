@@ -65,8 +65,8 @@ func findWorkspace(dir, home, state string) (workspace, error) {
 		return w, &WorkspaceError{Dir: dir, Why: "cannot be read", Err: plain(err)}
 	}
 	if home != "" {
-		if real, err := filepath.EvalSymlinks(home); err == nil {
-			home = real
+		if resolved, err := filepath.EvalSymlinks(home); err == nil {
+			home = resolved
 		}
 	}
 	if why := refused(w.dir, home, state); why != "" {
@@ -161,11 +161,11 @@ func checkMounts(mounts []sandbox.Mount) ([]sandbox.Mount, error) {
 	out := slices.Clone(mounts)
 	for i := range out {
 		m := &out[i]
-		real, err := filepath.EvalSymlinks(m.Source)
+		resolved, err := filepath.EvalSymlinks(m.Source)
 		if err != nil {
 			return nil, fmt.Errorf("mount %s: %w", m.Source, plain(err))
 		}
-		st, err := os.Stat(real)
+		st, err := os.Stat(resolved)
 		if err != nil {
 			return nil, fmt.Errorf("mount %s: %w", m.Source, plain(err))
 		}
@@ -176,7 +176,7 @@ func checkMounts(mounts []sandbox.Mount) ([]sandbox.Mount, error) {
 		default:
 			return nil, fmt.Errorf("mount %s: neither a directory nor a regular file: a socket or device would lead out of the sandbox", m.Source)
 		}
-		m.Source = real
+		m.Source = resolved
 		if sys, ok := st.Sys().(*syscall.Stat_t); ok {
 			m.Owner = &sandbox.Owner{UID: sys.Uid, GID: sys.Gid}
 		}

@@ -296,7 +296,7 @@ func (c *compiler) landlock() {
 		m, rel := c.within(p)
 		rules = append(rules, Rule{m.handle, rel, true, c.spec.Access[p]})
 	}
-	scoped := c.spec.Profile.Name == "hostile"
+	scoped := c.spec.Profile.Name == "hostile" && abi >= landlock.ScopeABI
 	c.rules = c.handle(Handle{Kind: HandleRules, Layer: LayerLandlock, Name: "ruleset", Rules: rules, Scoped: scoped})
 	if !c.spec.MinimalProc {
 		// /proc is mounted by the child, so its rule is added by the child: programs
@@ -308,6 +308,9 @@ func (c *compiler) landlock() {
 	}
 	c.call(LayerLandlock, "", "landlock_restrict_self", handle(c.rules), num(0))
 	detail := fmt.Sprintf("ABI %d, %d rules", abi, len(rules))
+	if scoped {
+		detail += ", scoped signals and abstract sockets"
+	}
 	if u := landlock.Ungoverned(abi); len(u) > 0 {
 		detail += ", ungoverned: " + strings.Join(u, " ")
 	}

@@ -44,7 +44,7 @@ func supervise(fd int, p seccomp.Profile) *supervisor {
 
 func (s *supervisor) loop() {
 	defer close(s.done)
-	defer unix.Close(s.fd)
+	defer closeAll(s.fd)
 	poll := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}}
 	left, since := notifyBurst, time.Now()
 	for {

@@ -17,7 +17,7 @@ import (
 	"github.com/zviz/run/sandbox/pid1"
 )
 
-// prepared holds the descriptors of a program's handles, all at least 64, -1
+// prepared holds the descriptors of a program's handles, no low ones, -1
 // where the start fills them in.
 type prepared struct {
 	fds []int
@@ -71,8 +71,7 @@ func prepare(prog Program) (_ *prepared, err error) {
 			p.fds[i], err = linux.HighFD(fd)
 		}
 		if err != nil {
-			var le *LayerError
-			if errors.As(err, &le) {
+			if le, ok := errors.AsType[*LayerError](err); ok {
 				return nil, le
 			}
 			return nil, &LayerError{Layer: h.Layer, Stage: string(h.Kind), Path: h.Name, Err: err}
@@ -104,7 +103,7 @@ func makeFS(kind string, h Handle, options [][2]string) (int, error) {
 	if err != nil {
 		return -1, os.NewSyscallError("fsopen "+kind, err)
 	}
-	defer unix.Close(fs)
+	defer closeAll(fs)
 	for _, o := range options {
 		if o[1] == "" {
 			err = unix.FsconfigSetFlag(fs, o[0])
@@ -200,7 +199,7 @@ func makeBind(h Handle) (int, error) {
 	if err != nil {
 		return -1, &os.PathError{Op: "open", Path: h.Source, Err: err}
 	}
-	defer unix.Close(src)
+	defer closeAll(src)
 	if strings.HasPrefix(h.Name, "/dev/") && strings.HasPrefix(h.Source, "/dev/") {
 		if err := checkDevice(src, h.Source); err != nil {
 			return -1, err
@@ -222,7 +221,7 @@ func makeBind(h Handle) (int, error) {
 		if err != nil {
 			return -1, errors.Join(err, unix.Close(fd))
 		}
-		defer unix.Close(ns)
+		defer closeAll(ns)
 		attr.Attr_set |= unix.MOUNT_ATTR_IDMAP
 		attr.Userns_fd = uint64(ns)
 	}
@@ -260,14 +259,14 @@ func (p *prepared) makeOverlay(h Handle) (int, error) {
 	if err != nil {
 		return -1, os.NewSyscallError("fsopen overlay", err)
 	}
-	defer unix.Close(fs)
+	defer closeAll(fs)
 	for i, l := range h.Lower {
 		fd := p.fds[l]
 		if i == 0 && h.Sub != "" {
 			if fd, err = unix.Openat(fd, h.Sub, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
 				return -1, &os.PathError{Op: "open", Path: h.Sub, Err: err}
 			}
-			defer unix.Close(fd)
+			defer closeAll(fd)
 		}
 		if err := unix.FsconfigSetFd(fs, "lowerdir+", fd); err != nil {
 			return -1, fmt.Errorf("fsconfig overlay lowerdir (by descriptor needs Linux 6.13): %w", err)
@@ -335,7 +334,7 @@ func makePID1(c pid1.Command) (int, error) {
 	if err != nil {
 		return -1, os.NewSyscallError("memfd_create", err)
 	}
-	defer unix.Close(fd)
+	defer closeAll(fd)
 	for b := image; len(b) > 0; {
 		n, err := unix.Write(fd, b)
 		if err != nil {

@@ -39,7 +39,7 @@ func Measure() (Probe, error) {
 	if err := unix.Sysinfo(&si); err != nil {
 		return p, os.NewSyscallError("sysinfo", err)
 	}
-	p.MemoryBytes = int64(uint64(si.Totalram) * uint64(si.Unit))
+	p.MemoryBytes = int64(si.Totalram * uint64(si.Unit))
 	if p.Cgroups, err = cgroup.Find("/proc"); err != nil {
 		return p, err
 	}

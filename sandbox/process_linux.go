@@ -138,7 +138,7 @@ func (s *Sandbox) spawn(prog Program, prep *prepared, st *streams) (_ *Process, 
 // watch reaps process 1 and ends it when it is time.
 func (p *Process) watch(ctx context.Context, cmd Cmd) {
 	exited := make(chan struct{})
-	go p.reap(cmd, exited)
+	go p.reap(exited)
 	go func() {
 		select {
 		case <-exited:
@@ -177,7 +177,7 @@ func (p *Process) kill() {
 	_ = p.group.Kill()
 }
 
-func (p *Process) reap(cmd Cmd, exited chan<- struct{}) {
+func (p *Process) reap(exited chan<- struct{}) {
 	defer close(p.done)
 	record, err := io.ReadAll(io.LimitReader(p.status, pid1.RecordSize))
 	p.err = errors.Join(err, p.status.Close())

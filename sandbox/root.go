@@ -43,7 +43,6 @@ func (c *compiler) root() {
 	root := c.handle(Handle{Kind: HandleTmpfs, Layer: LayerRootfs, Name: "/", Flags: []string{"ro", "nosuid", "nodev"}, Size: "16m", Mode: 0o755})
 	c.mounts = append(c.mounts, placed{"/", root, false, true})
 
-	c.entries(root, nodes)
 	for _, p := range sortedKeys(c.spec.Files) {
 		f := c.spec.Files[p]
 		mode := f.Mode
@@ -52,6 +51,7 @@ func (c *compiler) root() {
 		}
 		nodes.file(strings.TrimPrefix(p, "/"), mode, f.Data)
 	}
+	c.entries(root, nodes)
 	for _, n := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
 		nodes.file("dev/"+n, 0, nil)
 		c.bind("/dev/"+n, "/dev/"+n, []string{"nosuid", "noexec"}, nil, true, false)
@@ -81,6 +81,9 @@ func (c *compiler) entries(root int, nodes *nodes) {
 	for _, e := range c.spec.Root.Entries {
 		rel := strings.TrimPrefix(e.Target, "/")
 		switch {
+		case e.Data != nil:
+			nodes.file(rel, 0o444, e.Data)
+			continue
 		case e.Source == "":
 			nodes.link(rel, e.Link)
 			continue

@@ -65,6 +65,7 @@ type Entry struct {
 	Source string // on the host; empty for a link
 	Link   string // what a link says
 	Dir    bool
+	Data   []byte // of a small file that is copied; Source is then empty too
 }
 
 // Mount shows a directory or file of the host inside.

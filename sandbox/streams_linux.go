@@ -39,12 +39,12 @@ func openStreams(cmd Cmd, devpts int, ids IDMap) (_ *streams, err error) {
 		if slave, err = s.openTerminal(devpts, ids, cmd.TTY); err != nil {
 			return nil, err
 		}
-		defer unix.Close(slave)
+		defer closeAll(slave)
 	}
 	for i, tty := range []bool{cmd.TTY.Stdin, cmd.TTY.Stdout, cmd.TTY.Stderr} {
 		switch {
 		case tty:
-			s.child[i], err = unix.FcntlInt(uintptr(slave), unix.F_DUPFD_CLOEXEC, 64)
+			s.child[i], err = unix.FcntlInt(uintptr(slave), unix.F_DUPFD_CLOEXEC, linux.LowFDs)
 		case i == 0 && cmd.Stdin == nil:
 			s.child[0], err = openHigh("/dev/null", unix.O_RDONLY)
 		case i == 0:

@@ -12,6 +12,9 @@ import (
 	"strings"
 )
 
+// copyLimit is the size in bytes up to which a file is copied into the root.
+const copyLimit = 16 << 10
+
 // HostRoot surveys the given absolute paths of the host for a root that shows
 // them read-only. A path that is not there is left out; one below another is
 // part of it. Links become links.
@@ -98,7 +101,19 @@ func entry(source, target string) (Entry, error) {
 	case st.IsDir():
 		return Entry{Target: target, Source: source, Dir: true}, nil
 	case st.Mode().IsRegular():
-		return Entry{Target: target, Source: source}, nil
+		e := Entry{Target: target, Source: source}
+		// A copy costs less than a mount. A file that not everybody may read is
+		// mounted, so that its owner and mode still count.
+		if st.Size() <= copyLimit && st.Mode().Perm()&0o444 == 0o444 && st.Mode().Perm()&0o111 == 0 {
+			if e.Data, err = os.ReadFile(source); err != nil {
+				return Entry{}, err
+			}
+			if e.Data == nil {
+				e.Data = []byte{}
+			}
+			e.Source = ""
+		}
+		return e, nil
 	default:
 		return Entry{}, nil
 	}

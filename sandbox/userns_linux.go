@@ -38,7 +38,7 @@ func userNS(uidMap, gidMap string, limit bool) (_ int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	defer a.Free()
+	defer func() { _ = a.Free() }()
 	syncR, syncW, err := linux.Pipe()
 	if err != nil {
 		return -1, err
@@ -47,7 +47,7 @@ func userNS(uidMap, gidMap string, limit bool) (_ int, err error) {
 	if err != nil {
 		return -1, errors.Join(err, unix.Close(syncR), unix.Close(syncW))
 	}
-	defer unix.Close(readyR)
+	defer closeAll(readyR)
 	if limit {
 		for _, kind := range namespaceLimits() {
 			name := "/proc/sys/user/max_" + kind + "_namespaces"

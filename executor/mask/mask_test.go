@@ -13,19 +13,19 @@ import (
 	"github.com/zviz/run/executor/mask"
 )
 
-func through(t testing.TB, secrets []string, text string, cut int) string {
-	t.Helper()
+func through(tb testing.TB, secrets []string, text string, cut int) string {
+	tb.Helper()
 	var out bytes.Buffer
 	w := mask.New(&out, secrets)
 	for len(text) > 0 {
 		n := min(cut, len(text))
 		if _, err := w.Write([]byte(text[:n])); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		text = text[n:]
 	}
 	if err := w.Flush(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return out.String()
 }

@@ -3,6 +3,7 @@
 package linux
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"syscall"
@@ -44,7 +45,12 @@ func (o *Op) Errno() syscall.Errno {
 
 // cloneArgs is struct clone_args of clone3(2), version 2 (Linux 5.7).
 type cloneArgs struct {
-	flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls, setTID, setTIDSize, cgroup uint64
+	flags, pidfd uint64
+	_, _         uint64 // child_tid, parent_tid
+	exitSignal   uint64
+	_, _, _      uint64 // stack, stack_size, tls: the child uses no stack
+	_, _         uint64 // set_tid, set_tid_size
+	cgroup       uint64
 }
 
 // clone3 starts a child that walks ops up to end and never returns; it gives
@@ -71,7 +77,7 @@ const (
 // The caller owns the returned pidfd (O_CLOEXEC) and must wait for the child.
 func Spawn(a *Arena, flags SpawnFlags, cgroupFD int) (pid, pidfd int, err error) {
 	if len(a.ops) == 0 {
-		return 0, -1, fmt.Errorf("bug: empty program")
+		return 0, -1, errors.New("bug: empty program")
 	}
 	// Not on the stack, which may move before the kernel writes to it.
 	slot := a.Bytes(make([]byte, 8))
@@ -95,7 +101,7 @@ func Spawn(a *Arena, flags SpawnFlags, cgroupFD int) (pid, pidfd int, err error)
 		return 0, -1, fmt.Errorf("rt_sigprocmask: %w", e)
 	}
 	ops := unsafe.Pointer(&a.ops[0])
-	end := unsafe.Pointer(uintptr(ops) + uintptr(len(a.ops))*unsafe.Sizeof(Op{}))
+	end := unsafe.Add(ops, uintptr(len(a.ops))*unsafe.Sizeof(Op{}))
 	ret := clone3(&args, unsafe.Sizeof(args), ops, end)
 	_, _, e := syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&old)), 0, 8, 0, 0)
 	fd := *(*int32)(unsafe.Pointer(&a.mem[slot-uint64(uintptr(unsafe.Pointer(&a.mem[0])))]))

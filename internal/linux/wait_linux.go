@@ -43,17 +43,24 @@ func Kill(pidfd int, sig syscall.Signal) error {
 	return nil
 }
 
-// HighFD returns a duplicate of fd that is at least 64 and O_CLOEXEC, and
-// closes fd: the child's program puts its streams on low numbers.
+// LowFDs is how many descriptors a child's program gives new meanings: the
+// standard streams and two of process 1.
+const LowFDs = 5
+
+// HighFD returns fd if it is above the low ones, else a duplicate that is
+// (O_CLOEXEC), and closes fd.
 func HighFD(fd int) (int, error) {
-	high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 64)
+	if fd >= LowFDs {
+		return fd, nil
+	}
+	high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, LowFDs)
 	if err != nil {
 		return -1, os.NewSyscallError("fcntl F_DUPFD_CLOEXEC", err)
 	}
 	return high, unix.Close(fd)
 }
 
-// Pipe returns the two ends of a pipe, both O_CLOEXEC and at least 64.
+// Pipe returns the two ends of a pipe, both O_CLOEXEC and no low ones.
 func Pipe() (r, w int, err error) {
 	var p [2]int
 	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {

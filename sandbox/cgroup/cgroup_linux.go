@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -54,14 +55,7 @@ func Make(h Hierarchies, name string, l Limits, without []string) (_ *Group, err
 			err = errors.Join(err, g.Remove())
 		}
 	}()
-	skip := func(use string) bool {
-		for _, w := range without {
-			if w == use {
-				return true
-			}
-		}
-		return false
-	}
+	skip := func(use string) bool { return slices.Contains(without, use) }
 	if !skip("kill") {
 		if h.V2 == "" || !h.Kill {
 			return nil, &Error{"kill", errors.New("no cgroup v2 with cgroup.kill (Linux 5.14) is mounted")}
@@ -147,7 +141,7 @@ func enable(dir, controllers string) error {
 	if err != nil {
 		return err
 	}
-	for _, pid := range strings.Fields(string(b)) {
+	for pid := range strings.FieldsSeq(string(b)) {
 		if err := write(filepath.Join(leaf, "cgroup.procs"), pid); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return err
 		}

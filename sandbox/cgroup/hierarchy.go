@@ -33,7 +33,7 @@ func Find(proc string) (Hierarchies, error) {
 	if err != nil {
 		return h, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	s := bufio.NewScanner(f)
 	for s.Scan() {
 		// proc_pid_mountinfo(5): id parent major:minor root mountpoint options … - type source superoptions
@@ -115,7 +115,7 @@ func hasKill(dir string) bool {
 	if err != nil {
 		return false
 	}
-	defer os.Remove(probe)
+	defer func() { _ = os.Remove(probe) }()
 	_, err = os.Stat(filepath.Join(probe, "cgroup.kill"))
 	return err == nil
 }

@@ -20,18 +20,18 @@ const (
 	pageSize = 0x10000 // arm64 may have pages of 64 KiB
 )
 
-func code()
+func code() //nolint:unused // its address is taken in assembly
 func codeAddr() unsafe.Pointer
 
 // routine returns the machine code of process 1.
 func routine() ([]byte, error) {
 	const limit = 4096
 	b := unsafe.Slice((*byte)(codeAddr()), limit)
-	end := bytes.Index(b, []byte("zviz-end"))
-	if end < 0 {
+	text, _, ok := bytes.Cut(b, []byte("zviz-end"))
+	if !ok {
 		return nil, errors.New("bug: the routine of process 1 has no end")
 	}
-	return b[:end], nil
+	return text, nil
 }
 
 // Image returns the ELF file of process 1 for the command.

@@ -194,23 +194,30 @@ func TestConstantAllow(t *testing.T) {
 
 // FuzzProfile compares program and tables on any profile and any call.
 func FuzzProfile(f *testing.F) {
-	f.Add(byte(7), true, uint32(41), uint64(16), uint64(3), uint64(0), uint64(0), uint64(0), uint64(0))
-	f.Add(byte(0), false, uint32(157), uint64(1<<32|4), uint64(1), uint64(0), uint64(0), uint64(0), uint64(0))
-	f.Fuzz(func(t *testing.T, groups byte, amd bool, nr uint32, a0, a1, a2, a3, a4, a5 uint64) {
-		p := Profile{Name: "fuzz", Compat: groups&1 != 0, SysVIPC: groups&2 != 0, NetlinkRoute: groups&4 != 0}
-		a := ARM64
-		if amd {
-			a = AMD64
+	type compiled struct {
+		p    Profile
+		a    Arch
+		prog []Instruction
+	}
+	var all []compiled
+	for _, p := range profiles() {
+		for _, a := range []Arch{AMD64, ARM64} {
+			prog, err := p.compile(a)
+			if err != nil || len(prog) > maxInstructions {
+				f.Fatalf("%d instructions, %v", len(prog), err)
+			}
+			all = append(all, compiled{p, a, prog})
 		}
-		prog, err := p.Compile(a)
-		if err != nil || len(prog) > maxInstructions {
-			t.Fatalf("%d instructions, %v", len(prog), err)
-		}
+	}
+	f.Add(byte(14), uint32(41), uint64(16), uint64(3), uint64(0), uint64(0), uint64(0), uint64(0))
+	f.Add(byte(0), uint32(157), uint64(1<<32|4), uint64(1), uint64(0), uint64(0), uint64(0), uint64(0))
+	f.Fuzz(func(t *testing.T, which byte, nr uint32, a0, a1, a2, a3, a4, a5 uint64) {
+		c := all[int(which)%len(all)]
 		args := [6]uint64{a0, a1, a2, a3, a4, a5}
 		for _, nr := range []uint32{nr, nr % 600} {
-			got, _, err := run(prog, a.audit(), nr, args)
-			if want := p.Verdict(a, a.audit(), nr, args); err != nil || got != want.ret() {
-				t.Errorf("%+v %s %s%x: program says %#x, %v; tables say %v", p, a, Name(a, nr), args, got, err, want)
+			got, _, err := run(c.prog, c.a.audit(), nr, args)
+			if want := c.p.Verdict(c.a, c.a.audit(), nr, args); err != nil || got != want.ret() {
+				t.Errorf("%+v %s %s%x: program says %#x, %v; tables say %v", c.p, c.a, Name(c.a, nr), args, got, err, want)
 			}
 		}
 	})

@@ -74,17 +74,20 @@ func (b *builder) rule(r rule) label {
 	if l, ok := b.rules[key]; ok {
 		return l
 	}
-	var l label
-	if flags, ok := zeroOnly(t.mask, spans); ok {
-		l = b.jump(opJSET, t.mask, flags.other, flags.zero)
-	} else {
-		l = b.choose(spans)
-		if t.mask != 0xffffffff {
-			l = b.op(opAnd, t.mask)
-		}
+	if len(spans) == 1 {
+		return spans[0].to // the argument decides nothing
 	}
-	_ = l
-	l = b.op(opLoad, offArgs+8*uint32(t.arg))
+	// Each instruction falls through to the one that was written before it.
+	switch {
+	case t.mask == 0xffffffff:
+		b.choose(spans)
+	case len(spans) == 2 && spans[0].hi == 0: // no bit of mask is set, or any is
+		b.jump(opJSET, t.mask, spans[1].to, spans[0].to)
+	default:
+		b.choose(spans)
+		b.op(opAnd, t.mask)
+	}
+	l := b.op(opLoad, offArgs+8*uint32(t.arg))
 	if b.rules == nil {
 		b.rules = map[string]label{}
 	}
@@ -114,14 +117,4 @@ func (t *test) spans(b *builder) []span {
 		spans = append(spans, span{uint32(lo), uint32(cuts[i+1] - 1), l})
 	}
 	return merge(spans)
-}
-
-type zeroTest struct{ zero, other label }
-
-// zeroOnly recognizes "no bit of mask is set", which is one instruction.
-func zeroOnly(mask uint32, s []span) (zeroTest, bool) {
-	if mask != 0xffffffff && len(s) == 2 && s[0].hi == 0 {
-		return zeroTest{s[0].to, s[1].to}, true
-	}
-	return zeroTest{}, false
 }

@@ -3,8 +3,8 @@
 package seccomp
 
 // prebuilt returns a new copy of a program that was compiled before the build;
-// nil if there is none. A start then pays for copying 2 KB: compiling takes a
-// hundred times as long as the kernel takes to load the result.
+// nil if there is none. A start then pays for copying 2 KB; compiling takes some
+// twenty times as long as the kernel takes to load the result.
 func (p Profile) prebuilt(a Arch) []Instruction {
 	switch {
 	case p.same(CI()) && a == AMD64:
