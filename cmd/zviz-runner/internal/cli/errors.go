@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
+	"github.com/zviz/run/executor"
 	"github.com/zviz/run/sandbox"
 )
 
@@ -26,7 +27,7 @@ const (
 )
 
 // exitStatus ends a command with an exit code and says nothing.
-type exitStatus int
+type exitStatus int //nolint:errname // not an error to anybody but cobra
 
 func (s exitStatus) Error() string { return "exit status " + strconv.Itoa(int(s)) }
 
@@ -64,6 +65,12 @@ func describe(err error) failure {
 	if le, ok := errors.AsType[*sandbox.LayerError](err); ok {
 		f.Code, f.Layer = "layer.unavailable", string(le.Layer)
 	}
+	if _, ok := errors.AsType[*executor.WorkspaceError](err); ok {
+		f.Code = "workspace.refused"
+	}
+	if _, ok := errors.AsType[*executor.StateError](err); ok {
+		f.Code = "state.unusable"
+	}
 	if h, ok := find[hinter](err); ok {
 		f.Fix = h.Hint()
 	}
@@ -79,7 +86,7 @@ func describe(err error) failure {
 // find is errors.AsType for an interface that is not an error itself.
 func find[T any](err error) (T, bool) {
 	for err != nil {
-		if t, ok := err.(T); ok { //nolint:errorlint // this is the walk that errors.As does
+		if t, ok := err.(T); ok {
 			return t, true
 		}
 		err = errors.Unwrap(err)

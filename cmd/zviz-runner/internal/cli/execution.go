@@ -115,7 +115,7 @@ func (e *execution) run(ctx context.Context, x runner, req executor.Request) err
 	}
 	if req.Policy.Diff {
 		d := ui.NewCleanWriter(e.ui.Err())
-		defer d.Close()
+		defer func() { _ = d.Close() }()
 		req.DiffTo = d
 	}
 	req.Phase = func(name string) {
@@ -252,10 +252,9 @@ func (e *execution) complete(r executor.Report) executor.Report {
 	if r.Ended.IsZero() {
 		r.Ended = time.Now().UTC()
 	}
-	if r.Command == nil {
-		for _, arg := range e.args {
-			r.Command = append(r.Command, e.mask(arg))
-		}
+	r.Command = nil
+	for _, arg := range e.args {
+		r.Command = append(r.Command, e.mask(arg))
 	}
 	if r.Conclusion == "" {
 		r.Conclusion = executor.Success

@@ -89,6 +89,7 @@ The codes are stable; new ones are added.
   policy.unreadable     the policy file cannot be read
   policy.invalid        the policy file has an error
   workspace.refused     this folder cannot be a workspace
+  state.unusable        the folder for our own state cannot be used
   secret.missing        --secret names a variable that is not set
   report.unwritable     the report cannot be written
   layer.unavailable     an isolation layer could not be applied; "layer" names it

@@ -53,6 +53,7 @@ func (e *execution) limit(r executor.Report) {
 		if s := r.ExitCode - exitSignal; s > 0 {
 			e.ui.Notef("interrupted")
 		}
+	default: // the command's own doing
 	}
 }
 
@@ -79,7 +80,11 @@ func (e *execution) denied(rows []egress.Summary, verdict egress.Verdict, verb s
 		var lines []string
 		for _, row := range rows {
 			if row.Verdict == verdict && kindOf(row.Door) == k {
-				total += row.Count
+				if row.Door == egress.DoorDNS {
+					total++ // a name is asked for twice, for each kind of address
+				} else {
+					total += row.Count
+				}
 				lines = append(lines, e.mask(deniedRow(row)))
 			}
 		}
