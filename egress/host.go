@@ -148,8 +148,9 @@ func parseAuthority(s string, def uint16) (authority, error) {
 }
 
 // clip caps an untrusted text in an error or an event.
-func clip(s string) string {
-	const most = 120
+func clip(s string) string { return clipTo(s, 120) }
+
+func clipTo(s string, most int) string {
 	if len(s) > most {
 		return s[:most] + "…"
 	}

@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// pathMost caps a path in an event: that of a package is evidence.
+const pathMost = 1024
+
 // ServeHTTP judges each request by itself: a connection may carry requests to
 // several hosts (threat 12).
 func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
@@ -28,11 +31,16 @@ func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	defer w.requests.Done()
 	q := &request{web: w, conn: c, start: time.Now(), http1: r.ProtoMajor == 1, event: c.visit.event(DoorHTTP)}
-	q.event.Method, q.event.Path = clip(r.Method), clip(r.URL.Path)
+	q.event.Method, q.event.Path = clip(r.Method), clipTo(r.URL.Path, pathMost)
 	q.event.Time = q.start
 	switch {
 	case c.proxy && r.Method == http.MethodConnect:
 		q.connect(rw, r)
+	case r.URL.Opaque != "":
+		// "x:secret" is a request target to net/url and would go out as it is, with
+		// no path to judge or to record (RFC 9112 section 3.2 knows no such form).
+		q.event.Host, q.event.Path = clip(r.Host), clipTo(r.RequestURI, pathMost)
+		q.refuse(rw, http.StatusBadRequest, ReasonMalformed)
 	case c.proxy:
 		q.proxied(rw, r)
 	case c.to.host != "":

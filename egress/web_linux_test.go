@@ -47,6 +47,7 @@ func TestHTTPDoorRefuses(t *testing.T) {
 		{"absolute form", "169.254.1.1:80", "GET http://evil.test/ HTTP/1.1\r\nHost: plain.test\r\n\r\n", 403, "evil.test", Event{Host: "evil.test", Reason: ReasonHost}},
 		{"two hosts", "169.254.1.1:80", "GET / HTTP/1.1\r\nHost: plain.test\r\nHost: evil.test\r\n\r\n", 400, "", Event{Reason: ReasonMalformed}},
 		{"no host", "169.254.1.1:80", "GET / HTTP/1.1\r\nHost:\r\n\r\n", 400, "", Event{Reason: ReasonMalformed}},
+		{"no path", "169.254.1.1:80", "GET x:secret HTTP/1.1\r\nHost: plain.test\r\n\r\n", 400, "malformed", Event{Host: "plain.test", Reason: ReasonMalformed}},
 		{"other port in host", "169.254.1.1:80", "GET / HTTP/1.1\r\nHost: plain.test:8081\r\n\r\n", 403, "port", Event{Host: "plain.test", Port: 8081, Reason: ReasonPort}},
 		{"user in host", "169.254.1.1:80", "GET / HTTP/1.1\r\nHost: plain.test@evil.test\r\n\r\n", 400, "", Event{Reason: ReasonMalformed}},
 		{"both lengths", "169.254.1.1:80", "GET / HTTP/1.1\r\nHost: evil.test\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 403, "", Event{Verdict: VerdictDeny}},
@@ -124,6 +125,7 @@ func TestTerminatedRefuses(t *testing.T) {
 		{"other allowed host", "GET / HTTP/1.1\r\nHost: allowed.test\r\n\r\n", 421, Event{Host: "allowed.test", Reason: ReasonHostMismatch}},
 		{"other port", "GET / HTTP/1.1\r\nHost: preset.test:8443\r\n\r\n", 421, Event{Reason: ReasonHostMismatch}},
 		{"absolute form", "GET https://other.test/ HTTP/1.1\r\nHost: preset.test\r\n\r\n", 421, Event{Host: "other.test", Reason: ReasonHostMismatch}},
+		{"no path", "GET x:secret HTTP/1.1\r\nHost: preset.test\r\n\r\n", 400, Event{Host: "preset.test", Path: "x:secret", Reason: ReasonMalformed}},
 		{"long header that is needed", request("GET", "/p", "If-None-Match: "+strings.Repeat("a", 5000)+"\r\n"), 431, Event{Reason: ReasonHeaderSize}},
 		{"long path", request("GET", "/"+strings.Repeat("a", 5000), ""), 431, Event{Reason: ReasonHeaderSize}},
 	}

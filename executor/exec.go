@@ -20,6 +20,7 @@ import (
 
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/sandbox"
+	"github.com/zviz/run/sandbox/pid1"
 	"github.com/zviz/run/sandbox/seccomp"
 )
 
@@ -78,12 +79,21 @@ func New(cfg Config) (*Executor, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	x := &Executor{cfg: cfg, probe: sync.OnceValues(sandbox.Measure)}
+	x := &Executor{cfg: cfg}
+	x.probe = sync.OnceValues(func() (sandbox.Probe, error) {
+		if comm, err := os.ReadFile("/proc/1/comm"); err == nil && strings.TrimSpace(string(comm)) == pid1.Name {
+			return sandbox.Probe{}, errNested
+		}
+		return sandbox.Measure()
+	})
 	return x, nil
 }
 
 // open prepares the state folder and removes what killed runs left there.
-func (x *Executor) open(probe sandbox.Probe) error {
+func (x *Executor) open(probe sandbox.Probe, p Policy) error {
+	if err := probe.Missing(p.AllowMissing); err != nil {
+		return err
+	}
 	state, err := prepareState(x.cfg.StateDir)
 	if err != nil {
 		return &StateError{Dir: x.cfg.StateDir, Err: err}
@@ -94,6 +104,20 @@ func (x *Executor) open(probe sandbox.Probe) error {
 	}
 	return nil
 }
+
+// errNested: a sandbox in a sandbox would have to make namespaces, which is what
+// the outer one forbids.
+//
+//nolint:gochecknoglobals // a constant
+var errNested = hinted{"already inside a sandbox of zviz-runner", "run the command itself: it is sandboxed already"}
+
+// hinted is an error with what to do about it.
+type hinted struct{ what, fix string }
+
+func (e hinted) Error() string { return e.what }
+
+// Hint says what to do.
+func (e hinted) Hint() string { return e.fix }
 
 // StateError says that the state folder cannot be used.
 type StateError struct {
@@ -147,7 +171,7 @@ func (x *Executor) Plan(ctx context.Context, r Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := x.open(probe); err != nil {
+	if err := x.open(probe, r.Policy); err != nil {
 		return "", err
 	}
 	c, err := x.newCell(ctx, r, probe)
@@ -341,7 +365,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	if err != nil {
 		return report, err
 	}
-	if err := x.open(probe); err != nil {
+	if err := x.open(probe, r.Policy); err != nil {
 		return report, err
 	}
 	c, err := x.newCell(ctx, r, probe)

@@ -379,7 +379,7 @@ func (c *compiler) start() {
 	c.call(LayerPID, "ready", "write", handle(ready), data([]byte("r")), num(1))
 	c.call(LayerPID, "runner", "read", handle(sync), data(make([]byte, 8)), num(1))
 	c.p.Calls[len(c.p.Calls)-1].ZeroEnds = true
-	c.call(LayerPID, "process 1", "execveat", handle(init), text(""), Arg{Kind: ArgVector, Text: "zviz-init"}, data(make([]byte, 8)), num(atEmptyPath))
+	c.call(LayerPID, "process 1", "execveat", handle(init), text(""), Arg{Kind: ArgVector, Text: pid1.Name}, data(make([]byte, 8)), num(atEmptyPath))
 	tty := -1
 	switch {
 	case c.cmd.TTY.Stdin:

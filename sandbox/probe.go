@@ -2,7 +2,12 @@
 
 package sandbox
 
-import "github.com/zviz/run/sandbox/cgroup"
+import (
+	"errors"
+	"slices"
+
+	"github.com/zviz/run/sandbox/cgroup"
+)
 
 // Probe is what this machine offers to a sandbox. It is plain data: Compile is
 // a pure function of it.
@@ -42,4 +47,17 @@ func (p Probe) Offer(l Layer) LayerOffer {
 		}
 	}
 	return LayerOffer{Name: l, Evidence: "not probed"}
+}
+
+// Missing returns a *LayerError for a layer that this machine lacks and that
+// allowed does not name, required layers first; nil if there is none.
+func (p Probe) Missing(allowed []Layer) error {
+	for _, required := range []bool{true, false} {
+		for _, o := range p.Layers {
+			if !o.OK && o.Name.Required() == required && (required || !slices.Contains(allowed, o.Name)) {
+				return &LayerError{Layer: o.Name, Err: errors.New(o.Evidence), Fix: o.Fix}
+			}
+		}
+	}
+	return nil
 }

@@ -12,12 +12,17 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/zviz/run/cmd/zviz-runner/internal/cli"
 	"github.com/zviz/run/executor"
 )
 
 func TestMain(m *testing.M) {
+	// The sandbox has a /tmp of its own, and the command lies in a folder of PATH.
+	if err := os.Setenv("TMPDIR", "/var/tmp"); err != nil {
+		panic(err)
+	}
 	// The test binary is the command, so that these tests count for coverage.
 	testscript.Main(m, map[string]func(){
 		"zviz-runner": func() {
@@ -29,6 +34,7 @@ func TestMain(m *testing.M) {
 // Each script describes one behaviour. A script starts in $WORK, which holds
 // the home folder and can be no workspace: those that run a command go to ws.
 func TestScript(t *testing.T) {
+	schemaFile()
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
@@ -58,13 +64,14 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"bigfile": bigfile,
 			"mkfifo":  mkfifo,
+			"report":  report,
 		},
 	})
 }
 
 // sandboxWorks reports whether this build and this user can run a command. Only
 // what is known to be missing counts: anything else must fail in the scripts.
-var sandboxWorks = sync.OnceValue(func() bool { //nolint:gochecknoglobals // asked by every script
+var sandboxWorks = sync.OnceValue(func() bool {
 	if os.Geteuid() != 0 {
 		return false
 	}
@@ -78,6 +85,34 @@ var sandboxWorks = sync.OnceValue(func() bool { //nolint:gochecknoglobals // ask
 		_, err = x.Probe(context.Background())
 	}
 	return err == nil || !strings.Contains(err.Error(), "not built yet")
+})
+
+// report NAME fails unless the last line of the file, or all of it, is a report
+// that its schema allows; "stdout" is the last command's output.
+func report(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: report NAME")
+	}
+	text := strings.TrimSpace(ts.ReadFile(args[0]))
+	if args[0] == "stdout" {
+		text = text[strings.LastIndexByte(text, '\n')+1:]
+	}
+	v, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+	ts.Check(err)
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	s, err := c.Compile(schemaFile())
+	ts.Check(err)
+	ts.Check(s.Validate(v))
+}
+
+// schemaFile is found from the folder of this package, which scripts leave.
+var schemaFile = sync.OnceValue(func() string {
+	path, err := filepath.Abs("../../docs/report-v1.schema.json")
+	if err != nil {
+		panic(err)
+	}
+	return path
 })
 
 // bigfile NAME BYTES makes a file of that size.

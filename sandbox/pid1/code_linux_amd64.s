@@ -34,6 +34,13 @@ TEXT ·code(SB), NOSPLIT|NOFRAME, $0-0
 	XORQ R10, R10
 	XORQ R8, R8
 	CALL(SYS_prctl)
+	// prctl(PR_SET_NAME): execveat(2) of a descriptor names it after a number.
+	MOVQ $15, DI
+	LEAQ 32(R12), SI
+	XORQ DX, DX
+	XORQ R10, R10
+	XORQ R8, R8
+	CALL(SYS_prctl)
 	// Every signal is taken by rt_sigtimedwait; a blocked one is never ignored,
 	// which it would be for a process 1 without handlers (signal(7)).
 	MOVQ $-1, AX

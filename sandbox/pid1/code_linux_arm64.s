@@ -32,6 +32,12 @@ TEXT ·code(SB), NOSPLIT|NOFRAME, $0-0
 	MOVD $0, R3
 	MOVD $0, R4
 	CALL(SYS_prctl)
+	MOVD $15, R0              // PR_SET_NAME
+	ADD  $32, R19, R1
+	MOVD $0, R2
+	MOVD $0, R3
+	MOVD $0, R4
+	CALL(SYS_prctl)
 	MOVD $-1, R9
 	MOVD R9, 512(R23)
 	MOVD $2, R0               // SIG_SETMASK

@@ -22,3 +22,6 @@ const (
 	ControlFD = 3
 	StatusFD  = 4
 )
+
+// Name is what process 1 calls itself; at most 15 bytes (PR_SET_NAME, prctl(2)).
+const Name = "zviz-init"

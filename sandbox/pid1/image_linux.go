@@ -36,8 +36,8 @@ func routine() ([]byte, error) {
 
 // Image returns the ELF file of process 1 for the command.
 //
-// Its data segment starts with the terminal's descriptor and the addresses of
-// three null-terminated arrays: the paths to try, argv and envp.
+// Its data segment starts with the terminal's descriptor, the addresses of three
+// null-terminated arrays (the paths to try, argv and envp) and its name.
 func Image(c Command) ([]byte, error) {
 	text, err := routine()
 	if err != nil {
@@ -80,9 +80,9 @@ const headerSize = 64 + 3*56
 // layout builds the data segment.
 func layout(c Command) []byte {
 	paths := Paths(c.Args[0], c.Env)
-	words := 4 + len(paths) + 1 + len(c.Args) + 1 + len(c.Env) + 1
+	words := 6 + len(paths) + 1 + len(c.Args) + 1 + len(c.Env) + 1
 	data := make([]byte, words*8)
-	at := 4
+	at := 6
 	put := func(i int, v uint64) { binary.LittleEndian.PutUint64(data[i*8:], v) }
 	list := func(header int, ss []string) {
 		put(header, dataBase+uint64(at)*8)
@@ -94,6 +94,7 @@ func layout(c Command) []byte {
 		at++ // the null pointer
 	}
 	put(0, uint64(int64(c.Tty)))
+	copy(data[32:48], Name)
 	list(1, paths)
 	list(2, c.Args)
 	list(3, c.Env)

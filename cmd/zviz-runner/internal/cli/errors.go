@@ -27,7 +27,7 @@ const (
 )
 
 // exitStatus ends a command with an exit code and says nothing.
-type exitStatus int
+type exitStatus int //nolint:errname // not an error to anybody but cobra
 
 func (s exitStatus) Error() string { return "exit status " + strconv.Itoa(int(s)) }
 
@@ -86,7 +86,7 @@ func describe(err error) failure {
 // find is errors.AsType for an interface that is not an error itself.
 func find[T any](err error) (T, bool) {
 	for err != nil {
-		if t, ok := err.(T); ok { //nolint:errorlint // this is the walk that errors.As does
+		if t, ok := err.(T); ok {
 			return t, true
 		}
 		err = errors.Unwrap(err)

@@ -162,8 +162,8 @@ func (o *execOptions) request(a app) (r executor.Request, notes []string, err er
 		return r, nil, err
 	}
 	if name != "" {
-		if real, err := filepath.EvalSymlinks(name); err == nil {
-			if abs, err := filepath.Abs(real); err == nil && below(r.Dir, abs) && !o.ephemeral && !o.diff {
+		if path, err := filepath.EvalSymlinks(name); err == nil {
+			if abs, err := filepath.Abs(path); err == nil && below(r.Dir, abs) && !o.ephemeral && !o.diff {
 				notes = append(notes, "the policy file lies in the workspace: the command can change it for the next run")
 			}
 		}
@@ -254,18 +254,18 @@ func (o *execOptions) files(p *executor.Policy) error {
 		p.Profile = o.profile
 	}
 	if o.rootfs != "" {
-		real, err := realPath(o.rootfs)
+		path, err := realPath(o.rootfs)
 		if err == nil {
-			if fi, e := os.Stat(real); e == nil && !fi.IsDir() {
+			if fi, e := os.Stat(path); e == nil && !fi.IsDir() {
 				err = usageError{"is not a folder", ""}
-			} else if real == "/" {
+			} else if path == "/" {
 				err = usageError{"is this machine's root", "leave --rootfs out to use this machine's tools, read-only"}
 			}
 		}
 		if err != nil {
 			return argument(o.origin["rootfs"], o.rootfs, err)
 		}
-		p.Rootfs = real
+		p.Rootfs = path
 	}
 	layers, err := parseLayers(splitList(o.allowMissing))
 	if err != nil {

@@ -115,7 +115,7 @@ func (e *execution) run(ctx context.Context, x runner, req executor.Request) err
 	}
 	if req.Policy.Diff {
 		d := ui.NewCleanWriter(e.ui.Err())
-		defer d.Close()
+		defer func() { _ = d.Close() }()
 		req.DiffTo = d
 	}
 	req.Phase = func(name string) {

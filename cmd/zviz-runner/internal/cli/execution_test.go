@@ -28,11 +28,11 @@ func returns(r executor.Report) func(context.Context, executor.Request) (executo
 	return func(context.Context, executor.Request) (executor.Report, error) { return r, nil }
 }
 
-var node = egress.Process{PID: 41, Exe: "/usr/bin/node"} //nolint:gochecknoglobals // read only
+var node = egress.Process{PID: 41, Exe: "/usr/bin/node"}
 
-func denied(host string, port uint16, n int) egress.Summary {
+func denied(host string, n int) egress.Summary {
 	return egress.Summary{
-		Host: host, Port: port, Door: egress.DoorTLS, Verdict: egress.VerdictDeny, Reason: egress.ReasonHost, Count: n, First: node,
+		Host: host, Port: 443, Door: egress.DoorTLS, Verdict: egress.VerdictDeny, Reason: egress.ReasonHost, Count: n, First: node,
 		Fix: "--allow " + host,
 	}
 }
@@ -58,12 +58,12 @@ func TestExecEnd(t *testing.T) {
 		{name: "fine", args: "-- true", report: exited(0)},
 		{name: "exit code", args: "-- sh", report: exited(7), code: 7},
 		{
-			name: "one host", args: "--allow npm -- npm ci", report: withEgress(1, denied("tracker.example.com", 443, 2)), code: 1,
+			name: "one host", args: "--allow npm -- npm ci", report: withEgress(1, denied("tracker.example.com", 2)), code: 1,
 			err: "zviz: denied 2 connections: tracker.example.com:443 (node, pid 41) ×2\n" +
 				"  fix: if this is wanted: zviz-runner exec --allow npm,tracker.example.com -- npm ci\n",
 		},
 		{
-			name: "the guessed preset stays", args: "-- npm ci", report: withEgress(0, denied("a.test", 443, 1)),
+			name: "the guessed preset stays", args: "-- npm ci", report: withEgress(0, denied("a.test", 1)),
 			err: "zviz: allowing npm (preset of npm); to allow other hosts: --allow npm,HOST\n" +
 				"zviz: denied 1 connection: a.test:443 (node, pid 41)\n" +
 				"  fix: if this is wanted: zviz-runner exec --allow npm,a.test -- npm ci\n",
@@ -76,7 +76,7 @@ func TestExecEnd(t *testing.T) {
 			err: "zviz: denied 1 name: b.test ×3\nzviz: denied 1 packet: 192.0.2.1:53 (port)\n",
 		},
 		{
-			name: "several rows", args: "--allow a.test:443 -- x 'y", report: withEgress(0, denied("b.test", 443, 1), denied("c.test", 443, 4)),
+			name: "several rows", args: "--allow a.test:443 -- x 'y", report: withEgress(0, denied("b.test", 1), denied("c.test", 4)),
 			err: "zviz: denied 5 connections:\n  b.test:443 (node, pid 41)\n  c.test:443 (node, pid 41) ×4\n" +
 				"  fix: if this is wanted: zviz-runner exec --allow a.test:443,b.test,c.test -- x ''\\''y'\n",
 		},
@@ -91,12 +91,12 @@ func TestExecEnd(t *testing.T) {
 			err: "zviz: let through, but would have denied 1 connection: a.test:443\n  fix: if this is wanted: zviz-runner exec --allow a.test -- x\n",
 		},
 		{
-			name: "strict", args: "--strict-egress -q -- x", report: withEgress(0, denied("a.test", 443, 1)), code: 1,
+			name: "strict", args: "--strict-egress -q -- x", report: withEgress(0, denied("a.test", 1)), code: 1,
 			err: "error: the command succeeded, but 1 request was denied (--strict-egress)\n",
 		},
-		{name: "strict does not hide the command's code", args: "--strict-egress -q -- x", report: withEgress(3, denied("a.test", 443, 1)), code: 3},
+		{name: "strict does not hide the command's code", args: "--strict-egress -q -- x", report: withEgress(3, denied("a.test", 1)), code: 3},
 		{name: "strict and fine", args: "--strict-egress -- x", report: exited(0)},
-		{name: "quiet", args: "-q -- x", report: withEgress(0, denied("a.test", 443, 1))},
+		{name: "quiet", args: "-q -- x", report: withEgress(0, denied("a.test", 1))},
 		{
 			name: "system calls and files", args: "-- x", report: executor.Report{Cause: sandbox.CauseExited, Denials: []executor.ReportDenial{
 				{Syscall: "ptrace", Errno: "EPERM", Count: 2, PID: 41, Exe: "/usr/bin/strace"},
@@ -160,7 +160,7 @@ func TestExecLongListsAreCut(t *testing.T) {
 	c := newCmdline(t)
 	var rows []egress.Summary
 	for i := range 50 {
-		rows = append(rows, denied("h"+strings.Repeat("x", i)+".test", 443, 1))
+		rows = append(rows, denied("h"+strings.Repeat("x", i)+".test", 1))
 	}
 	c.exec = returns(withEgress(0, rows...))
 	c.run("exec -- x")
@@ -214,14 +214,14 @@ func TestExecPanicIsOurs(t *testing.T) {
 
 func TestExecSecretsAreMaskedInOurLines(t *testing.T) {
 	c := newCmdline(t, "TOKEN=hunter2")
-	c.exec = func(_ context.Context, r executor.Request) (executor.Report, error) {
+	c.exec = func(context.Context, executor.Request) (executor.Report, error) {
 		return executor.Report{}, errors.New("cannot hunter2")
 	}
 	c.run("exec --secret TOKEN --report r.json -- x hunter2")
 	if strings.Contains(c.err, "hunter2") {
 		t.Error(c.err)
 	}
-	c.exec = returns(withEgress(0, denied("hunter2.evil.test", 443, 1)))
+	c.exec = returns(withEgress(0, denied("hunter2.evil.test", 1)))
 	c.run("exec --secret TOKEN --report r.json -- x hunter2")
 	data, err := os.ReadFile("r.json")
 	if err != nil {
@@ -233,7 +233,7 @@ func TestExecSecretsAreMaskedInOurLines(t *testing.T) {
 }
 
 // schemaFile is found from the folder of this package, which tests leave.
-var schemaFile = func() string { //nolint:gochecknoglobals // the folder is known only at the start
+var schemaFile = func() string {
 	path, err := filepath.Abs("../../../../docs/report-v1.schema.json")
 	if err != nil {
 		panic(err)
@@ -274,14 +274,20 @@ func TestReportFileAgainstAJob(t *testing.T) {
 		bad  bool
 	}{
 		{"link under the report's name", func(t *testing.T, root string) {
+			t.Helper()
 			must(t, os.Symlink(filepath.Join(root, "victim"), "out/r.json"))
 		}, false},
 		{"folder replaced by a link", func(t *testing.T, root string) {
+			t.Helper()
 			must(t, os.Rename("out", "moved"))
 			must(t, os.Symlink(filepath.Join(root, "home"), "out"))
 		}, false},
-		{"a folder in the way", func(t *testing.T, _ string) { must(t, os.Mkdir("out/r.json", 0o755)) }, true},
+		{"a folder in the way", func(t *testing.T, _ string) {
+			t.Helper()
+			must(t, os.Mkdir("out/r.json", 0o755))
+		}, true},
 		{"a report of its own", func(t *testing.T, _ string) {
+			t.Helper()
 			must(t, os.WriteFile("out/r.json", []byte(`{"forged":true}`), 0o644))
 		}, false},
 	} {
@@ -436,7 +442,7 @@ func TestExecThirdSignalLeaves(t *testing.T) {
 	c := newCmdline(t)
 	hang := make(chan struct{})
 	defer close(hang)
-	c.exec = func(ctx context.Context, r executor.Request) (executor.Report, error) {
+	c.exec = func(context.Context, executor.Request) (executor.Report, error) {
 		for range 3 {
 			must(t, syscall.Kill(os.Getpid(), syscall.SIGINT))
 			time.Sleep(50 * time.Millisecond) // two alike at once are one (signal(7))

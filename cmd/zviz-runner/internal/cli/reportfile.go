@@ -68,7 +68,7 @@ func openFolder(path string) (*os.Root, error) {
 		if err == nil {
 			next, err = dir.OpenRoot(part)
 		}
-		dir.Close()
+		_ = dir.Close() // it was only walked through
 		if err != nil {
 			return nil, err
 		}

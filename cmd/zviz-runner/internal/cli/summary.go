@@ -53,6 +53,7 @@ func (e *execution) limit(r executor.Report) {
 		if s := r.ExitCode - exitSignal; s > 0 {
 			e.ui.Notef("interrupted")
 		}
+	default: // the command's own doing
 	}
 }
 

@@ -55,11 +55,13 @@ func TestExecTerminal(t *testing.T) {
 		}, 125},
 		{"panic", func(*testing.T, *os.File, executor.Request) (executor.Report, error) { panic("boom") }, 125},
 		{"signal", func(t *testing.T, _ *os.File, r executor.Request) (executor.Report, error) {
+			t.Helper()
 			must(t, unix.Kill(os.Getpid(), unix.SIGTERM))
 			<-r.Signals
 			return exited(0), nil
 		}, 143},
 		{"window size", func(t *testing.T, tty *os.File, r executor.Request) (executor.Report, error) {
+			t.Helper()
 			must(t, unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 20, Col: 60}))
 			must(t, unix.Kill(os.Getpid(), unix.SIGWINCH))
 			select {
@@ -93,7 +95,7 @@ func TestExecTerminal(t *testing.T) {
 			a := app{
 				System: System{Args: []string{"zviz-runner", "exec", "--no-network", "--", "x"}, In: slave, Out: slave, Err: slave, Env: c.env},
 				newRunner: func(executor.Config) (runner, error) {
-					return &fake{exec: func(ctx context.Context, r executor.Request) (executor.Report, error) {
+					return &fake{exec: func(_ context.Context, r executor.Request) (executor.Report, error) {
 						if r.TTY != (sandbox.TTY{Stdin: true, Stdout: true, Stderr: true, Rows: 50, Cols: 132}) {
 							t.Errorf("%+v", r.TTY)
 						}

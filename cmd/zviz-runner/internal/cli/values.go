@@ -206,7 +206,7 @@ func readEnvFile(name string, lookup func(string) (string, bool)) ([]string, err
 	if err != nil {
 		return nil, cause(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return nil, cause(err)

@@ -63,8 +63,8 @@ func (u *UI) Fixf(format string, args ...any) {
 	fmt.Fprintln(u.err, "  "+u.Bold("fix:")+" "+fmt.Sprintf(format, args...))
 }
 
-// Bold, Red and Green style a piece of text if colour is on. No colour carries
-// meaning alone.
+// Bold is for what names a line. Like the other styles it does nothing without
+// colour, and no colour carries meaning alone.
 func (u *UI) Bold(s string) string { return u.style("1", s) }
 
 // Red is for what went wrong.
