@@ -36,7 +36,7 @@ func accountFiles(home string) map[string]sandbox.File {
 
 // environ returns a variable of the operator's environment.
 func (x *Executor) environ(name string) string {
-	for _, kv := range slices.Backward(x.cfg.Environ) {
+	for _, kv := range x.cfg.Environ { // the first one counts, as for getenv(3)
 		if v, ok := strings.CutPrefix(kv, name+"="); ok {
 			return v
 		}

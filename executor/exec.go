@@ -289,6 +289,7 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 	n, err := egress.Open(ctx, egress.Config{
 		ID: c.job.ID, Policy: r.Policy.Egress, Presets: c.presets, Roots: roots, Log: x.cfg.Log,
 		Observe: func(e egress.Event) {
+			e = maskEvent(e, r.Secrets)
 			c.mu.Lock()
 			c.events = append(c.events, e)
 			c.mu.Unlock()
@@ -405,6 +406,9 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		report.Changed, err = overlayChanges(c.spec, c.work, r.DiffTo)
 	} else {
 		report.Changed = before.compare(snapshot(c.work))
+	}
+	for i := range report.Changed {
+		report.Changed[i].Path = maskText(report.Changed[i].Path, r.Secrets)
 	}
 	if c.network != nil {
 		err = errors.Join(err, c.network.Close())

@@ -5,7 +5,10 @@ package executor
 import (
 	"errors"
 	"io"
+	"slices"
+	"strings"
 
+	"github.com/zviz/run/egress"
 	"github.com/zviz/run/executor/mask"
 	"github.com/zviz/run/sandbox"
 )
@@ -29,6 +32,38 @@ func maskStreams(cmd *sandbox.Cmd, secrets []string) masks {
 		ms = append(ms, m)
 	}
 	return ms
+}
+
+// maskText hides the secrets in a short text.
+func maskText(s string, secrets []string) string {
+	if len(secrets) == 0 || s == "" {
+		return s
+	}
+	var b strings.Builder
+	m := mask.New(&b, secrets)
+	_, _ = io.WriteString(m, s) // a Builder does not fail
+	_ = m.Flush()
+	return b.String()
+}
+
+// maskEvent hides the secrets in what a job chose: names, paths, arguments.
+func maskEvent(e egress.Event, secrets []string) egress.Event {
+	if len(secrets) == 0 {
+		return e
+	}
+	for _, s := range []*string{&e.Host, &e.Path, &e.Hint, &e.Argv0, &e.Exe, &e.Pkg, &e.Script, &e.Method} {
+		*s = maskText(*s, secrets)
+	}
+	e.Chain, e.Redacted = maskAll(e.Chain, secrets), maskAll(e.Redacted, secrets)
+	return e
+}
+
+func maskAll(list, secrets []string) []string {
+	out := slices.Clone(list)
+	for i := range out {
+		out[i] = maskText(out[i], secrets)
+	}
+	return out
 }
 
 func (ms masks) flush() error {

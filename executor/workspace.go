@@ -72,6 +72,9 @@ func findWorkspace(dir, home, state string) (workspace, error) {
 	if why := refused(w.dir, home, state); why != "" {
 		return w, &WorkspaceError{Dir: w.dir, Why: why, Fix: "run in a project's own directory, or name one: -C DIR"}
 	}
+	if sameFile(w.dir, home) {
+		return w, &WorkspaceError{Dir: w.dir, Why: "is the home directory under another name", Fix: "run in a project's own directory, or name one: -C DIR"}
+	}
 	if err := unix.Access(w.dir, unix.R_OK|unix.X_OK); err != nil {
 		return w, &WorkspaceError{Dir: w.dir, Why: "cannot be read", Err: err}
 	}
@@ -120,6 +123,13 @@ func refused(dir, home, state string) string {
 		}
 	}
 	return ""
+}
+
+// sameFile also tells a bind mount of b from a directory of its own.
+func sameFile(a, b string) bool {
+	sa, errA := os.Stat(a)
+	sb, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(sa, sb)
 }
 
 func contains(dir, path string) bool {

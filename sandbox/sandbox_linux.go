@@ -81,7 +81,13 @@ func makeStateDir(spec Spec, name string) error {
 // makeMountPoints makes those that lie in directories of the job's own on disk;
 // nobody has seen these yet. The others are nodes of the root.
 func makeMountPoints(spec Spec) error {
-	for _, m := range spec.Mounts {
+	mounts := slices.Clone(spec.Mounts)
+	for _, e := range spec.Root.Entries {
+		if e.Dir && e.Source != "" {
+			mounts = append(mounts, Mount{Target: e.Target})
+		}
+	}
+	for _, m := range mounts {
 		for _, place := range []struct{ inside, state string }{{"/tmp", stateTmp}, {spec.Home, stateHome}} {
 			rel, ok := strings.CutPrefix(m.Target, place.inside+"/")
 			if place.inside == "" || !ok {

@@ -107,6 +107,18 @@ func (s *streams) openTerminal(devpts int, ids IDMap, t TTY) (slave int, err err
 		return -1, errors.Join(os.NewSyscallError("ioctl TIOCGPTPEER", errno), unix.Close(m))
 	}
 	slave = int(r)
+	if t.Stdin && !t.Stdout {
+		// The caller's terminal shows what is typed; an echo of ours would go to
+		// wherever the other terminal stream goes.
+		attr, err := unix.IoctlGetTermios(slave, unix.TCGETS)
+		if err == nil {
+			attr.Lflag &^= unix.ECHO
+			err = unix.IoctlSetTermios(slave, unix.TCSETS, attr)
+		}
+		if err != nil {
+			return -1, errors.Join(os.NewSyscallError("ioctl TCSETS", err), unix.Close(slave), unix.Close(m))
+		}
+	}
 	if err := unix.Fchown(slave, int(ids.HostBase+ids.UID), int(ids.HostBase+ids.GID)); err != nil {
 		return -1, errors.Join(os.NewSyscallError("fchown terminal", err), unix.Close(slave), unix.Close(m))
 	}
