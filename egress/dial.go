@@ -151,7 +151,7 @@ func (d *dialer) tunnel(ctx context.Context, to authority) (net.Conn, error) {
 		return nil, err
 	}
 	br := bufio.NewReader(conn)
-	resp, err := http.ReadResponse(br, req) //nolint:bodyclose // the answer to CONNECT has none: what follows is the tunnel
+	resp, err := http.ReadResponse(br, req)
 	if err != nil {
 		shut(conn)
 		return nil, fmt.Errorf("proxy %s: %w", d.proxy.Host, err)

@@ -156,8 +156,12 @@ func TestExecEphemeral(t *testing.T) {
 		t.Fatal(err, report.ExitCode)
 	}
 	want := []executor.Change{
-		{Op: "A", Path: "binary", Size: 100}, {Op: "D", Path: "dir"}, {Op: "D", Path: "gone"},
-		{Op: "M", Path: "kept", Size: 6}, {Op: "A", Path: "link", Size: 11}, {Op: "A", Path: "new", Size: 4},
+		{Op: "A", Path: "binary", Size: 100},
+		{Op: "D", Path: "dir"},
+		{Op: "D", Path: "gone"},
+		{Op: "M", Path: "kept", Size: 6},
+		{Op: "A", Path: "link", Size: 11},
+		{Op: "A", Path: "new", Size: 4},
 	}
 	if d := cmp.Diff(want, report.Changed); d != "" {
 		t.Error(d)

@@ -61,7 +61,7 @@ func overlayChanges(spec sandbox.Spec, ws workspace, w io.Writer) ([]Change, err
 		switch {
 		case whiteout(st):
 			if oldErr != nil {
-				return nil
+				return nil //nolint:nilerr // made and deleted again
 			}
 			c.Op, c.Size = "D", 0
 		case oldErr != nil:

@@ -44,8 +44,6 @@ func (o *Op) Errno() syscall.Errno {
 }
 
 // cloneArgs is struct clone_args of clone3(2), version 2 (Linux 5.7).
-//
-//nolint:unused // the kernel's layout
 type cloneArgs struct {
 	flags, pidfd uint64
 	_, _         uint64 // child_tid, parent_tid
