@@ -107,8 +107,6 @@ func (x *Executor) open(probe sandbox.Probe, p Policy) error {
 
 // errNested: a sandbox in a sandbox would have to make namespaces, which is what
 // the outer one forbids.
-//
-//nolint:gochecknoglobals // a constant
 var errNested = hinted{"already inside a sandbox of zviz-runner", "run the command itself: it is sandboxed already"}
 
 // hinted is an error with what to do about it.

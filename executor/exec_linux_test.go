@@ -127,7 +127,7 @@ func TestExecGit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(out, "1\n") || !strings.Contains(out, "Read-only file system") || !strings.Contains(out, "busy") {
+	if !strings.Contains(out, "1\n") || !strings.Contains(out, "Read-only file system") || !strings.Contains(out, "busy") {
 		t.Errorf("got %s", out)
 	}
 	_, report, err := b.run(t, executor.Request{Policy: executor.Policy{NoNetwork: true, Write: []string{".git"}}}, "echo x > .git/hooks/post-checkout; echo '[core]' >> .git/config")
@@ -156,8 +156,12 @@ func TestExecEphemeral(t *testing.T) {
 		t.Fatal(err, report.ExitCode)
 	}
 	want := []executor.Change{
-		{Op: "A", Path: "binary", Size: 100}, {Op: "D", Path: "dir"}, {Op: "D", Path: "gone"},
-		{Op: "M", Path: "kept", Size: 6}, {Op: "A", Path: "link", Size: 11}, {Op: "A", Path: "new", Size: 4},
+		{Op: "A", Path: "binary", Size: 100},
+		{Op: "D", Path: "dir"},
+		{Op: "D", Path: "gone"},
+		{Op: "M", Path: "kept", Size: 6},
+		{Op: "A", Path: "link", Size: 11},
+		{Op: "A", Path: "new", Size: 4},
 	}
 	if d := cmp.Diff(want, report.Changed); d != "" {
 		t.Error(d)

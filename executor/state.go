@@ -68,7 +68,7 @@ func prepareState(dir string) (string, error) {
 	if sys, ok := st.Sys().(*syscall.Stat_t); ok && int(sys.Uid) != os.Geteuid() {
 		return "", fmt.Errorf("state folder %s belongs to uid %d, not to us (%d)", resolved, sys.Uid, os.Geteuid())
 	}
-	return resolved, os.Chmod(resolved, 0o700)
+	return resolved, os.Chmod(resolved, 0o700) //nolint:gosec // a folder
 }
 
 // newJob makes a job's folder, locked from the start: it gets its name only

@@ -73,7 +73,7 @@ func makeStateDir(spec Spec, name string) error {
 		return err
 	}
 	if name == stateTmp {
-		return os.Chmod(dir, os.ModeSticky|0o777)
+		return os.Chmod(dir, os.ModeSticky|0o777) //nolint:gosec // /tmp
 	}
 	return nil
 }
@@ -98,7 +98,7 @@ func makeMountPoints(spec Spec) error {
 			if m.File {
 				dir = filepath.Dir(point)
 			}
-			if err := os.MkdirAll(dir, 0o755); err != nil {
+			if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the job passes through
 				return err
 			}
 			if m.File {
@@ -152,8 +152,10 @@ func (s *Sandbox) Start(ctx context.Context, cmd *Cmd) (*Process, error) {
 		st.close()
 		return nil, err
 	}
-	st.run(*cmd)
-	p.watch(ctx, *cmd)
+	own := *cmd
+	own.Stdout, own.Stderr = Serialize(cmd.Stdout, cmd.Stderr)
+	st.run(own)
+	p.watch(ctx, own)
 	return p, nil
 }
 

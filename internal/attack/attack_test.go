@@ -121,7 +121,7 @@ func (r rig) output(t *testing.T, name string, args ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer null.Close() //nolint:errcheck // only read
+	defer null.Close()
 	cmd.ExtraFiles = []*os.File{null}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -79,7 +79,7 @@ func combinations(e [6][]uint64, f func([6]uint64)) {
 
 // thin keeps a product of three arguments small: every argument's whole list,
 // against values that the other two tell apart.
-func thin(r rule, e [6][]uint64) [][6][]uint64 {
+func thin(e [6][]uint64) [][6][]uint64 {
 	wide := 0
 	for _, v := range e {
 		if len(v) > 1 {
@@ -139,7 +139,7 @@ func TestCompiledAgrees(t *testing.T) {
 				if p.Name == "" {
 					continue // the rules of calls do not depend on Compat and SysVIPC
 				}
-				for _, e := range thin(r, r.edges()) {
+				for _, e := range thin(r.edges()) {
 					combinations(e, func(args [6]uint64) {
 						calls++
 						got, _, err := run(prog, a.audit(), c.nr, args)

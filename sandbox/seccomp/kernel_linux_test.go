@@ -57,7 +57,7 @@ func TestKernelRefuses(t *testing.T) {
 					if r.test == nil {
 						continue
 					}
-					for _, e := range thin(r, r.edges()) {
+					for _, e := range thin(r.edges()) {
 						for i := range e { // one argument at a time, the others zero
 							for _, v := range e[i] {
 								var args [6]uint64

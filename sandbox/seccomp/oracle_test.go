@@ -53,7 +53,7 @@ func TestOracle(t *testing.T) {
 				}
 				for _, c := range a.calls() {
 					if r := p.rule(c.name); r.test != nil {
-						for _, e := range thin(r, r.edges()) {
+						for _, e := range thin(r.edges()) {
 							combinations(e, func(args [6]uint64) { compare(a.audit(), c.nr, args) })
 						}
 					}

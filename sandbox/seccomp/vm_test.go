@@ -13,7 +13,7 @@ func run(prog []Instruction, auditArch, nr uint32, args [6]uint64) (ret uint32, 
 	constant = true
 	for pc := 0; pc < len(prog); pc++ {
 		in := prog[pc]
-		cond := false
+		var cond bool
 		switch in.Code {
 		case opLoad:
 			switch k := in.K; {
