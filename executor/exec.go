@@ -176,7 +176,7 @@ func (x *Executor) Plan(ctx context.Context, r Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = c.close() }()
+	defer func() { _ = c.close() }() //nolint:contextcheck // tear-down outlives the context
 	if !r.Policy.NoNetwork {
 		c.spec.NetNS = "the job's network"
 	}
@@ -372,7 +372,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		return report, err
 	}
 	report.ID = c.job.ID
-	defer func() {
+	defer func() { //nolint:contextcheck // tear-down outlives the context
 		if cerr := c.close(); cerr != nil {
 			x.cfg.Log.Warn("tear-down", slog.String("job", c.job.ID), slog.Any("error", cerr))
 		}
@@ -409,7 +409,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		report.Changed[i].Path = maskText(report.Changed[i].Path, r.Secrets)
 	}
 	if c.network != nil {
-		err = errors.Join(err, c.network.Close())
+		err = errors.Join(err, c.network.Close()) //nolint:contextcheck // tear-down outlives the context
 		report.Egress.Complete = c.network.Complete()
 	}
 	report.finish(res, c.events)
