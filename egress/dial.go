@@ -53,8 +53,12 @@ func newDialer(u Upstream, roots func() *x509.CertPool) (*dialer, error) {
 	// its answer is not what is checked.
 	d.resolver = &net.Resolver{PreferGo: true}
 	if u.DNS != "" {
-		if _, err := netip.ParseAddrPort(u.DNS); err != nil {
-			return nil, fmt.Errorf("upstream dns %q: want ADDRESS:PORT", clip(u.DNS))
+		_, port, err := net.SplitHostPort(u.DNS)
+		if err == nil {
+			_, err = parsePort(port)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("upstream dns %q: want HOST:PORT", clip(u.DNS))
 		}
 		d.resolver.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, u.DNS)

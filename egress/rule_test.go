@@ -196,7 +196,7 @@ func TestPolicyCheck(t *testing.T) {
 		{"deny", Policy{Deny: []string{"198.51.100.7"}}, "address"},
 		{"override", Policy{Upstream: Upstream{Hosts: map[string]string{"a.test": "b.test"}}}, "want ADDRESS"},
 		{"proxy", Policy{Upstream: Upstream{Proxy: "socks5://x"}}, "want http"},
-		{"dns", Policy{Upstream: Upstream{DNS: "x"}}, "want ADDRESS"},
+		{"dns", Policy{Upstream: Upstream{DNS: "x"}}, "want HOST:PORT"},
 		{"CA", Policy{Upstream: Upstream{CAFile: "/dev/null"}}, "no certificate"},
 	}
 	for _, tt := range tests {

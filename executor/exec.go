@@ -21,7 +21,6 @@ import (
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/sandbox"
 	"github.com/zviz/run/sandbox/pid1"
-	"github.com/zviz/run/sandbox/seccomp"
 )
 
 // Config is what an Executor needs of the host.
@@ -147,21 +146,6 @@ func (x *Executor) optionalLayers() []sandbox.Layer {
 	return slices.DeleteFunc(sandbox.Layers(), sandbox.Layer.Required)
 }
 
-// cell is what one job has for itself.
-type cell struct {
-	work    workspace
-	tools   tools
-	presets []egress.Preset
-	job     *jobState
-	network *egress.Network
-	spec    sandbox.Spec
-	env     []string
-
-	mu     sync.Mutex
-	events []egress.Event
-	box    *sandbox.Sandbox
-}
-
 // Plan compiles the request and returns what would be done, for people; nothing
 // is run and nothing is left behind.
 func (x *Executor) Plan(ctx context.Context, r Request) (string, error) {
@@ -176,7 +160,7 @@ func (x *Executor) Plan(ctx context.Context, r Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = c.close() }()
+	defer func() { _ = c.close() }() //nolint:contextcheck // tear-down outlives the context
 	if !r.Policy.NoNetwork {
 		c.spec.NetNS = "the job's network"
 	}
@@ -210,149 +194,10 @@ func rootName(p Policy) string {
 	return p.Rootfs
 }
 
-// newCell checks the request and makes the job's folder; the network comes later.
-func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) (_ *cell, err error) {
-	phase(r, "workspace")
-	c := &cell{}
-	if c.work, err = findWorkspace(r.Dir, x.cfg.Home, x.state); err != nil {
-		return nil, err
-	}
-	profile, err := seccomp.ByName(profileName(r.Policy))
-	if err != nil {
-		return nil, err
-	}
-	mounts, err := checkMounts(r.Policy.Mounts)
-	if err != nil {
-		return nil, err
-	}
-	c.tools = findTools(x.environ("PATH"), x.cfg.Home, c.work.top)
-	var root sandbox.Root
-	if r.Policy.Rootfs == "" {
-		root, err = sandbox.HostRoot(slices.Concat(systemPaths(), c.tools.bind))
-	} else {
-		c.tools = tools{path: []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}}
-		root, err = sandbox.FolderRoot(r.Policy.Rootfs)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("rootfs: %w", err)
-	}
-	if len(r.Presets) > 0 && !r.Policy.NoNetwork {
-		phase(r, "presets")
-		if c.presets, err = x.presets(ctx, r.Presets); err != nil {
-			return nil, err
-		}
-	}
-	if c.job, err = newJob(x.state); err != nil {
-		return nil, &StateError{Dir: x.state, Err: err}
-	}
-	limits := r.Policy.Limits
-	if limits.MemoryBytes == 0 {
-		limits.MemoryBytes = probe.MemoryBytes / 5 * 4
-	}
-	if limits.Pids == 0 {
-		limits.Pids = defaultPids
-	}
-	c.spec = sandbox.Spec{
-		ID: c.job.ID, StateDir: c.job.Box, Home: jobHome, Hostname: "zviz",
-		Root: root, Files: accountFiles(jobHome), Mounts: append([]sandbox.Mount{c.work.mount(r.Policy)}, mounts...),
-		IDs:     sandbox.IDMap{HostBase: firstHostID + uint32(c.job.Slot)*idsPerSlot, Count: idsPerSlot, UID: jobUID, GID: jobUID},
-		Profile: profile, Limits: limits, MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
-	}
-	return c, nil
-}
-
-func profileName(p Policy) string {
-	if p.Profile == "" {
-		return "ci"
-	}
-	return p.Profile
-}
-
 func phase(r Request, name string) {
 	if r.Phase != nil {
 		r.Phase(name)
 	}
-}
-
-// connect opens the job's network and puts its files and settings inside.
-func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
-	phase(r, "network")
-	var roots []byte
-	if f := x.environ("SSL_CERT_FILE"); f != "" {
-		var err error
-		if roots, err = os.ReadFile(f); err != nil {
-			return fmt.Errorf("SSL_CERT_FILE of the runner: %w", err)
-		}
-	}
-	n, err := egress.Open(ctx, egress.Config{
-		ID: c.job.ID, Policy: r.Policy.Egress, Presets: c.presets, Roots: roots, Log: x.cfg.Log,
-		Observe: func(e egress.Event) {
-			e = maskEvent(e, r.Secrets)
-			c.mu.Lock()
-			c.events = append(c.events, e)
-			c.mu.Unlock()
-			if r.Observe != nil {
-				r.Observe(e)
-			}
-		},
-		Processes: func() []int {
-			c.mu.Lock()
-			box := c.box
-			c.mu.Unlock()
-			if box == nil {
-				return nil
-			}
-			return box.Processes()
-		},
-	})
-	if err != nil {
-		return &sandbox.LayerError{Layer: sandbox.LayerNet, Stage: "network", Err: err}
-	}
-	c.network = n
-	f := n.Files()
-	c.spec.NetNS = n.Path()
-	for path, data := range map[string][]byte{
-		"/etc/resolv.conf": f.ResolvConf, "/etc/hosts": f.Hosts, egress.CABundlePath: f.CABundle, egress.JobCAPath: f.JobCA,
-	} {
-		if data != nil {
-			c.spec.Files[path] = sandbox.File{Data: data}
-		}
-	}
-	for path, data := range f.Files {
-		c.spec.Files[path] = sandbox.File{Data: data}
-	}
-	c.env = x.environment(c.tools, f.Env, r.TTY.Any(), r.Env)
-	return nil
-}
-
-func (x *Executor) command(r Request, c *cell) sandbox.Cmd {
-	grace := r.Grace
-	if grace == 0 {
-		grace = 500 * time.Millisecond
-	}
-	env := c.env
-	if env == nil {
-		env = x.environment(c.tools, nil, r.TTY.Any(), r.Env)
-	}
-	return sandbox.Cmd{
-		Args: r.Args, Env: env, Dir: c.work.dir, Stdin: r.Stdin,
-		Stdout: r.Stdout, Stderr: r.Stderr, TTY: r.TTY, Grace: grace,
-	}
-}
-
-// close ends what the cell has, in reverse.
-func (c *cell) close() error {
-	var errs []error
-	if c.box != nil {
-		errs = append(errs, c.box.Close())
-	}
-	if c.network != nil {
-		errs = append(errs, c.network.Close())
-	}
-	if c.job != nil {
-		errs = append(errs, c.job.remove())
-	}
-	return errors.Join(errs...)
 }
 
 // Exec runs one command. The error is an error of ours (a *sandbox.LayerError,
@@ -372,7 +217,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		return report, err
 	}
 	report.ID = c.job.ID
-	defer func() {
+	defer func() { //nolint:contextcheck // tear-down outlives the context
 		if cerr := c.close(); cerr != nil {
 			x.cfg.Log.Warn("tear-down", slog.String("job", c.job.ID), slog.Any("error", cerr))
 		}
@@ -409,7 +254,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		report.Changed[i].Path = maskText(report.Changed[i].Path, r.Secrets)
 	}
 	if c.network != nil {
-		err = errors.Join(err, c.network.Close())
+		err = errors.Join(err, c.network.Close()) //nolint:contextcheck // tear-down outlives the context
 		report.Egress.Complete = c.network.Complete()
 	}
 	report.finish(res, c.events)

@@ -59,10 +59,9 @@ func overlayChanges(spec sandbox.Spec, ws workspace, w io.Writer) ([]Change, err
 		old, oldErr := lower.Lstat(name)
 		c := Change{Op: "M", Path: name, Size: st.Size(), Note: note(name)}
 		switch {
+		case whiteout(st) && oldErr != nil:
+			return nil //nolint:nilerr // made and removed again
 		case whiteout(st):
-			if oldErr != nil {
-				return nil //nolint:nilerr // made and deleted again
-			}
 			c.Op, c.Size = "D", 0
 		case oldErr != nil:
 			c.Op = "A"

@@ -73,7 +73,7 @@ func (s *Sandbox) spawn(prog Program, prep *prepared, st *streams) (_ *Process, 
 	if err != nil {
 		return nil, err
 	}
-	defer arena.Free() //nolint:errcheck // after the wait below nobody walks it: the child is process 1, or gone
+	defer func() { _ = arena.Free() }() // after the wait below nobody walks it: the child is process 1, or gone
 	pid, pidfd, err := linux.Spawn(arena, linux.SpawnFlags(prog.Flags), s.group.FD())
 	if err != nil {
 		return nil, &LayerError{Layer: LayerPID, Stage: "clone3", Err: err}

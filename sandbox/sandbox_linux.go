@@ -98,11 +98,11 @@ func makeMountPoints(spec Spec) error {
 			if m.File {
 				dir = filepath.Dir(point)
 			}
-			if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the job reads it
+			if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the job passes through
 				return err
 			}
 			if m.File {
-				f, err := os.OpenFile(point, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644) //nolint:gosec // as above
+				f, err := os.OpenFile(point, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644) //nolint:gosec // the job sees through it
 				if err != nil && !errors.Is(err, os.ErrExist) {
 					return err
 				}
@@ -152,8 +152,10 @@ func (s *Sandbox) Start(ctx context.Context, cmd *Cmd) (*Process, error) {
 		st.close()
 		return nil, err
 	}
-	st.run(*cmd)
-	p.watch(ctx, *cmd)
+	own := *cmd
+	own.Stdout, own.Stderr = Serialize(cmd.Stdout, cmd.Stderr)
+	st.run(own)
+	p.watch(ctx, own)
 	return p, nil
 }
 

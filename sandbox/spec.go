@@ -111,7 +111,7 @@ type Cmd struct {
 
 	Stdin  io.Reader // nil means /dev/null
 	Stdout io.Writer // nil discards
-	Stderr io.Writer // nil discards
+	Stderr io.Writer // nil discards; may be the same as Stdout
 
 	TTY TTY
 

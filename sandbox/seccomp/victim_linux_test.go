@@ -241,7 +241,7 @@ func makeCalls(t testing.TB, job victimJob, calls []victimCall) ([]syscall.Errno
 	cmd.Stderr = os.Stderr
 	go func() { // the victim reads before it loads the filter
 		w := bufio.NewWriter(in)
-		_ = json.NewEncoder(w).Encode(calls)
+		_ = json.NewEncoder(w).Encode(calls) // the victim is gone
 		w.Flush()
 		in.Close()
 	}()

@@ -115,7 +115,8 @@ A flag wins over its variable, a variable over the policy file.
 
 Variables that a command gets
 PATH (without what lies below your home, but for the tools there), HOME, LANG,
-TERM, CI, those that name the certificates and registries of the job's network,
+TERM, CI, TMPDIR=/tmp, ASAN_OPTIONS=detect_leaks=0 (a leak check traces, which
+no command may), what finds the versions of a tool manager (NVM_DIR), those that name the certificates and registries of the job's network,
 and what -e, --env-file and --secret give. Nothing else.`
 
 const helpPolicy = `What a command may reach

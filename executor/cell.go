@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/zviz/run/egress"
+	"github.com/zviz/run/sandbox"
+	"github.com/zviz/run/sandbox/seccomp"
+)
+
+// cell is what one job has for itself.
+type cell struct {
+	work    workspace
+	tools   tools
+	presets []egress.Preset
+	job     *jobState
+	network *egress.Network
+	spec    sandbox.Spec
+	env     []string
+
+	mu     sync.Mutex
+	events []egress.Event
+	box    *sandbox.Sandbox
+}
+
+// newCell checks the request and makes the job's folder; the network comes later.
+func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) (_ *cell, err error) {
+	phase(r, "workspace")
+	c := &cell{}
+	if c.work, err = findWorkspace(r.Dir, x.cfg.Home, x.state); err != nil {
+		return nil, err
+	}
+	profile, err := seccomp.ByName(profileName(r.Policy))
+	if err != nil {
+		return nil, err
+	}
+	mounts, err := checkMounts(r.Policy.Mounts)
+	if err != nil {
+		return nil, err
+	}
+	c.tools = findTools(x.environ("PATH"), x.cfg.Home, c.work.top)
+	var root sandbox.Root
+	if r.Policy.Rootfs == "" {
+		root, err = sandbox.HostRoot(slices.Concat(systemPaths(), c.tools.bind))
+	} else {
+		c.tools = tools{path: []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}}
+		root, err = sandbox.FolderRoot(r.Policy.Rootfs)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("rootfs: %w", err)
+	}
+	if len(r.Presets) > 0 && !r.Policy.NoNetwork {
+		phase(r, "presets")
+		if c.presets, err = x.presets(ctx, r.Presets); err != nil {
+			return nil, err
+		}
+	}
+	if c.job, err = newJob(x.state); err != nil {
+		return nil, &StateError{Dir: x.state, Err: err}
+	}
+	limits := r.Policy.Limits
+	if limits.MemoryBytes == 0 {
+		limits.MemoryBytes = probe.MemoryBytes / 5 * 4
+	}
+	if limits.Pids == 0 {
+		limits.Pids = defaultPids
+	}
+	c.spec = sandbox.Spec{
+		ID: c.job.ID, StateDir: c.job.Box, Home: jobHome, Hostname: "zviz",
+		Root: root, Files: accountFiles(jobHome), Mounts: append([]sandbox.Mount{c.work.mount(r.Policy)}, mounts...),
+		IDs:     sandbox.IDMap{HostBase: firstHostID + uint32(c.job.Slot)*idsPerSlot, Count: idsPerSlot, UID: jobUID, GID: jobUID},
+		Profile: profile, Limits: limits, MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
+	}
+	return c, nil
+}
+
+func profileName(p Policy) string {
+	if p.Profile == "" {
+		return "ci"
+	}
+	return p.Profile
+}
+
+// connect opens the job's network and puts its files and settings inside.
+func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
+	phase(r, "network")
+	var roots []byte
+	if f := x.environ("SSL_CERT_FILE"); f != "" {
+		var err error
+		if roots, err = os.ReadFile(f); err != nil {
+			return fmt.Errorf("SSL_CERT_FILE of the runner: %w", err)
+		}
+	}
+	n, err := egress.Open(ctx, egress.Config{
+		ID: c.job.ID, Policy: r.Policy.Egress, Presets: c.presets, Roots: roots, Log: x.cfg.Log,
+		Observe: func(e egress.Event) {
+			e = maskEvent(e, r.Secrets)
+			c.mu.Lock()
+			c.events = append(c.events, e)
+			c.mu.Unlock()
+			if r.Observe != nil {
+				r.Observe(e)
+			}
+		},
+		Processes: func() []int {
+			c.mu.Lock()
+			box := c.box
+			c.mu.Unlock()
+			if box == nil {
+				return nil
+			}
+			return box.Processes()
+		},
+	})
+	if err != nil {
+		return &sandbox.LayerError{Layer: sandbox.LayerNet, Stage: "network", Err: err}
+	}
+	c.network = n
+	f := n.Files()
+	c.spec.NetNS = n.Path()
+	for path, data := range map[string][]byte{
+		"/etc/resolv.conf": f.ResolvConf, "/etc/hosts": f.Hosts, egress.CABundlePath: f.CABundle, egress.JobCAPath: f.JobCA,
+	} {
+		if data != nil {
+			c.spec.Files[path] = sandbox.File{Data: data}
+		}
+	}
+	for path, data := range f.Files {
+		c.spec.Files[path] = sandbox.File{Data: data}
+	}
+	c.env = x.environment(c.tools, f.Env, r.TTY.Any(), r.Env)
+	return nil
+}
+
+func (x *Executor) command(r Request, c *cell) sandbox.Cmd {
+	grace := r.Grace
+	if grace == 0 {
+		grace = 500 * time.Millisecond
+	}
+	env := c.env
+	if env == nil {
+		env = x.environment(c.tools, nil, r.TTY.Any(), r.Env)
+	}
+	return sandbox.Cmd{
+		Args: r.Args, Env: env, Dir: c.work.dir, Stdin: r.Stdin,
+		Stdout: r.Stdout, Stderr: r.Stderr, TTY: r.TTY, Grace: grace,
+	}
+}
+
+// close ends what the cell has, in reverse.
+func (c *cell) close() error {
+	var errs []error
+	if c.box != nil {
+		errs = append(errs, c.box.Close())
+	}
+	if c.network != nil {
+		errs = append(errs, c.network.Close())
+	}
+	if c.job != nil {
+		errs = append(errs, c.job.remove())
+	}
+	return errors.Join(errs...)
+}
