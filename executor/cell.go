@@ -74,7 +74,7 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 		limits.Pids = defaultPids
 	}
 	c.spec = sandbox.Spec{
-		ID: c.job.ID, StateDir: c.job.Box, Home: jobHome, Hostname: "zviz",
+		ID: c.job.ID, StateDir: c.job.Dir, Home: jobHome, Hostname: "zviz",
 		Root: root, Files: accountFiles(jobHome), Mounts: append([]sandbox.Mount{c.work.mount(r.Policy)}, mounts...),
 		IDs:     sandbox.IDMap{HostBase: firstHostID + uint32(c.job.Slot)*idsPerSlot, Count: idsPerSlot, UID: jobUID, GID: jobUID},
 		Profile: profile, Limits: limits, MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,

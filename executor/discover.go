@@ -173,7 +173,7 @@ func (x *Executor) askTool(ctx context.Context, argv []string) ([]byte, error) {
 		return nil, err
 	}
 	spec := sandbox.Spec{
-		ID: job.ID, StateDir: job.Box, Hostname: "zviz", Root: root, Profile: seccomp.CI(),
+		ID: job.ID, StateDir: job.Dir, Hostname: "zviz", Root: root, Profile: seccomp.CI(),
 		Files:        accountFiles("/"),
 		IDs:          sandbox.IDMap{HostBase: firstHostID + uint32(job.Slot)*idsPerSlot, Count: idsPerSlot, UID: jobUID, GID: jobUID},
 		Limits:       sandbox.Limits{MemoryBytes: 1 << 30, Pids: 256},

@@ -23,7 +23,7 @@ import (
 
 // State on disk, all 0700:
 //
-//	STATE/jobs/ID/{lock,job.json,box/}   one job; a free lock means that its runner is dead
+//	STATE/jobs/ID/{lock,home/,tmp/,…}    one job; a free lock means that its runner is dead
 //	STATE/slots/N                        one range of host ids, held by flock
 //	STATE/discovery.json                 what the operator's toolchain answered
 const (
@@ -36,14 +36,13 @@ const (
 // jobState is the folder of one running job.
 type jobState struct {
 	ID   string
-	Dir  string
-	Box  string // what the sandbox gets
+	Dir  string // the sandbox's state too
 	Slot int
 
 	lock, slot *os.File
 }
 
-// jobFile is job.json: what a sweep needs to know.
+// jobFile is the lock's content: what a sweep needs to know.
 type jobFile struct {
 	Slot int `json:"slot"`
 	PID  int `json:"pid"` // of the runner, for people
@@ -83,7 +82,7 @@ func newJob(state string) (_ *jobState, err error) {
 	if err := os.Mkdir(hidden, 0o700); err != nil {
 		return nil, err
 	}
-	j := &jobState{ID: id, Dir: dir, Box: filepath.Join(dir, "box")}
+	j := &jobState{ID: id, Dir: dir}
 	defer func() {
 		if err != nil {
 			_ = os.RemoveAll(hidden)
@@ -100,10 +99,7 @@ func newJob(state string) (_ *jobState, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(hidden, "job.json"), data, 0o600); err != nil {
-		return nil, err
-	}
-	if err := os.Mkdir(filepath.Join(hidden, "box"), 0o700); err != nil {
+	if _, err := j.lock.Write(data); err != nil {
 		return nil, err
 	}
 	return j, os.Rename(hidden, dir)
@@ -169,7 +165,7 @@ func takeSlot(state string) (int, *os.File, error) {
 
 func readJob(dir string) (jobFile, error) {
 	var f jobFile
-	b, err := os.ReadFile(filepath.Join(dir, "job.json"))
+	b, err := os.ReadFile(filepath.Join(dir, "lock"))
 	if err != nil {
 		return f, err
 	}

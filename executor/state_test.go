@@ -66,11 +66,11 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What a job may leave to hurt who cleans up.
-	deep := filepath.Join(dead.Box, strings.Repeat("d/", 500))
+	deep := filepath.Join(dead.Dir, strings.Repeat("d/", 500))
 	if err := os.MkdirAll(deep, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(filepath.Dir(outside), filepath.Join(dead.Box, "link")); err != nil {
+	if err := os.Symlink(filepath.Dir(outside), filepath.Join(dead.Dir, "link")); err != nil {
 		t.Fatal(err)
 	}
 	dead.close()

@@ -11,7 +11,6 @@ import (
 // Directories of a sandbox in Spec.StateDir. New makes them; the job owns home
 // and tmp.
 const (
-	stateRoot  = "root" // where the new root is put together in the child's mount namespace
 	stateHome  = "home"
 	stateTmp   = "tmp"
 	stateUpper = "upper"
@@ -158,7 +157,8 @@ func (c *compiler) place(target string, h Handle, write, dir bool) {
 // namespace of its own, before it enters the user namespace.
 func (c *compiler) assemble(root int) {
 	l := LayerRootfs
-	base := path.Join(c.spec.StateDir, stateRoot)
+	// Only the child's mount namespace has anything there; what it covers is open already.
+	base := c.spec.StateDir
 	c.call(LayerMount, "/", "mount", num(0), text("/"), num(0), num(msRec|msPrivate), num(0))
 	c.call(l, "/", "move_mount", handle(root), text(""), num(atFDCWD), text(base), num(moveMountFEmptyPath))
 	c.call(l, base, "chdir", text(base))

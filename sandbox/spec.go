@@ -15,7 +15,7 @@ import (
 type Spec struct {
 	ID       string // names the cgroup and the state folder; [a-z0-9-], at most 32 bytes
 	Hostname string // at most 64 bytes (sethostname(2))
-	StateDir string // an empty directory of the sandbox's own, 0700, on a disk: home, /tmp and overlay uppers live there
+	StateDir string // a directory of the sandbox's own, 0700, on a disk: home, /tmp and overlay uppers live there
 	Home     string // the job's home directory inside, absolute
 
 	// NetNS is the path of the network namespace to join ("/proc/self/fd/N" or a

@@ -157,7 +157,7 @@ func (e *execution) allowFix(r executor.Report) {
 			continue
 		}
 		rule, err := egress.ParseRule(item)
-		if err == nil && !slices.Contains(hosts, rule.String()) {
+		if err == nil && !carriesData(rule.Host) && !slices.Contains(hosts, rule.String()) {
 			hosts = append(hosts, rule.String())
 		}
 	}
@@ -171,6 +171,17 @@ func (e *execution) allowFix(r executor.Report) {
 	}
 	e.ui.Fixf("if this is wanted: %s", e.mask(ui.CleanLine(
 		"zviz-runner exec --allow "+strings.Join(append(e.allowed(), hosts...), ",")+" -- "+quoteCommand(e.args))))
+}
+
+// carriesData reports whether a name looks like a message to whoever runs the
+// zone: such a name is never proposed.
+func carriesData(host string) bool {
+	for label := range strings.SplitSeq(host, ".") {
+		if len(label) > 30 || len(label) >= 16 && strings.Trim(label, "0123456789abcdef") == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // allowed returns what --allow must repeat so that the next run allows no less.
