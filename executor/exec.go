@@ -240,7 +240,8 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	c.box = box
 	c.mu.Unlock()
 
-	res, layers, err := x.run(ctx, r, c)
+	var said tail
+	res, layers, err := x.run(ctx, r, c, &said)
 	report.Layers = layers
 	if err != nil {
 		return report, err
@@ -258,6 +259,12 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		report.Egress.Complete = c.network.Complete()
 	}
 	report.finish(res, c.events)
+	if report.Conclusion == Failure {
+		if d, ok := said.deniedFile(c.work, r.Policy); ok {
+			d.Path = maskText(d.Path, r.Secrets)
+			report.Denials = append(report.Denials, d)
+		}
+	}
 	return report, err
 }
 
@@ -267,9 +274,11 @@ func isLayer(err error) bool {
 }
 
 // run starts the command and waits for it.
-func (x *Executor) run(ctx context.Context, r Request, c *cell) (sandbox.Result, []sandbox.LayerReport, error) {
+func (x *Executor) run(ctx context.Context, r Request, c *cell, said *tail) (sandbox.Result, []sandbox.LayerReport, error) {
 	cmd := x.command(r, c)
+	cmd.Stdout, cmd.Stderr = sandbox.Serialize(cmd.Stdout, cmd.Stderr)
 	masks := maskStreams(&cmd, r.Secrets)
+	cmd.Stdout, cmd.Stderr = said.through(cmd.Stdout), said.through(cmd.Stderr)
 	if wall := c.spec.Limits.Wall; wall > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, wall, context.DeadlineExceeded)

@@ -22,7 +22,6 @@ func maskStreams(cmd *sandbox.Cmd, secrets []string) masks {
 	if len(secrets) == 0 {
 		return nil
 	}
-	cmd.Stdout, cmd.Stderr = sandbox.Serialize(cmd.Stdout, cmd.Stderr)
 	var ms masks
 	for _, w := range []*io.Writer{&cmd.Stdout, &cmd.Stderr} {
 		if *w == nil {

@@ -67,13 +67,17 @@ type ReportUsage struct {
 	SysMS           int64 `json:"sys_ms"`
 	MemoryPeakBytes int64 `json:"memory_peak_bytes"`
 	PidsPeak        int   `json:"pids_peak"`
+	PidsDenied      int   `json:"pids_denied"` // forks that failed at the limit
 }
 
 // ReportDenial is a system call or a file that was refused.
 type ReportDenial struct {
 	Syscall string `json:"syscall,omitempty"`
 	Path    string `json:"path,omitempty"`
-	Errno   string `json:"errno"` // "EPERM"
+	Errno   string `json:"errno"`             // "EPERM"
+	Rule    string `json:"rule,omitempty"`    // of a file: what refused it
+	Fix     string `json:"fix,omitempty"`     // of a file: the flag that would allow it
+	Claimed bool   `json:"claimed,omitempty"` // read from the command's own output, not seen by us
 	Count   int    `json:"count"`
 	PID     int    `json:"pid,omitempty"`
 	Exe     string `json:"exe,omitempty"`
@@ -126,7 +130,7 @@ func (r *Report) finish(res sandbox.Result, events []egress.Event) {
 	}
 	r.Usage = ReportUsage{
 		WallMS: res.Usage.Wall.Milliseconds(), UserMS: res.Usage.User.Milliseconds(), SysMS: res.Usage.System.Milliseconds(),
-		MemoryPeakBytes: res.Usage.MemoryPeakBytes, PidsPeak: res.Usage.PidsPeak,
+		MemoryPeakBytes: res.Usage.MemoryPeakBytes, PidsPeak: res.Usage.PidsPeak, PidsDenied: res.Usage.PidsDenied,
 	}
 	for _, d := range res.Denials {
 		r.Denials = append(r.Denials, ReportDenial{Syscall: d.Syscall, Errno: unix.ErrnoName(d.Errno), Count: d.Count, PID: d.PID, Exe: d.Exe})

@@ -197,7 +197,7 @@ func (p *Process) reap(exited chan<- struct{}) {
 	defer p.mu.Unlock()
 	p.res.Usage = Usage{
 		Wall: wall, User: time.Duration(ru.Utime.Nano()), System: time.Duration(ru.Stime.Nano()),
-		MemoryPeakBytes: u.MemoryPeakBytes, PidsPeak: u.PidsPeak,
+		MemoryPeakBytes: u.MemoryPeakBytes, PidsPeak: u.PidsPeak, PidsDenied: p.group.PidsDenied(),
 	}
 	p.conclude(record, ws, u.OOMKills > 0)
 	p.err = errors.Join(p.err, unix.Close(p.pidfd))

@@ -37,6 +37,7 @@ type Usage struct {
 	Wall, User, System time.Duration
 	MemoryPeakBytes    int64 // 0 if the kernel does not tell
 	PidsPeak           int   // 0 if the kernel does not tell
+	PidsDenied         int   // forks that failed at the limit
 }
 
 // Denial is one kind of system call that was refused, and how often.

@@ -55,6 +55,17 @@ func (e *execution) limit(r executor.Report) {
 		}
 	default: // the command's own doing
 	}
+	if n := r.Usage.PidsDenied; n > 0 {
+		e.ui.Notef("%s failed at the limit of processes%s", count(n, "fork", "forks"), peak(r.Usage.PidsPeak))
+		e.ui.Fixf("if it needs more: --pids N, or limits.pids of the policy file")
+	}
+}
+
+func peak(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d at most at one time)", n)
 }
 
 // kind is a group of rows that read alike.
@@ -196,7 +207,7 @@ func (e *execution) allowed() []string {
 }
 
 func (e *execution) systemCalls(denials []executor.ReportDenial) {
-	var calls, files []string
+	var calls, files, fixes []string
 	callCount, fileCount := 0, 0
 	for _, d := range denials {
 		by := ""
@@ -208,7 +219,14 @@ func (e *execution) systemCalls(denials []executor.ReportDenial) {
 			calls = append(calls, e.mask(ui.Clean(d.Syscall)+by+times(d.Count)))
 		} else {
 			fileCount += d.Count
-			files = append(files, e.mask(ui.Clean(d.Path)+by+times(d.Count)))
+			rule := ""
+			if d.Rule != "" {
+				rule = " (" + ui.Clean(d.Rule) + ")"
+			}
+			files = append(files, e.mask(ui.Clean(d.Path)+rule+by+times(d.Count)))
+			if d.Fix != "" {
+				fixes = append(fixes, e.mask(ui.CleanLine(d.Fix)))
+			}
 		}
 	}
 	if callCount > 0 {
@@ -216,6 +234,9 @@ func (e *execution) systemCalls(denials []executor.ReportDenial) {
 	}
 	if fileCount > 0 {
 		e.list("denied "+count(fileCount, "file", "files"), files)
+		for _, f := range fixes {
+			e.ui.Fixf("if this is wanted: %s", f)
+		}
 	}
 }
 
