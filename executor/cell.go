@@ -63,6 +63,10 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 			return nil, err
 		}
 	}
+	var hide []string
+	if r.Policy.Rootfs == "" {
+		hide = credentialFiles()
+	}
 	if c.job, err = newJob(x.state); err != nil {
 		return nil, &StateError{Dir: x.state, Err: err}
 	}
@@ -75,7 +79,7 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 	}
 	c.spec = sandbox.Spec{
 		ID: c.job.ID, StateDir: c.job.Dir, Home: jobHome, Hostname: "zviz",
-		Root: root, Files: accountFiles(jobHome), Mounts: append([]sandbox.Mount{c.work.mount(r.Policy)}, mounts...),
+		Root: root, Hide: hide, Files: accountFiles(jobHome), Mounts: append([]sandbox.Mount{c.work.mount(r.Policy)}, mounts...),
 		IDs:     sandbox.IDMap{HostBase: firstHostID + uint32(c.job.Slot)*idsPerSlot, Count: idsPerSlot, UID: jobUID, GID: jobUID},
 		Profile: profile, Limits: limits, MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
 	}

@@ -217,3 +217,23 @@ func TestPlanLeavesNothing(t *testing.T) {
 		t.Errorf("left: %v %v", jobs, err)
 	}
 }
+
+// Tokens that an operator keeps in a tool's global configuration are not shown.
+func TestExecHidesGlobalConfiguration(t *testing.T) {
+	b := newBench(t)
+	const file = "/usr/local/etc/npmrc"
+	if _, err := os.Lstat(file); err == nil {
+		t.Skip("the machine has a global npmrc of its own")
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("//registry.test/:_authToken=planted\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Remove(file) })
+	out, report, err := b.run(t, executor.Request{Policy: executor.Policy{NoNetwork: true}}, "cat "+file+"; echo read")
+	if err != nil || report.ExitCode != 0 || out != "read\n" {
+		t.Errorf("got %q %v", out, err)
+	}
+}

@@ -27,6 +27,20 @@ func systemPaths() []string {
 	return slices.DeleteFunc(paths, func(p string) bool { return p == "/etc/nsswitch.conf" || p == "/etc/environment" })
 }
 
+// credentialFiles are configuration below systemPaths in which operators keep
+// tokens. Jobs see them empty; what they need of them comes from the presets.
+func credentialFiles() []string {
+	return slices.DeleteFunc([]string{
+		"/usr/etc/npmrc", "/usr/local/etc/npmrc", "/usr/etc/pip.conf", "/usr/local/etc/pip.conf", "/usr/local/etc/gitconfig", "/usr/etc/gitconfig",
+		"/usr/local/etc/netrc", "/usr/local/etc/wgetrc", "/usr/local/share/.npmrc",
+	}, func(f string) bool { return !regular(f) })
+}
+
+func regular(name string) bool {
+	st, err := os.Lstat(name)
+	return err == nil && st.Mode().IsRegular()
+}
+
 // tools are the parts of the host outside of systemPaths that the operator's PATH
 // leads to.
 type tools struct {

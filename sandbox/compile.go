@@ -101,6 +101,11 @@ func (s Spec) validate() error {
 	if len(s.Hostname) > 64 {
 		return fmt.Errorf("host name of %d bytes: at most 64", len(s.Hostname))
 	}
+	for _, h := range s.Hide {
+		if !path.IsAbs(h) || path.Clean(h) != h {
+			return fmt.Errorf("bug: hidden path %q is not absolute and clean", h)
+		}
+	}
 	for _, m := range s.Mounts {
 		if !path.IsAbs(m.Target) || path.Clean(m.Target) != m.Target || m.Target == "/" {
 			return fmt.Errorf("mount target %q: must be an absolute, clean path below /", m.Target)

@@ -17,6 +17,9 @@ const (
 	stateWork  = "work"
 )
 
+// hidden is an empty file of the root that covers what is hidden.
+const hidden = "run/.hidden"
+
 // root lays out the new root: a small tmpfs of ours that holds nothing but mount
 // points, links and synthesized files, so that no path is ever resolved below a
 // tree that somebody else controls. It is read-only when it reaches the child.
@@ -51,6 +54,9 @@ func (c *compiler) root() {
 		nodes.file(strings.TrimPrefix(p, "/"), mode, f.Data)
 	}
 	c.entries(root, nodes)
+	if len(c.spec.Hide) > 0 {
+		nodes.file(hidden, 0o444, nil)
+	}
 	for _, n := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
 		nodes.file("dev/"+n, 0, nil)
 		c.bind("/dev/"+n, "/dev/"+n, []string{"nosuid", "noexec"}, nil, true, false)
@@ -164,6 +170,9 @@ func (c *compiler) assemble(root int) {
 	c.call(l, base, "chdir", text(base))
 	for _, m := range c.mounts[1:] {
 		c.call(l, m.target, "move_mount", handle(m.handle), text(""), num(atFDCWD), text("."+m.target), num(moveMountFEmptyPath))
+	}
+	for _, h := range c.spec.Hide {
+		c.call(l, h, "mount", text(hidden), text("."+h), num(0), num(msBind), num(0))
 	}
 	opts := num(0)
 	if c.spec.MinimalProc {

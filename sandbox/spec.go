@@ -24,6 +24,7 @@ type Spec struct {
 
 	Root    Root
 	Mounts  []Mount
+	Hide    []string        // files below Root's entries that are shown empty: absolute, there
 	Files   map[string]File // synthesized files of the root by absolute path: /etc/passwd, /etc/resolv.conf
 	IDs     IDMap
 	Profile seccomp.Profile
