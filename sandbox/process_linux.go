@@ -45,7 +45,7 @@ type Process struct {
 
 // spawn runs the program and returns when the command's process 1 has all its
 // layers on and may start.
-func (s *Sandbox) spawn(prog Program, prep *prepared, st *streams) (_ *Process, err error) {
+func (s *Sandbox) spawn(ctx context.Context, prog Program, prep *prepared, st *streams) (_ *Process, err error) {
 	var ends []int // every end of every pipe that is still ours to close
 	pipe := func() (r, w int) {
 		if err != nil {
@@ -82,6 +82,8 @@ func (s *Sandbox) spawn(prog Program, prep *prepared, st *streams) (_ *Process, 
 		Layers: prog.Layers, prog: prog, group: s.group, streams: st, started: time.Now(),
 		pid: pid, pidfd: pidfd, done: make(chan struct{}),
 	}
+	// A mount can hang (a dead network file system): the context ends the wait.
+	defer context.AfterFunc(ctx, func() { _ = linux.Kill(pidfd, syscall.SIGKILL) })()
 	abandon := func(err error) (*Process, error) {
 		_ = linux.Kill(pidfd, syscall.SIGKILL)
 		_, _, werr := linux.Wait(pid)
@@ -102,6 +104,9 @@ func (s *Sandbox) spawn(prog Program, prep *prepared, st *streams) (_ *Process, 
 		_, err := abandon(nil)
 		if f := failure(prog, arena); f != nil {
 			return nil, errors.Join(describe(f, prog.Command.Args), err)
+		}
+		if ctx.Err() != nil {
+			return nil, errors.Join(context.Cause(ctx), err)
 		}
 		return nil, errors.Join(&LayerError{Layer: LayerPID, Stage: "start", Err: errors.New("the first process died before it was ready")}, err)
 	}

@@ -154,7 +154,7 @@ func (s *Sandbox) Start(ctx context.Context, cmd *Cmd) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.spawn(prog, prep, st)
+	p, err := s.spawn(ctx, prog, prep, st)
 	st.closeChild()
 	if err != nil {
 		st.close()

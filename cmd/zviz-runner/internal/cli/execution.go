@@ -5,6 +5,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -99,6 +100,9 @@ func (e *execution) refuse(err error) error {
 }
 
 func (e *execution) run(ctx context.Context, x runner, req executor.Request) error {
+	if err := noCore(); err != nil {
+		return fmt.Errorf("keep secrets out of core files: %w", err)
+	}
 	t := e.newTerminal()
 	defer t.restore()
 	ctx, cancel := context.WithCancelCause(ctx)
