@@ -78,13 +78,7 @@ func findWorkspace(dir, home, state string) (workspace, error) {
 	if err := unix.Access(w.dir, unix.R_OK|unix.X_OK); err != nil {
 		return w, &WorkspaceError{Dir: w.dir, Why: "cannot be read", Err: err}
 	}
-	w.top = w.dir
-	for d := w.dir; d != "/" && refused(d, home, state) == ""; d = filepath.Dir(d) {
-		if _, err := os.Lstat(filepath.Join(d, ".git")); err == nil {
-			w.top = d
-			break
-		}
-	}
+	w.top = workTree(w.dir, home, state)
 	var sys unix.Stat_t
 	if err := unix.Lstat(w.top, &sys); err != nil {
 		return w, &WorkspaceError{Dir: w.top, Why: "cannot be read", Err: err}
@@ -98,6 +92,27 @@ func findWorkspace(dir, home, state string) (workspace, error) {
 		w.git = git
 	}
 	return w, nil
+}
+
+// workTree finds the top of the git work tree that holds dir, or dir itself. A
+// directory or .git of another owner is not one, as for git (safe.directory): in
+// a shared directory somebody else could make it to widen the workspace.
+func workTree(dir, home, state string) string {
+	var own unix.Stat_t
+	if err := unix.Lstat(dir, &own); err != nil {
+		return dir
+	}
+	for d := dir; d != "/" && refused(d, home, state) == ""; d = filepath.Dir(d) {
+		var top, git unix.Stat_t
+		if unix.Lstat(filepath.Join(d, ".git"), &git) != nil {
+			continue
+		}
+		if unix.Lstat(d, &top) != nil || top.Uid != own.Uid || git.Uid != own.Uid {
+			break
+		}
+		return d
+	}
+	return dir
 }
 
 // refused says why a directory is never given to a job; empty if it may be.

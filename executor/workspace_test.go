@@ -96,6 +96,32 @@ func TestWorkTreeOfHome(t *testing.T) {
 	}
 }
 
+// Nobody else widens the workspace by a .git above it.
+func TestWorkTreeOfAnother(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: a folder of another user")
+	}
+	base, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(base, "a", "b")
+	for _, d := range []string{dir, filepath.Join(base, ".git")} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w, err := findWorkspace(dir, "/nonexistent", "/state"); err != nil || w.top != base {
+		t.Fatalf("got %+v %v", w, err)
+	}
+	if err := os.Chown(filepath.Join(base, ".git"), 12345, 12345); err != nil {
+		t.Fatal(err)
+	}
+	if w, err := findWorkspace(dir, "/nonexistent", "/state"); err != nil || w.top != dir {
+		t.Errorf("got %+v %v", w, err)
+	}
+}
+
 func TestGitIsProtected(t *testing.T) {
 	w := workspace{top: "/src", dir: "/src", git: "/src/.git"}
 	if got := w.mount(Policy{}).ReadOnly; !cmp.Equal(got, []string{"/src/.git"}) {
