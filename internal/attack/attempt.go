@@ -13,6 +13,11 @@ const (
 	AsRoot Control = "root"
 	// InHostNetwork: as InUserNamespace, but in the host's network.
 	InHostNetwork Control = "host network"
+	// AsUser: as an ordinary user of the machine, where set-user-ID programs work, in
+	// fresh pid, mount, net, ipc and uts namespaces.
+	AsUser Control = "user"
+	// Reading: on the machine as it is, since the attempt only looks.
+	Reading Control = "reading"
 	// Nowhere: success would do harm, or needs hardware; NoControl says which.
 	Nowhere Control = "nowhere"
 )
@@ -24,14 +29,18 @@ type Attempt struct {
 	Name string // in ZViz's suite, if it has the test
 	What string
 
-	// Want holds the errno names (or the signal) of which one must stop it under
-	// the profile hostile; empty if Allowed.
+	// Want holds the errno names (or the signal, or what is found instead) of which
+	// one must stop it; empty if Allowed. WantCI is that of the profile ci where it
+	// has another.
 	Want    []string
+	WantCI  []string
 	Allowed bool
 
 	Control   Control
 	NoControl string // why it is Nowhere
 	Needs     string // a path of the host without which it cannot succeed: not every kernel has it
+	Absent    string // the errno with which a kernel without the feature answers the control
+	Tool      string // a program of the root file system that it runs
 	Arch      string // GOARCH, if it exists on one only
 
 	run func(args []string) (string, error)
@@ -40,10 +49,18 @@ type Attempt struct {
 // All returns every attempt in the order of the table.
 func All() []Attempt {
 	var all []Attempt
-	for _, part := range [][]Attempt{namespaces(), kernel(), files(), network(), processes(), needed()} {
+	for _, part := range [][]Attempt{namespaces(), kernel(), files(), network(), processes(), needed(), namespaceRows(), capabilityRows(), seccompRows()} {
 		all = append(all, part...)
 	}
 	return all
+}
+
+// Wants returns what must stop the attempt under a profile.
+func (a Attempt) Wants(profile string) []string {
+	if profile == "ci" && a.WantCI != nil {
+		return a.WantCI
+	}
+	return a.Want
 }
 
 // ByID returns the attempt of that identifier.

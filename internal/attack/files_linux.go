@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -105,21 +104,6 @@ func files() []Attempt {
 		{
 			ID: "fs-11", What: "open max_user_namespaces for writing", Want: []string{"EACCES", "EROFS", "ENOENT"}, Control: InUserNamespace,
 			run: opensForWriting("/proc/sys/user/max_user_namespaces"),
-		},
-		{
-			ID: "ns-09", What: "open the own uid_map for writing", Want: []string{"EPERM", "EACCES", "EROFS"}, Control: InUserNamespace,
-			run: func([]string) (string, error) {
-				f, err := os.OpenFile("/proc/self/uid_map", os.O_WRONLY, 0)
-				if err != nil {
-					return "", err
-				}
-				// Written once already; what is shown here is whether a write gets that far.
-				_, err = f.WriteString("0 0 1\n")
-				if errors.Is(err, syscall.EPERM) && os.Getuid() == 0 {
-					return "opened as root of the namespace", nil
-				}
-				return "written", err
-			},
 		},
 		{
 			ID: "fs-06", Name: "host_write", What: "leave a file in /tmp; the host looks for it", Allowed: true, Control: InUserNamespace,

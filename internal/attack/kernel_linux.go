@@ -57,7 +57,7 @@ func kernel() []Attempt {
 			},
 		},
 		{
-			ID: "sc-05", Name: "bpf", What: "bpf(BPF_MAP_CREATE) of an array", Want: eperm, Control: AsRoot,
+			ID: "sc-05-map", Name: "bpf", What: "bpf(BPF_MAP_CREATE) of an array", Want: eperm, Control: AsRoot,
 			run: func([]string) (string, error) {
 				attr := [32]uint32{2, 4, 4, 1} // bpf(2): BPF_MAP_TYPE_ARRAY, key size, value size, entries
 				return "a map", inChild(call{unix.SYS_BPF, 0, pointer(&attr), 128})

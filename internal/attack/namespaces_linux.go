@@ -46,7 +46,17 @@ func namespaces() []Attempt {
 			run: func([]string) (string, error) { return setns("/proc/1/ns/pid", unix.CLONE_NEWPID) },
 		},
 		{
-			ID: "ns-06", Name: "setns", What: "setns to the own uts namespace, which its root may", Want: eperm, Control: InUserNamespace,
+			ID: "ns-06", Name: "setns", What: "setns through a pidfd of the parent", Want: eperm, Control: InUserNamespace,
+			run: func([]string) (string, error) {
+				fd, err := unix.PidfdOpen(os.Getpid(), 0)
+				if err != nil {
+					return "", broken("pidfd of the parent", err)
+				}
+				return "joined the parent's uts namespace", inChild(call{unix.SYS_SETNS, uintptr(fd), unix.CLONE_NEWUTS})
+			},
+		},
+		{
+			ID: "ns-06-own", Name: "setns", What: "setns to the own uts namespace, which its root may", Want: eperm, Control: InUserNamespace,
 			run: func([]string) (string, error) { return setns("/proc/self/ns/uts", unix.CLONE_NEWUTS) },
 		},
 		{

@@ -22,6 +22,12 @@ type killedError struct{ signal syscall.Signal }
 
 func (k killedError) Error() string { return unix.SignalName(k.signal) }
 
+// found is the error of an attempt that ran and got nothing by it: what there is
+// instead, in the words of the table ("euid unchanged").
+type found string
+
+func (f found) Error() string { return string(f) }
+
 // Run makes the attempt in this process or a child of it, and says how it ended:
 //
 //	BLOCKED EPERM     the kernel refused it; of an allowed one: REFUSED EPERM
@@ -41,6 +47,9 @@ func Run(a Attempt, args []string) Outcome {
 	}
 	if k, ok := errors.AsType[killedError](err); ok {
 		return Outcome(no + " " + k.Error())
+	}
+	if f, ok := errors.AsType[found](err); ok {
+		return Outcome(no + " " + f.Error())
 	}
 	return Outcome(fmt.Sprintf("BROKEN %v", err))
 }

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package attack_test
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/zviz/run/internal/attack"
+	"github.com/zviz/run/internal/testenv"
+)
+
+// aboutKernel reports whether TestKernelAttempts has the row: those of the
+// classes namespace, capability and seccomp.
+func aboutKernel(id string) bool {
+	class, _, _ := strings.Cut(id, "-")
+	return slices.Contains([]string{"ns", "cap", "sc"}, class)
+}
+
+// privilegedFile is what a row runs that wants a copy of the program with
+// privileges in the file system.
+func privilegedFile(id string) string {
+	return map[string]string{"cap-04": "with-capabilities", "cap-05": "set-user-id"}[id]
+}
+
+// kernelRig is a rig with copies of the program that have privileges: in the
+// workspace and in a folder that is a root file system and holds little else.
+type kernelRig struct {
+	rig
+	folder string
+}
+
+func newKernelRig(t *testing.T) kernelRig {
+	t.Helper()
+	r := kernelRig{rig: newRig(t), folder: t.TempDir()}
+	bin := filepath.Join(r.folder, "usr", "bin")
+	for _, dir := range []string{bin, filepath.Join(r.folder, "etc")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program, err := os.ReadFile(r.program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{r.workspace, bin} {
+		for _, id := range []string{"cap-04", "cap-05"} {
+			if err := os.WriteFile(filepath.Join(dir, privilegedFile(id)), program, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// capabilities(7), struct vfs_cap_data: revision 2 with the effective bit, permitted
+		// and inheritable of 32 capabilities each, twice.
+		data := binary.LittleEndian.AppendUint32(nil, 0x02000001)
+		data = binary.LittleEndian.AppendUint32(data, 1<<unix.CAP_NET_ADMIN)
+		data = append(data, make([]byte, 12)...)
+		if err := unix.Setxattr(filepath.Join(dir, privilegedFile("cap-04")), "security.capability", data, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(filepath.Join(dir, privilegedFile("cap-05")), 0o755|os.ModeSetuid|os.ModeSetgid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r
+}
+
+// control makes the attempt outside of the sandbox.
+func (r kernelRig) control(t *testing.T, a attack.Attempt) string {
+	t.Helper()
+	args := []string{a.ID}
+	if file := privilegedFile(a.ID); file != "" {
+		args = append(args, "./"+file)
+	}
+	switch a.Control {
+	case attack.Reading:
+		return r.output(t, r.program, args...)
+	case attack.AsUser:
+		// The workspace where an ordinary user can reach it: the folder of the tests is
+		// root's alone.
+		const prepare = `mount -t tmpfs none /usr/local && mkdir -m 755 /usr/local/w && mount --bind . /usr/local/w && cd /usr/local/w &&
+			exec setpriv --reuid 65534 --regid 65534 --clear-groups ./attack "$@"`
+		unshare := []string{"--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--ipc", "--uts", "--net", "--", "sh", "-ec", prepare, "sh"}
+		return r.output(t, "unshare", append(unshare, args...)...)
+	default:
+		return r.rig.control(t, a)
+	}
+}
+
+// succeeds wants of the attempt that it works without the sandbox.
+func (r kernelRig) succeeds(t *testing.T, a attack.Attempt) {
+	t.Helper()
+	if a.Control == attack.Nowhere {
+		t.Logf("no control: %s", a.NoControl)
+		return
+	}
+	if a.Needs != "" && !exists(a.Needs) {
+		t.Logf("no control: this kernel has no %s", a.Needs)
+		return
+	}
+	want := "ESCAPED "
+	if a.Allowed {
+		want = "WORKS "
+	}
+	got := r.control(t, a)
+	if a.Absent != "" && got == "BLOCKED "+a.Absent {
+		t.Logf("no control: this kernel lacks it, and says %s", a.Absent)
+		return
+	}
+	if !strings.HasPrefix(got, want) {
+		t.Fatalf("%s, without the sandbox: got %q, want %q: the attempt proves nothing", a.What, got, want)
+	}
+}
+
+// TestKernelAttempts makes every attempt of the classes namespace, capability
+// and seccomp: once without the sandbox, and then under both profiles, in the
+// machine's root file system and in a folder's.
+func TestKernelAttempts(t *testing.T) {
+	r := newKernelRig(t)
+	for _, a := range attack.All() {
+		if !aboutKernel(a.ID) || a.Arch != "" && a.Arch != runtime.GOARCH {
+			continue
+		}
+		t.Run(a.ID, func(t *testing.T) {
+			if a.Tool != "" {
+				testenv.NeedTool(t, a.Tool)
+			}
+			r.succeeds(t, a)
+			for _, profile := range []string{"ci", "hostile"} {
+				for _, root := range []string{"", r.folder} {
+					if root != "" && a.Tool != "" {
+						continue // the folder has no programs
+					}
+					args := []string{"exec", "--profile", profile, "--no-network", "--pids", "64"}
+					file, kind := privilegedFile(a.ID), "the machine's root"
+					if root != "" {
+						args, kind = append(args, "--rootfs", root), "a folder's root"
+					}
+					args = append(args, "--", "./attack", a.ID)
+					switch {
+					case file != "" && root != "":
+						args = append(args, "/usr/bin/"+file)
+					case file != "":
+						args = append(args, "./"+file)
+					}
+					judge(t, a, profile+", "+kind, profile, r.output(t, r.runner, args...))
+				}
+			}
+		})
+	}
+}
+
+// judge compares an outcome with what the row wants under the profile.
+func judge(t *testing.T, a attack.Attempt, where, profile, got string) {
+	t.Helper()
+	if a.Allowed {
+		if !strings.HasPrefix(got, "WORKS ") {
+			t.Errorf("%s, %s: got %q, want WORKS", a.What, where, got)
+		}
+		return
+	}
+	want := a.Wants(profile)
+	if by, ok := strings.CutPrefix(got, "BLOCKED "); !ok || !slices.Contains(want, by) {
+		t.Errorf("%s, %s: got %q, want BLOCKED %s", a.What, where, got, strings.Join(want, " or "))
+	}
+}
