@@ -4,6 +4,7 @@ package seccomp
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,13 @@ func needNative(t testing.TB) {
 		lack(t, "no filter for "+string(Native()))
 	}
 }
+
+// lastNumber is well behind the last system call of any kernel so far.
+const lastNumber = 600
+
+// everyArgument are the values that a refused call gets as all of its six
+// arguments: the edges of 32 and 64 bits, and high halves alone.
+var everyArgument = []uint64{0, 1, 1<<31 - 1, 1 << 31, 0xffffffff, 1 << 32, 1<<32 | 1, 0xffffffff << 32, 1<<63 - 1, 1 << 63, ^uint64(0)}
 
 // TestKernelRefuses makes, under the real filter, every call that the tables
 // refuse, with every edge of its arguments: none may do anything.
@@ -45,12 +53,25 @@ func TestKernelRefuses(t *testing.T) {
 					calls = append(calls, victimCall{uintptr(nr), args})
 					want = append(want, v.Errno)
 				}
-				for nr := range uint32(520) {
-					if a == AMD64 && (nr == 335 || nr == 336) {
-						continue // uretprobe and uprobe pass every filter (6.14): SIGILL but for the kernel's own trampoline
+				// The kernel takes 32 bits of the number's register as well.
+				addHigh := func(nr uint32, args [6]uint64) {
+					before := len(calls)
+					add(nr, args)
+					for i := before; i < len(calls); i++ {
+						calls[i].NR |= 1 << 32
 					}
-					add(nr, [6]uint64{})
-					add(nr|x32Bit, [6]uint64{1, 1, 1, 1, 1, 1})
+				}
+				for nr := range uint32(lastNumber + 1) {
+					for _, v := range everyArgument {
+						args := [6]uint64{v, v, v, v, v, v}
+						add(nr|x32Bit, args)
+						add(nr|1<<31, args)
+						if a == AMD64 && (nr == 335 || nr == 336) {
+							continue // uretprobe and uprobe pass every filter (6.14): SIGILL but for the kernel's own trampoline
+						}
+						add(nr, args)
+						addHigh(nr, args)
+					}
 				}
 				for _, c := range a.calls() {
 					r := p.rule(c.name)
@@ -138,8 +159,51 @@ func TestKernelAllows(t *testing.T) {
 	}
 }
 
-// TestKernelKillsForeignABI calls getpid through int 0x80, which a 64-bit
-// kernel takes from a 64-bit process too.
+// int80 makes system calls through int 0x80, which a 64-bit kernel takes from
+// a 64-bit process too. Without an argument it makes one, getpid. With one it
+// makes every number with edges of its arguments, each in a child of its own,
+// and wants SIGSYS to end them all; it names the first number that is answered.
+const int80 = `
+__asm__(".globl _start\n_start:\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall body\n");
+static long sys(long nr, long a, long b, long c, long d) {
+	long r;
+	register long r10 __asm__("r10") = d;
+	__asm__ volatile ("syscall" : "=a"(r) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
+	return r;
+}
+static long int80(long nr, long v) {
+	long r;
+	__asm__ volatile ("int $0x80" : "=a"(r) : "a"(nr), "b"(v), "c"(v), "d"(v), "S"(v), "D"(v) : "memory", "r8", "r9", "r10", "r11");
+	return r;
+}
+static void answered(long nr) {
+	char text[] = "number 0000 is answered\n";
+	for (int i = 10; i > 6; i--, nr /= 10)
+		text[i] = '0' + nr % 10;
+	sys(1, 2, (long)text, sizeof text - 1, 0);
+	sys(60, 1, 0, 0, 0);
+}
+void body(long *sp) {
+	static const long values[] = {0, 1, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, 0xffffffff00000000, -1};
+	if (sp[0] < 2)
+		sys(60, int80(20, 0) > 0 ? 42 : 43, 0, 0, 0);
+	sys(157, 4, 0, 0, 0); // PR_SET_DUMPABLE 0: no core files
+	for (long nr = 0; nr <= LAST; nr++)
+		for (int i = 0; i < 2 * sizeof values / sizeof *values; i++) {
+			int status = 0;
+			long high = i % 2 ? 0xffffffffL << 32 : 0; // of the number
+			long pid = sys(56, 17, 0, 0, 0);
+			if (pid == 0) {
+				int80(nr | high, values[i / 2]);
+				sys(60, 0, 0, 0, 0);
+			}
+			if (pid < 0 || sys(61, pid, (long)&status, 0, 0) != pid || (status & 0x7f) != 31)
+				answered(nr);
+		}
+	sys(60, 0, 0, 0, 0);
+}`
+
+// TestKernelKillsForeignABI wants SIGSYS for every call through int 0x80.
 func TestKernelKillsForeignABI(t *testing.T) {
 	if Native() != AMD64 {
 		t.Skip("int 0x80 is amd64's")
@@ -147,16 +211,10 @@ func TestKernelKillsForeignABI(t *testing.T) {
 	cc := needTool(t, "gcc")
 	dir := t.TempDir()
 	src, bin := filepath.Join(dir, "a.c"), filepath.Join(dir, "a")
-	const code = `
-void _start(void) {
-	long r;
-	__asm__ volatile ("int $0x80" : "=a"(r) : "a"(20L) : "memory", "r8", "r9", "r10", "r11");
-	__asm__ volatile ("syscall" : : "a"(60L), "D"(r > 0 ? 42L : 43L) : "rcx", "r11", "memory");
-}`
-	if err := os.WriteFile(src, []byte(code), 0o600); err != nil {
+	if err := os.WriteFile(src, []byte(int80), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command(cc, "-O1", "-nostdlib", "-static", "-o", bin, src).CombinedOutput(); err != nil {
+	if out, err := exec.Command(cc, "-O1", "-nostdlib", "-static", "-fno-stack-protector", fmt.Sprintf("-DLAST=%d", lastNumber), "-o", bin, src).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	var exit *exec.ExitError
@@ -166,7 +224,14 @@ void _start(void) {
 	for _, p := range []Profile{CI(), Hostile()} {
 		_, err := startVictim(t, victimJob{Profile: p, Exec: []string{bin}}, exec.Command("/proc/self/exe"))()
 		if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != unix.SIGSYS {
-			t.Errorf("%s: int 0x80 ended with %v, want SIGSYS", p.Name, err)
+			// Not on to the others: without the filter they would reach the kernel.
+			t.Fatalf("%s: int 0x80 ended with %v, want SIGSYS", p.Name, err)
+		}
+		cmd := exec.Command("/proc/self/exe")
+		var out strings.Builder
+		cmd.Stderr = &out
+		if _, err := startVictim(t, victimJob{Profile: p, Exec: []string{bin, "all"}}, cmd)(); err != nil {
+			t.Errorf("%s: int 0x80: %v: %s", p.Name, err, out.String())
 		}
 	}
 }
