@@ -13,6 +13,8 @@ const (
 	AsRoot Control = "root"
 	// InHostNetwork: as InUserNamespace, but in the host's network.
 	InHostNetwork Control = "host network"
+	// ByTest: in a place that a test of its own makes, with what the attempt needs.
+	ByTest Control = "a test of its own"
 	// Nowhere: success would do harm, or needs hardware; NoControl says which.
 	Nowhere Control = "nowhere"
 )
@@ -40,7 +42,7 @@ type Attempt struct {
 // All returns every attempt in the order of the table.
 func All() []Attempt {
 	var all []Attempt
-	for _, part := range [][]Attempt{namespaces(), kernel(), files(), network(), processes(), needed()} {
+	for _, part := range [][]Attempt{namespaces(), kernel(), files(), network(), processes(), needed(), fileRows(), workspaceRows(), processRows()} {
 		all = append(all, part...)
 	}
 	return all

@@ -16,3 +16,7 @@ func files() []Attempt      { return nil }
 func network() []Attempt    { return nil }
 func processes() []Attempt  { return nil }
 func needed() []Attempt     { return nil }
+
+func fileRows() []Attempt      { return nil }
+func workspaceRows() []Attempt { return nil }
+func processRows() []Attempt   { return nil }
