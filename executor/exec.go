@@ -228,7 +228,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		}
 	}
 	phase(r, "sandbox")
-	before := snapshot(c.work)
+	before, began := snapshot(c.work), clock{time.Now()}
 	box, err := sandbox.New(c.spec, probe)
 	if err != nil {
 		if _, ok := errors.AsType[*fs.PathError](err); ok && !isLayer(err) {
@@ -243,6 +243,8 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	var said tail
 	res, layers, err := x.run(ctx, r, c, &said)
 	report.Layers = layers
+	left := settle(c.spec, began) // whatever went wrong: the command may have run
+	report.Leftovers = ReportLeftovers{Entries: left.entries, Incomplete: left.incomplete}
 	if err != nil {
 		return report, err
 	}
@@ -251,6 +253,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	} else {
 		report.Changed = before.compare(snapshot(c.work))
 	}
+	report.Changed = append(report.Changed, left.changes...)
 	for i := range report.Changed {
 		report.Changed[i].Path = maskText(report.Changed[i].Path, r.Secrets)
 	}

@@ -47,6 +47,7 @@ type Report struct {
 	Egress     ReportEgress          `json:"egress"`
 	Packages   []ReportPackage       `json:"packages"`
 	Changed    []Change              `json:"changed"`
+	Leftovers  ReportLeftovers       `json:"leftovers"`
 	Steps      []struct{}            `json:"steps"`
 	Outputs    map[string]string     `json:"outputs"`
 }
@@ -106,6 +107,13 @@ type Change struct {
 	Path string `json:"path"`
 	Size int64  `json:"size"`
 	Note string `json:"note,omitempty"` // why it is listed: "run by npx", "git hook"
+}
+
+// ReportLeftovers says how far the look at what the command left went; what it
+// found is in Changed.
+type ReportLeftovers struct {
+	Entries    int    `json:"entries"`              // looked at
+	Incomplete string `json:"incomplete,omitempty"` // why the look ended early
 }
 
 func newReport(r Request) Report {

@@ -18,6 +18,8 @@ const (
 	AsUser Control = "user"
 	// Reading: on the machine as it is, since the attempt only looks.
 	Reading Control = "reading"
+	// ByTest: in a place that a test of its own makes, with what the attempt needs.
+	ByTest Control = "a test of its own"
 	// Nowhere: success would do harm, or needs hardware; NoControl says which.
 	Nowhere Control = "nowhere"
 )
@@ -49,7 +51,10 @@ type Attempt struct {
 // All returns every attempt in the order of the table.
 func All() []Attempt {
 	var all []Attempt
-	for _, part := range [][]Attempt{namespaces(), kernel(), files(), network(), processes(), needed(), namespaceRows(), capabilityRows(), seccompRows()} {
+	for _, part := range [][]Attempt{
+		namespaces(), kernel(), files(), network(), processes(), needed(),
+		namespaceRows(), capabilityRows(), seccompRows(), fileRows(), workspaceRows(), processRows(),
+	} {
 		all = append(all, part...)
 	}
 	return all

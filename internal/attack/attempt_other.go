@@ -20,3 +20,6 @@ func needed() []Attempt     { return nil }
 func namespaceRows() []Attempt  { return nil }
 func capabilityRows() []Attempt { return nil }
 func seccompRows() []Attempt    { return nil }
+func fileRows() []Attempt      { return nil }
+func workspaceRows() []Attempt { return nil }
+func processRows() []Attempt   { return nil }

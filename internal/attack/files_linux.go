@@ -102,7 +102,7 @@ func files() []Attempt {
 			run: opensForWriting("/proc/sys/kernel/core_pattern"),
 		},
 		{
-			ID: "fs-11", What: "open max_user_namespaces for writing", Want: []string{"EACCES", "EROFS", "ENOENT"}, Control: InUserNamespace,
+			ID: "fs-11-userns", What: "open max_user_namespaces for writing", Want: []string{"EACCES", "EROFS", "ENOENT"}, Control: InUserNamespace,
 			run: opensForWriting("/proc/sys/user/max_user_namespaces"),
 		},
 		{

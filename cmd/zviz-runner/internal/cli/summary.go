@@ -29,6 +29,9 @@ func (e *execution) summarize(r executor.Report) {
 	e.allowFix(r)
 	e.systemCalls(r.Denials)
 	e.changed(r.Changed)
+	if why := r.Leftovers.Incomplete; why != "" {
+		e.ui.Notef("not all of what the command left was looked at: %s", e.mask(ui.Clean(why)))
+	}
 	if e.verbose {
 		e.details(r)
 	}
