@@ -34,13 +34,35 @@ type Attempt struct {
 	Needs     string // a path of the host without which it cannot succeed: not every kernel has it
 	Arch      string // GOARCH, if it exists on one only
 
+	// Runner holds flags of exec with which the attempt is made; nil if it needs
+	// none, and then it gets no network.
+	Runner []string
+	// Logged is the event that must be in the report when it was stopped; nil if
+	// it is no matter of the network's policy.
+	Logged *Logged
+	// InCI holds what stops it under the profile ci, if that is not Want; the word
+	// "allowed" alone: nothing does.
+	InCI []string
+	// Override says why it may end otherwise than the published table says.
+	Override string
+
 	run func(args []string) (string, error)
+}
+
+// Logged is what an event of a refusal must say, next to the process. An empty
+// field says nothing.
+type Logged struct {
+	Door, Host, Dst, Reason string
+
+	// ProcessMayBeGone: the kernel ends the connection itself, so that the look for
+	// its process can come too late.
+	ProcessMayBeGone bool
 }
 
 // All returns every attempt in the order of the table.
 func All() []Attempt {
 	var all []Attempt
-	for _, part := range [][]Attempt{namespaces(), kernel(), files(), network(), processes(), needed()} {
+	for _, part := range [][]Attempt{namespaces(), kernel(), files(), network(), processes(), needed(), policed(), resources(), protocol()} {
 		all = append(all, part...)
 	}
 	return all

@@ -4,6 +4,8 @@
 
 package attack
 
+import "errors"
+
 // Outcome is the one line that an attempt ends in.
 type Outcome string
 
@@ -16,3 +18,12 @@ func files() []Attempt      { return nil }
 func network() []Attempt    { return nil }
 func processes() []Attempt  { return nil }
 func needed() []Attempt     { return nil }
+func policed() []Attempt    { return nil }
+func resources() []Attempt  { return nil }
+func protocol() []Attempt   { return nil }
+
+// Outside needs Linux.
+func Outside() (func(), error) { return nil, errors.New("needs Linux") }
+
+// Serve needs Linux.
+func Serve(string) error { return errors.New("needs Linux") }

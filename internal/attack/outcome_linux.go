@@ -22,6 +22,12 @@ type killedError struct{ signal syscall.Signal }
 
 func (k killedError) Error() string { return unix.SignalName(k.signal) }
 
+// answer is the error of an attempt that was refused by a peer, in the words of
+// its protocol: "403", "NXDOMAIN", "alert 112".
+type answer string
+
+func (a answer) Error() string { return string(a) }
+
 // Run makes the attempt in this process or a child of it, and says how it ended:
 //
 //	BLOCKED EPERM     the kernel refused it; of an allowed one: REFUSED EPERM
@@ -38,6 +44,9 @@ func Run(a Attempt, args []string) Outcome {
 	}
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		return Outcome(no + " " + unix.ErrnoName(errno))
+	}
+	if a, ok := errors.AsType[answer](err); ok {
+		return Outcome(no + " " + string(a))
 	}
 	if k, ok := errors.AsType[killedError](err); ok {
 		return Outcome(no + " " + k.Error())
