@@ -275,6 +275,8 @@ func (x *Executor) run(ctx context.Context, r Request, c *cell) (sandbox.Result,
 		ctx, cancel = context.WithTimeoutCause(ctx, wall, context.DeadlineExceeded)
 		defer cancel()
 	}
+	ctx, full := context.WithCancelCause(ctx)
+	defer full(nil)
 	p, err := c.box.Start(ctx, &cmd)
 	if err != nil {
 		return sandbox.Result{}, nil, err
@@ -282,6 +284,7 @@ func (x *Executor) run(ctx context.Context, r Request, c *cell) (sandbox.Result,
 	phase(r, "")
 	ended := make(chan struct{})
 	var relay sync.WaitGroup
+	relay.Go(func() { watchDisk(ended, full, c.job.Box, c.work.top) })
 	relay.Go(func() {
 		for {
 			select {
