@@ -287,6 +287,8 @@ func (x *Executor) run(ctx context.Context, r Request, c *cell, said *tail) (san
 		ctx, cancel = context.WithTimeoutCause(ctx, wall, context.DeadlineExceeded)
 		defer cancel()
 	}
+	ctx, full := context.WithCancelCause(ctx)
+	defer full(nil)
 	p, err := c.box.Start(ctx, &cmd)
 	if err != nil {
 		return sandbox.Result{}, nil, err
@@ -294,6 +296,7 @@ func (x *Executor) run(ctx context.Context, r Request, c *cell, said *tail) (san
 	phase(r, "")
 	ended := make(chan struct{})
 	var relay sync.WaitGroup
+	relay.Go(func() { watchDisk(ended, full, c.job.Dir, c.work.top) })
 	relay.Go(func() {
 		for {
 			select {

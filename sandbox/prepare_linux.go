@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -53,7 +54,9 @@ func prepare(prog Program) (_ *prepared, err error) {
 		case HandleOverlay:
 			fd, err = p.makeOverlay(h)
 		case HandleDevpts:
-			fd, err = makeFS("devpts", h, [][2]string{{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}})
+			// max: all instances together have kernel.pty.max (4096), less what is kept
+			// for the host's own; without a bound one job could take it all.
+			fd, err = makeFS("devpts", h, [][2]string{{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}, {"max", "256"}})
 		case HandleUserNS:
 			fd, err = jobUserNS(h.IDs)
 		case HandleNetNS:
@@ -131,8 +134,8 @@ func makeFS(kind string, h Handle, options [][2]string) (int, error) {
 
 func makeTmpfs(h Handle) (int, error) {
 	options := [][2]string{{"mode", fmt.Sprintf("%04o", h.Mode)}, {"size", h.Size}}
-	if strings.HasSuffix(h.Size, "m") {
-		options = append(options, [2]string{"nr_inodes", "16384"})
+	if h.Inodes > 0 {
+		options = append(options, [2]string{"nr_inodes", strconv.Itoa(h.Inodes)})
 	}
 	fd, err := makeFS("tmpfs", h, options)
 	if err != nil {

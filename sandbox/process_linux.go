@@ -154,7 +154,11 @@ func (p *Process) watch(ctx context.Context, cmd Cmd) {
 		if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 			cause = CauseTimeout
 		}
-		p.End(cause, cmd.Grace, exited)
+		grace := cmd.Grace
+		if errors.Is(context.Cause(ctx), ErrDisk) {
+			cause, grace = CauseDisk, 0
+		}
+		p.End(cause, grace, exited)
 	}()
 }
 

@@ -57,6 +57,7 @@ type Handle struct {
 	Flags  []string // of the mount: ro, nosuid, nodev, noexec
 	Owner  *Owner   // bind: this owner's files are the job's
 	Size   string   // tmpfs
+	Inodes int      // tmpfs: files at most; 0 leaves it to the kernel
 	Mode   uint32   // tmpfs: of its root
 	Nodes  []Node   // tmpfs
 	Lower  []int    // overlay: handles, uppermost first

@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"errors"
 	"syscall"
 	"time"
 )
@@ -20,6 +21,10 @@ const (
 	CauseCancelled  Cause = "cancelled"
 	CauseNotStarted Cause = "not_started" // not found, not executable
 )
+
+// ErrDisk as the cause of the context of Start ends the command with CauseDisk,
+// and at once: in a time of grace it would write on.
+var ErrDisk = errors.New("the disk is almost full")
 
 // Result is what became of a command. A command that fails is a Result, not an
 // error.

@@ -5,6 +5,7 @@ package sandbox
 import (
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -42,7 +43,7 @@ func (c *compiler) root() {
 	nodes.link("dev/stdout", "/proc/self/fd/1")
 	nodes.link("dev/stderr", "/proc/self/fd/2")
 
-	root := c.handle(Handle{Kind: HandleTmpfs, Layer: LayerRootfs, Name: "/", Flags: []string{"ro", "nosuid", "nodev"}, Size: "16m", Mode: 0o755})
+	root := c.handle(Handle{Kind: HandleTmpfs, Layer: LayerRootfs, Name: "/", Flags: []string{"ro", "nosuid", "nodev"}, Size: "16m", Inodes: 16384, Mode: 0o755})
 	c.mounts = append(c.mounts, placed{"/", root, false, true})
 
 	for _, p := range sortedKeys(c.spec.Files) {
@@ -61,7 +62,7 @@ func (c *compiler) root() {
 		nodes.file("dev/"+n, 0, nil)
 		c.bind("/dev/"+n, "/dev/"+n, []string{"nosuid", "noexec"}, nil, true, false)
 	}
-	c.tmpfs("/dev/shm", "50%", 0o1777)
+	c.tmpfs("/dev/shm", c.sharedMemory(), 0o1777)
 	c.place("/dev/pts", Handle{Kind: HandleDevpts, Layer: LayerRootfs, Name: "/dev/pts", Flags: []string{"nosuid", "noexec"}}, false, true)
 	c.bind(path.Join(c.spec.StateDir, stateTmp), "/tmp", []string{"nosuid", "nodev"}, nil, true, true)
 	if c.spec.Home != "" {
@@ -152,7 +153,22 @@ func (c *compiler) bind(source, target string, flags []string, owner *Owner, wri
 }
 
 func (c *compiler) tmpfs(target, size string, mode uint32) {
-	c.place(target, Handle{Kind: HandleTmpfs, Layer: LayerRootfs, Name: target, Flags: []string{"nosuid", "nodev"}, Size: size, Mode: mode}, true, true)
+	c.place(target, Handle{Kind: HandleTmpfs, Layer: LayerRootfs, Name: target, Flags: []string{"nosuid", "nodev"}, Size: size, Inodes: sharedMemoryFiles, Mode: mode}, true, true)
+}
+
+// sharedMemoryFiles bounds the files of /dev/shm. The kernel's default is a
+// quarter of a million for each GiB of the machine, and each takes about 1 KiB
+// that cannot be paged out (tmpfs(5), nr_inodes).
+const sharedMemoryFiles = 65536
+
+// sharedMemory is the size of /dev/shm: half of what the job may take, since what
+// lies there counts as its memory but is not freed when it is killed for memory.
+// Without a limit it is half of the machine, as anywhere.
+func (c *compiler) sharedMemory() string {
+	if n := c.spec.Limits.MemoryBytes; n > 0 {
+		return strconv.FormatInt(n/2, 10)
+	}
+	return "50%"
 }
 
 func (c *compiler) place(target string, h Handle, write, dir bool) {

@@ -18,6 +18,13 @@ func namespaceLimits() []string {
 	return []string{"user", "pid", "mnt", "ipc", "uts", "net", "cgroup", "time"}
 }
 
+// inotifyLimits are bounds of the job's namespace. inotify is charged to the user that made the namespace, the runner's, as well
+// (ucounts, inotify(7)): without a bound of its own one job could take what the
+// machine's services have, usually 128 instances.
+func inotifyLimits() [][2]string {
+	return [][2]string{{"max_inotify_instances", "64"}, {"max_inotify_watches", "131072"}}
+}
+
 // jobUserNS makes the job's user namespace: its whole id range maps to host ids
 // that nobody else has, and no namespace of any kind can be made in it.
 func jobUserNS(ids IDMap) (int, error) {
@@ -49,11 +56,14 @@ func userNS(uidMap, gidMap string, limit bool) (_ int, err error) {
 	}
 	defer closeAll(readyR)
 	if limit {
+		bounds := inotifyLimits()
 		for _, kind := range namespaceLimits() {
-			name := "/proc/sys/user/max_" + kind + "_namespaces"
+			bounds = append(bounds, [2]string{"max_" + kind + "_namespaces", "0"})
+		}
+		for _, b := range bounds {
 			at := int64(unix.AT_FDCWD)
-			open := a.Call(unix.SYS_OPENAT, 0, uint64(at), a.Bytes([]byte(name)), unix.O_WRONLY|unix.O_CLOEXEC, 0)
-			w := a.Call(unix.SYS_WRITE, 0, 0, a.Bytes([]byte("0")), 1)
+			open := a.Call(unix.SYS_OPENAT, 0, uint64(at), a.Bytes([]byte("/proc/sys/user/"+b[0])), unix.O_WRONLY|unix.O_CLOEXEC, 0)
+			w := a.Call(unix.SYS_WRITE, 0, 0, a.Bytes([]byte(b[1])), uint64(len(b[1])))
 			a.Refer(w, 0, open)
 		}
 	}

@@ -69,6 +69,11 @@ func needles(values []string) []string {
 			add(strings.ToUpper(hex.EncodeToString([]byte(f))))
 			add(url.QueryEscape(f))
 			add(url.PathEscape(f))
+			// As urllib.parse.quote of Python and encodeURIComponent of JavaScript spell it.
+			escaped := strings.ReplaceAll(url.QueryEscape(f), "+", "%20")
+			add(escaped)
+			add(strings.ReplaceAll(escaped, "%2F", "/"))
+			add(strings.NewReplacer("%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*").Replace(escaped))
 			if b, err := json.Marshal(f); err == nil {
 				add(strings.Trim(string(b), `"`))
 			}

@@ -33,7 +33,7 @@ type Attempt struct {
 
 	// Want holds the errno names (or the signal, or what is found instead) of which
 	// one must stop it; empty if Allowed. WantCI is that of the profile ci where it
-	// has another.
+	// has another; the word "allowed" alone: nothing does.
 	Want    []string
 	WantCI  []string
 	Allowed bool
@@ -45,7 +45,26 @@ type Attempt struct {
 	Tool      string // a program of the root file system that it runs
 	Arch      string // GOARCH, if it exists on one only
 
+	// Runner holds flags of exec with which the attempt is made; nil if it needs
+	// none, and then it gets no network.
+	Runner []string
+	// Logged is the event that must be in the report when it was stopped; nil if
+	// it is no matter of the network's policy.
+	Logged *Logged
+	// Override says why it may end otherwise than the published table says.
+	Override string
+
 	run func(args []string) (string, error)
+}
+
+// Logged is what an event of a refusal must say, next to the process. An empty
+// field says nothing.
+type Logged struct {
+	Door, Host, Dst, Reason string
+
+	// ProcessMayBeGone: the kernel ends the connection itself, so that the look for
+	// its process can come too late.
+	ProcessMayBeGone bool
 }
 
 // All returns every attempt in the order of the table.
@@ -54,6 +73,7 @@ func All() []Attempt {
 	for _, part := range [][]Attempt{
 		namespaces(), kernel(), files(), network(), processes(), needed(),
 		namespaceRows(), capabilityRows(), seccompRows(), fileRows(), workspaceRows(), processRows(),
+		policed(), resources(), protocol(),
 	} {
 		all = append(all, part...)
 	}

@@ -4,6 +4,8 @@
 
 package attack
 
+import "errors"
+
 // Outcome is the one line that an attempt ends in.
 type Outcome string
 
@@ -20,6 +22,15 @@ func needed() []Attempt     { return nil }
 func namespaceRows() []Attempt  { return nil }
 func capabilityRows() []Attempt { return nil }
 func seccompRows() []Attempt    { return nil }
-func fileRows() []Attempt      { return nil }
-func workspaceRows() []Attempt { return nil }
-func processRows() []Attempt   { return nil }
+func fileRows() []Attempt       { return nil }
+func workspaceRows() []Attempt  { return nil }
+func processRows() []Attempt    { return nil }
+func policed() []Attempt        { return nil }
+func resources() []Attempt      { return nil }
+func protocol() []Attempt       { return nil }
+
+// Outside needs Linux.
+func Outside() (func(), error) { return nil, errors.New("needs Linux") }
+
+// Serve needs Linux.
+func Serve(string) error { return errors.New("needs Linux") }

@@ -28,6 +28,12 @@ type found string
 
 func (f found) Error() string { return string(f) }
 
+// answer is the error of an attempt that was refused by a peer, in the words of
+// its protocol: "403", "NXDOMAIN", "alert 112".
+type answer string
+
+func (a answer) Error() string { return string(a) }
+
 // Run makes the attempt in this process or a child of it, and says how it ended:
 //
 //	BLOCKED EPERM     the kernel refused it; of an allowed one: REFUSED EPERM
@@ -44,6 +50,9 @@ func Run(a Attempt, args []string) Outcome {
 	}
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		return Outcome(no + " " + unix.ErrnoName(errno))
+	}
+	if a, ok := errors.AsType[answer](err); ok {
+		return Outcome(no + " " + string(a))
 	}
 	if k, ok := errors.AsType[killedError](err); ok {
 		return Outcome(no + " " + k.Error())

@@ -5,6 +5,8 @@
 // sandbox.
 //
 //	program ID [ARG...]    one attempt
+//	program outside ID [ARG...]   the same, with services at every address: for a namespace of its own
+//	program serve ADDR     a service at an address, until it is killed
 //	program facts          what a process inside is: JSON
 //	program find NAME      every path under / with that name in it, but for /proc, /sys and /usr
 package main
@@ -34,11 +36,23 @@ func run(args []string) int {
 		}
 		fmt.Println(facts.JSON())
 		return 0
+	case "serve":
+		fmt.Fprintln(os.Stderr, attack.Serve(args[1]))
+		return 2
 	case "find":
 		for _, path := range attack.Find("/", args[1]) {
 			fmt.Println(path)
 		}
 		return 0
+	}
+	if args[0] == "outside" && len(args) > 1 {
+		stop, err := attack.Outside()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 2
+		}
+		defer stop()
+		args = args[1:]
 	}
 	a, ok := attack.ByID(args[0])
 	if !ok {

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package executor_test
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/zviz/run/executor"
+	"github.com/zviz/run/sandbox"
+)
+
+// TestDiskWatch lets a job fill the disk of the state folder, or of the
+// workspace, with bytes or with files: here a small tmpfs.
+func TestDiskWatch(t *testing.T) {
+	tests := []struct {
+		name, folder, script string
+		want                 sandbox.Cause
+	}{
+		{"bytes in the workspace", "work", `trap "" TERM; while :; do head -c 1048576 /dev/zero >> big; sleep 0.01; done`, sandbox.CauseDisk},
+		{"bytes in /tmp", "state", `while :; do head -c 1048576 /dev/zero >> /tmp/big; sleep 0.01; done`, sandbox.CauseDisk},
+		{"bytes at home", "state", `while :; do head -c 1048576 /dev/zero >> ~/big; sleep 0.01; done`, sandbox.CauseDisk},
+		{"files in the workspace", "work", `n=0; while :; do n=$((n+1)); true > f$n || sleep 1; done 2>/dev/null`, sandbox.CauseDisk},
+		{"files in /tmp", "state", `cd /tmp; n=0; while :; do n=$((n+1)); true > f$n || sleep 1; done 2>/dev/null`, sandbox.CauseDisk},
+		{"half of it", "work", `head -c 33554432 /dev/zero > big; sleep 0.5`, sandbox.CauseExited},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t)
+			folder := map[string]string{"work": b.work, "state": b.state}[tt.folder]
+			if err := os.MkdirAll(folder, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=64m,nr_inodes=4096"); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = syscall.Unmount(folder, syscall.MNT_DETACH) })
+			policy := executor.Policy{NoNetwork: true, Limits: sandbox.Limits{MemoryBytes: 256 << 20, Pids: 64, Wall: time.Minute}}
+			_, report, err := b.run(t, executor.Request{Policy: policy, Grace: 30 * time.Second}, tt.script)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if report.Cause != tt.want {
+				t.Errorf("cause %s, want %s", report.Cause, tt.want)
+			}
+			if d := report.Usage.WallMS; d > 25_000 {
+				t.Errorf("it went on for %d ms", d)
+			}
+			if tt.folder == "work" {
+				_ = os.Remove(filepath.Join(folder, "big"))
+			}
+		})
+	}
+}
