@@ -7,6 +7,7 @@ SHELL := /bin/bash
 GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -buildid='
 FUZZTIME ?= 30s
 ROUNDS ?= 40
+KILLS ?= 200
 
 # Tools are built once for each tools/go.sum and Go version, outside of the
 # repository: golangci-lint takes minutes on two cores.
@@ -14,7 +15,7 @@ TOOLS_KEY := $(shell { cat tools/go.sum; go version; } 2>/dev/null | sha256sum |
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/zviz-run-tools/$(TOOLS_KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test race realwork lint fmt fuzz oracle bench cross vuln clean
+.PHONY: help setup build demo test race realwork attack kills lint fmt fuzz oracle bench cross vuln clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +37,13 @@ race: ## the same tests under the race detector
 
 realwork: ## real builds inside the sandbox: npm, node-gyp, go, git, python, gcc
 	ZVIZ_REALWORK=1 go test -count=1 -timeout 30m -v ./internal/realwork/
+
+attack: build ## the escape suite as a table by class; PEERS=1: other sandboxes too; needs root
+	@mkdir -p bin && go build -o bin/attack-table ./internal/attack/table
+	@bin/attack-table -runner bin/zviz-runner $(if $(PEERS),-peers)
+
+kills: build ## kill the runner at KILLS (200) random moments and look for what is left; needs root
+	go run ./bench/kills -runner bin/zviz-runner -rounds $(KILLS)
 
 oracle: ## compare our system call filter with libseccomp's (cgo)
 	go test -count=1 -tags libseccomp ./sandbox/seccomp/...

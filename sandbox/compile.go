@@ -381,6 +381,11 @@ func (c *compiler) start() {
 	ready := c.handle(Handle{Kind: HandleReady, Name: "ready"})
 	sync := c.handle(Handle{Kind: HandleSync, Name: "sync"})
 	init := c.handle(Handle{Kind: HandlePID1, Layer: LayerPID, Name: "process 1"})
+	// The death signal above does not come if the runner died before it was set.
+	// Then the end of the pipe must: it does not while the child's own copy of the
+	// runner's end is open.
+	own := c.handle(Handle{Kind: HandleSyncEnd, Name: "the runner's end of sync"})
+	c.call(LayerPID, "the runner's end of sync", "close", handle(own))
 	c.call(LayerPID, "ready", "write", handle(ready), data([]byte("r")), num(1))
 	c.call(LayerPID, "runner", "read", handle(sync), data(make([]byte, 8)), num(1))
 	c.p.Calls[len(c.p.Calls)-1].ZeroEnds = true

@@ -24,6 +24,8 @@ func numbers(name string) (amd64, arm64 int) {
 		return 126, 91
 	case "chdir":
 		return 80, 49
+	case "close":
+		return 3, 57
 	case "close_range":
 		return 436, 436
 	case "dup3":

@@ -66,7 +66,7 @@ func (s *Sandbox) spawn(ctx context.Context, prog Program, prep *prepared, st *s
 	}
 	fds := append([]int(nil), prep.fds...)
 	give(prog, fds, map[HandleKind]int{
-		HandleSync: syncR, HandleReady: readyW, HandleControl: controlR, HandleStatus: statusW,
+		HandleSync: syncR, HandleSyncEnd: syncW, HandleReady: readyW, HandleControl: controlR, HandleStatus: statusW,
 		HandleStdin: st.child[0], HandleStdout: st.child[1], HandleStderr: st.child[2],
 	})
 	arena, err := load(prog, fds)

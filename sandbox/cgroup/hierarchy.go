@@ -4,11 +4,15 @@ package cgroup
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // Hierarchies is where this process's cgroups are: the mount point of each
@@ -110,14 +114,43 @@ func hasKill(dir string) bool {
 	if _, err := os.Stat(filepath.Join(dir, "cgroup.kill")); err == nil {
 		return true
 	}
-	// In the root group: try a child.
-	probe, err := os.MkdirTemp(dir, "zviz-probe-")
+	// In the root group: try a child. Its name says whose it is, so that the next
+	// one removes what a killed process left.
+	sweepProbes(dir)
+	probe, err := os.MkdirTemp(dir, fmt.Sprintf("%s%d-", probePrefix, os.Getpid()))
 	if err != nil {
 		return false
 	}
 	defer func() { _ = os.Remove(probe) }()
 	_, err = os.Stat(filepath.Join(probe, "cgroup.kill"))
 	return err == nil
+}
+
+const (
+	probePrefix = Prefix + "probe-"
+	// probeMinAge keeps a group of another pid namespace from being taken for one
+	// of a dead process.
+	probeMinAge = time.Second
+	maxPID      = 1 << 22 // PID_MAX_LIMIT, proc_sys_kernel(5)
+)
+
+// sweepProbes removes the groups of processes that were killed while they tried.
+// They are empty; one that lives on would hold nothing but its name.
+func sweepProbes(dir string) {
+	left, err := filepath.Glob(filepath.Join(dir, probePrefix+"*"))
+	if err != nil {
+		return
+	}
+	for _, group := range left {
+		owner, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(group), probePrefix), "-")
+		pid, err := strconv.Atoi(owner)
+		if err == nil && pid > 0 && pid <= maxPID && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			continue
+		}
+		if st, err := os.Stat(group); err == nil && time.Since(st.ModTime()) > probeMinAge {
+			_ = os.Remove(group)
+		}
+	}
 }
 
 // has reports whether a controller can be had in v2.

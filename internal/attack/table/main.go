@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command table runs every attempt of the escape suite in zviz-runner, under the
+// profiles ci and hostile, and prints by class how they ended. It exits 1 if one
+// escaped or ended in a way that nobody wanted.
+//
+//	go run ./internal/attack/table -runner bin/zviz-runner
+//	go run ./internal/attack/table -runner bin/zviz-runner -peers
+//
+// With -peers it prints the same for other sandboxes that are installed, as
+// their users start them; see peers.go. An attempt whose success would do harm
+// is made in zviz-runner only.
+//
+// All of it runs in mount, net, ipc and uts namespaces of its own with a
+// /usr/local that is thrown away, so that an attempt which succeeds as root does
+// not reach the machine. Needs root and unshare(1).
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/zviz/run/internal/attack"
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args, os.Stdout, os.Stderr))
+}
+
+// options are the command line.
+type options struct {
+	runner, catalogue string
+	peers, verbose    bool
+	program           string // that makes one attempt; named once we are in the namespaces
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var o options
+	flags := flag.NewFlagSet("table", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&o.runner, "runner", "bin/zviz-runner", "the runner to attack")
+	flags.StringVar(&o.catalogue, "catalogue", defaultCatalogue(), "cases.tsv, the list of what can be attempted; optional")
+	flags.BoolVar(&o.peers, "peers", false, "attack the other sandboxes that are installed too")
+	flags.BoolVar(&o.verbose, "v", false, "print each attempt")
+	flags.StringVar(&o.program, "program", "", "set by the program itself")
+	if err := flags.Parse(args[1:]); err != nil {
+		return 2
+	}
+	if o.program == "" {
+		return isolate(ctx, args[1:], stdout, stderr)
+	}
+	good, err := o.tables(ctx, stdout)
+	switch {
+	case err != nil:
+		fmt.Fprintf(stderr, "error: %v\n", err)
+		return 2
+	case !good:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// defaultCatalogue is where the list lies beside the repository.
+func defaultCatalogue() string {
+	dir := os.Getenv("ZVIZ_CONFORMANCE")
+	if dir == "" {
+		dir = filepath.Join("..", "shared", "conformance")
+	}
+	return filepath.Join(dir, "escape", "cases.tsv")
+}
+
+// isolate builds the program that makes the attempts and starts this one again
+// in namespaces of its own.
+func isolate(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	code, err := restart(ctx, args, stdout, stderr)
+	if err != nil {
+		fmt.Fprintf(stderr, "error: %v\n", err)
+		return 2
+	}
+	return code
+}
+
+func restart(ctx context.Context, args []string, stdout, stderr io.Writer) (code int, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return 0, err
+	}
+	dir, err := os.MkdirTemp("/var/tmp", "zviz-attack-")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	program := filepath.Join(dir, "attack")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", program, "github.com/zviz/run/internal/attack/program")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := build.CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("go build: %w\n%s", err, text)
+	}
+
+	const prepare = `mount -t tmpfs none /usr/local && { ip link set lo up 2>/dev/null || true; } && exec "$0" "$@"`
+	cmd := exec.CommandContext(ctx, "unshare", append([]string{
+		"--mount", "--net", "--ipc", "--uts", "--", "sh", "-ec", prepare, self, "-program", program,
+	}, args...)...)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	err = cmd.Run()
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		return max(e.ExitCode(), 1), nil
+	}
+	return 0, err
+}
+
+// tables prints one table for each sandbox and reports whether ours held.
+func (o options) tables(ctx context.Context, out io.Writer) (good bool, err error) {
+	s, err := newScene(o.program)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+
+	runner, err := filepath.Abs(o.runner)
+	if err != nil {
+		return false, err
+	}
+	untried, err := untried(o.catalogue)
+	if err != nil {
+		return false, err
+	}
+	good = true
+	for _, profile := range []string{"ci", "hostile"} {
+		b := runnerBox(runner, profile)
+		rows := s.all(ctx, b)
+		for _, id := range untried {
+			rows = append(rows, row{id: id, end: notRun, why: "no attempt"})
+		}
+		good = printTable(out, b, rows, o.verbose) && good
+	}
+	if !o.peers {
+		return good, nil
+	}
+	peers, err := s.peers()
+	if err != nil {
+		return false, err
+	}
+	for _, b := range peers {
+		if b.missing == "" {
+			b.missing = s.works(ctx, b)
+		}
+		if b.missing != "" {
+			fmt.Fprintf(out, "%s: not run: %s\n\n", b.name, b.missing)
+			continue
+		}
+		printTable(out, b, s.all(ctx, b), o.verbose)
+	}
+	return good, nil
+}
+
+// works returns why a sandbox cannot be measured, empty if it can: the first
+// thing that every build needs must work in it.
+func (s *scene) works(ctx context.Context, b box) string {
+	a, ok := attack.ByID("ok-01")
+	if !ok {
+		return "bug: no attempt ok-01"
+	}
+	if r := s.make(ctx, b, a); r.end != works {
+		return r.why
+	}
+	return ""
+}

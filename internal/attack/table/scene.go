@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/zviz/run/internal/attack"
+)
+
+// limit is the time that one attempt may take, with the start of its sandbox.
+const limit = 30 * time.Second
+
+// box is one sandbox.
+type box struct {
+	name    string
+	ours    bool
+	profile string // of ours
+	missing string // why it cannot be attacked
+
+	args  func(n int, command []string) []string // starts a command in it, for the n-th time
+	clean func(n int) []string                   // after a start that failed; may be nil
+}
+
+// runnerBox is the runner.
+func runnerBox(runner, profile string) box {
+	return box{
+		name: "zviz-runner exec --profile " + profile, ours: true, profile: profile,
+		args: func(_ int, command []string) []string {
+			return append([]string{runner, "exec", "--quiet", "--profile", profile, "--no-network", "--pids", "64", "--"}, command...)
+		},
+	}
+}
+
+// end is how an attempt ended.
+type end int
+
+const (
+	blocked end = iota
+	escaped
+	wrong // refused with an errno that says something else, or a needed thing refused
+	works
+	onPurpose // the profile lets it through, for a reason
+	notRun
+)
+
+// permitted says why a profile of ours lets an attempt through; empty if it
+// must not.
+func permitted(profile, id string) string {
+	if profile == "ci" && id == "net-02" {
+		return "builds list interfaces through NETLINK_ROUTE: those of the job's own network"
+	}
+	return ""
+}
+
+// row is one attempt and its end.
+type row struct {
+	id, what string
+	end      end
+	why      string // what the attempt said, or why it was not made
+}
+
+// scene is what the attempts need: a workspace with the program that makes them,
+// and services of the host that must not be reached.
+type scene struct {
+	dir       string // removed at the end
+	workspace string
+	state     string // of ours
+	listeners []net.Listener
+	tcp       string
+	abstract  string
+	starts    int
+}
+
+func newScene(program string) (_ *scene, err error) {
+	dir, err := os.MkdirTemp("/var/tmp", "zviz-attack-")
+	if err != nil {
+		return nil, err
+	}
+	s := &scene{dir: dir, workspace: filepath.Join(dir, "ws"), state: filepath.Join(dir, "state")}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if err := os.Mkdir(s.workspace, 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(program, filepath.Join(s.workspace, "attack")); err != nil {
+		return nil, err
+	}
+	if s.tcp, err = s.listen("tcp4", "127.0.0.1:0"); err != nil {
+		return nil, err
+	}
+	s.abstract, err = s.listen("unix", fmt.Sprintf("@zviz-attack-%d", os.Getpid()))
+	return s, err
+}
+
+func (s *scene) listen(network, address string) (string, error) {
+	l, err := net.Listen(network, address)
+	if err != nil {
+		return "", err
+	}
+	s.listeners = append(s.listeners, l)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.Close()
+		}
+	}()
+	return l.Addr().String(), nil
+}
+
+func (s *scene) close() error {
+	var errs []error
+	for _, l := range s.listeners {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
+}
+
+// args are the arguments that an attempt is made with.
+func (s *scene) args(a attack.Attempt) []string {
+	switch a.ID {
+	case "net-12":
+		return []string{s.tcp}
+	case "net-13":
+		return []string{s.abstract}
+	case "res-02":
+		return []string{"100"}
+	case "fs-06":
+		return []string{filepath.Base(s.dir)}
+	default:
+		return nil
+	}
+}
+
+// all makes every attempt in a sandbox.
+func (s *scene) all(ctx context.Context, b box) []row {
+	var rows []row
+	for _, a := range attack.All() {
+		rows = append(rows, s.make(ctx, b, a))
+	}
+	return rows
+}
+
+// make makes one attempt in a sandbox.
+func (s *scene) make(ctx context.Context, b box, a attack.Attempt) row {
+	r := row{id: a.ID, what: a.What, end: notRun}
+	switch {
+	case a.Arch != "" && a.Arch != runtime.GOARCH:
+		r.why = a.Arch + " only"
+		return r
+	case !b.ours && a.Control == attack.Nowhere:
+		r.why = "its success could do harm: " + a.NoControl
+		return r
+	case !b.ours && class(a.ID) == "resource":
+		r.why = "its limits are the caller's to set"
+		return r
+	}
+	said, err := s.start(ctx, b, append([]string{"./attack", a.ID}, s.args(a)...))
+	if err != nil {
+		r.why = err.Error()
+		return r
+	}
+	r.end, r.why = judge(b, a, said), said
+	if reason := permitted(b.profile, a.ID); reason != "" && r.end == escaped {
+		r.end, r.why = onPurpose, reason
+	}
+	if a.ID == "fs-06" && r.end == works {
+		// It may write there; what counts is whether it is the host's.
+		r.end = blocked
+		if os.Remove(filepath.Join("/tmp", s.args(a)[0])) == nil {
+			r.end, r.why = escaped, "the file is in /tmp of the host"
+		}
+	}
+	return r
+}
+
+// judge says what the line that an attempt printed means. The errno of another
+// sandbox is its own choice.
+func judge(b box, a attack.Attempt, said string) end {
+	word, errno, _ := strings.Cut(said, " ")
+	switch {
+	case word == "WORKS" && a.Allowed:
+		return works
+	case word == "REFUSED" && a.Allowed:
+		return wrong
+	case word == "ESCAPED" && !a.Allowed:
+		return escaped
+	case word == "BLOCKED" && !a.Allowed:
+		if b.ours && !slices.Contains(a.Want, errno) {
+			return wrong
+		}
+		return blocked
+	default:
+		return notRun
+	}
+}
+
+// start runs a command in a sandbox and returns the last line that it printed.
+func (s *scene) start(ctx context.Context, b box, command []string) (string, error) {
+	s.starts++
+	within, cancel := context.WithTimeoutCause(ctx, limit, errors.New("timed out after "+limit.String()))
+	defer cancel()
+	args := b.args(s.starts, command)
+	cmd := exec.CommandContext(within, args[0], args[1:]...)
+	cmd.Dir = s.workspace
+	cmd.WaitDelay = time.Second
+	// What must not come in: a variable and a descriptor.
+	cmd.Env = append(os.Environ(), "ZVIZ_STATE_DIR="+s.state, "ATTACK_SECRET=planted")
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return "", err
+	}
+	defer null.Close() //nolint:errcheck // only read
+	cmd.ExtraFiles = []*os.File{null}
+	var out, problem bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &problem
+	err = cmd.Run()
+	if err != nil {
+		if b.clean != nil {
+			args := b.clean(s.starts)
+			_ = exec.CommandContext(ctx, args[0], args[1:]...).Run()
+		}
+		first, _, _ := strings.Cut(strings.TrimSpace(problem.String()), "\n")
+		return "", fmt.Errorf("%w: %s", errors.Join(err, context.Cause(within)), first)
+	}
+	text := strings.TrimSpace(out.String())
+	if text == "" {
+		return "", errors.New("it said nothing")
+	}
+	return text[strings.LastIndexByte(text, '\n')+1:], nil
+}
+
+// id names a container.
+func id(name string, n int) string {
+	return "attack-" + name + "-" + strconv.Itoa(os.Getpid()) + "-" + strconv.Itoa(n)
+}
