@@ -145,7 +145,7 @@ func (r rig) exec(t *testing.T, flags []string, command ...string) ran {
 	cmd := exec.CommandContext(ctx, r.runner, slices.Concat([]string{"exec", "--report", report}, flags, []string{"--"}, command)...)
 	cmd.Dir = r.workspace
 	cmd.Env = append(os.Environ(), "ATTACK_SECRET=planted")
-	var out, stderr bytes.Buffer
+	var out, stderr head
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	peak, ended := measured(t, cmd)
 	b, err := os.ReadFile(report)
@@ -160,6 +160,16 @@ func (r rig) exec(t *testing.T, flags []string, command ...string) ran {
 		t.Fatalf("not started: %s %s", e.What, e.Why)
 	}
 	return res
+}
+
+// head keeps the beginning of what is written to it.
+type head struct{ bytes.Buffer }
+
+func (h *head) Write(b []byte) (int, error) {
+	if room := 1<<20 - h.Len(); room > 0 {
+		_, _ = h.Buffer.Write(b[:min(room, len(b))])
+	}
+	return len(b), nil
 }
 
 // TestLimits makes each attempt of the classes network, resource and protocol:

@@ -5,12 +5,16 @@
 package attack_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/zviz/run/internal/testenv"
+	"github.com/zviz/run/sandbox"
 )
 
 // runnerMemory is what the runner itself may take, whatever a job does.
@@ -45,5 +49,121 @@ func measured(t *testing.T, cmd *exec.Cmd) (peak int64, ended time.Time) {
 			return peak, ended
 		case <-tick.C:
 		}
+	}
+}
+
+// TestResourceAttacks lets hostile jobs take what they can, under limits, and
+// looks at what it cost the runner and at what its report says.
+func TestResourceAttacks(t *testing.T) {
+	testenv.NeedTool(t, "python3")
+	r := newRig(t)
+	const sleepers = `import os,time
+n=0
+try:
+  while n<%d:
+    if os.fork()==0:
+      time.sleep(600); os._exit(0)
+    n+=1
+except OSError: pass
+print(n); os._exit(0)`
+	tests := []struct {
+		name   string
+		flags  []string
+		script string
+		cause  sandbox.Cause
+		out    string // a part of the output; "-" if it is not looked at
+		check  func(*testing.T, ran)
+	}{
+		{"fork bomb", []string{"--pids", "200", "--timeout", "3s"}, `b() { b | b & b; }; b 2>/dev/null; sleep 10`, "", "-", func(t *testing.T, res ran) {
+			if p := res.report.Usage.PidsPeak; p > 200 {
+				t.Errorf("%d processes", p)
+			}
+		}},
+		{"memory bomb", nil, `exec python3 -c 'b=[]
+while 1: b.append(bytearray(1<<20))'`, sandbox.CauseOOM, "", nil},
+		{"descriptor flood", []string{"--pids", "40"}, `ulimit -n $(ulimit -Hn); exec python3 -c 'import os
+for i in range(20): os.fork() if i<4 else None
+try:
+  while 1: os.pipe()
+except OSError as e: print(e.strerror)'`, "", "-", nil},
+		{"shared memory fill", nil, `head -c 200000000 /dev/zero > /dev/shm/big; echo $?`, sandbox.CauseExited, "1", nil},
+		{"log flood", []string{"--timeout", "1m"}, `head -c 1000000000 /dev/zero; head -c 100000000 /dev/zero >&2`, sandbox.CauseExited, "-", nil},
+		{"zombie flood", []string{"--timeout", "3s"}, `exec python3 -c 'import os,time
+try:
+  while 1:
+    if os.fork()==0: os._exit(0)
+except OSError: print("full",flush=True)
+time.sleep(60)'`, sandbox.CauseTimeout, "full", nil},
+		{"orphan flood", []string{"--timeout", "30s"}, `exec python3 -c 'import os
+for i in range(3000):
+  p=os.fork()
+  if p==0:
+    os.fork(); os._exit(0)
+  os.waitpid(p,0)
+print("done")'`, sandbox.CauseExited, "done", nil},
+		{"signal storm", []string{"--timeout", "3s"}, `exec python3 -c 'import os,signal
+for s in (1,2,15,10,12,28): signal.signal(s, signal.SIG_IGN)
+while 1:
+  for s in (1,2,15,10,12,28): os.kill(-1,s); os.kill(1,s)'`, sandbox.CauseTimeout, "", nil},
+		{"stopped", []string{"--timeout", "2s"}, `kill -STOP 1 2>/dev/null; kill -STOP 0`, sandbox.CauseTimeout, "", nil},
+		{"terminate ignored", []string{"--timeout", "2s"}, `trap "" TERM INT HUP; while :; do sleep 1; done`, sandbox.CauseTimeout, "", nil},
+		{"busy loops", []string{"--cpus", "0.5", "--timeout", "3s"}, `for i in 1 2 3 4; do while :; do :; done & done; wait`, sandbox.CauseTimeout, "", func(t *testing.T, res ran) {
+			u := res.report.Usage
+			t.Logf("%d ms of processor in %d ms", u.UserMS+u.SysMS, u.WallMS)
+			if u.UserMS+u.SysMS > u.WallMS {
+				t.Errorf("%d ms of processor in %d ms with half a processor", u.UserMS+u.SysMS, u.WallMS)
+			}
+		}},
+		{"10,000 sleepers", []string{"--pids", "12000", "--memory", "4g"}, `exec python3 -c '` + fmt.Sprintf(sleepers, 10_000) + `'`, sandbox.CauseExited, "10000", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			flags := append([]string{"--no-network", "--memory", "256m", "--pids", "300", "--timeout", "20s"}, tt.flags...)
+			res := r.exec(t, flags, "sh", "-c", tt.script)
+			left := res.ended.Sub(res.report.Started) - time.Duration(res.report.Usage.WallMS)*time.Millisecond
+			t.Logf("cause %s, runner %.1f MiB, %v beside the job's %d ms, pids peak %d", res.report.Cause, float64(res.peak)/(1<<20), left.Round(time.Millisecond), res.report.Usage.WallMS, res.report.Usage.PidsPeak)
+			if tt.cause != "" && res.report.Cause != tt.cause {
+				t.Errorf("cause %s, want %s", res.report.Cause, tt.cause)
+			}
+			if tt.out != "-" && !strings.Contains(res.out, tt.out) {
+				t.Errorf("got %q, want %q in it", res.out[:min(len(res.out), 200)], tt.out)
+			}
+			if res.peak > runnerMemory || res.peak == 0 {
+				t.Errorf("the runner took %d bytes", res.peak)
+			}
+			if left > 30*time.Second { // 2 s are meant; a busy machine takes more
+				t.Errorf("the tear-down took %v", left)
+			}
+			if tt.check != nil {
+				tt.check(t, res)
+			}
+		})
+	}
+}
+
+// slow is a reader that falls behind.
+type slow struct{ n int64 }
+
+func (s *slow) Write(b []byte) (int, error) {
+	time.Sleep(5 * time.Millisecond)
+	s.n += int64(len(b))
+	return len(b), nil
+}
+
+// TestLogFloodSlowReader floods a reader that is slower than the job: it is the
+// job that waits, and not the runner that keeps.
+func TestLogFloodSlowReader(t *testing.T) {
+	r := newRig(t)
+	cmd := exec.CommandContext(t.Context(), r.runner, "exec", "--no-network", "--memory", "256m", "--pids", "64", "--timeout", "3s", "--", "cat", "/dev/zero") //nolint:gosec // our own program
+	cmd.Dir = r.workspace
+	out := &slow{}
+	cmd.Stdout = out
+	peak, _ := measured(t, cmd)
+	t.Logf("%d MiB read, runner %.1f MiB", out.n>>20, float64(peak)/(1<<20))
+	if peak > runnerMemory {
+		t.Errorf("the runner took %d bytes", peak)
+	}
+	if code := cmd.ProcessState.ExitCode(); code != 124 {
+		t.Errorf("exit code %d, want 124", code)
 	}
 }
