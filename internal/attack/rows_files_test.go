@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package attack_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zviz/run/internal/attack"
+	"github.com/zviz/run/internal/testenv"
+)
+
+// laterRows are rows of the catalogue that nothing here can run yet.
+func laterRows() map[string]string {
+	const forge = "later: artifacts, caches and checkouts come with the workflows"
+	return map[string]string{
+		"fs-19": "not run: no test yet; the sandbox makes /dev itself and takes nothing of an image's",
+		"fs-22": "not run: no test yet of a race for a mount point",
+		"fs-25": "not run: no test yet",
+		"ws-03": forge, "ws-04": forge, "ws-05": forge, "ws-06": forge, "ws-11": forge, "ws-12": forge,
+		"proc-10": "not run: no test yet",
+		"ws-08":   "not run: no test yet of the removal of hostile trees",
+		"ws-09":   "not run: no test yet of the removal of hostile trees",
+	}
+}
+
+// testedRows names the test of a row that is no single attempt.
+func testedRows() map[string]string {
+	return map[string]string{
+		"fs-17": "TestHostRows", "fs-18": "TestHostRows", "fs-20": "TestHostRows", "fs-21": "TestHostRows", "fs-23": "TestHostRows",
+		"fs-28": "executor.TestLeftoverSetID", "ws-10": "executor.TestLeftoverSetID", "ws-13": "TestHostRows",
+		"proc-01": "TestHostRows", "proc-02": "TestHostRows", "proc-04": "TestHostRows", "proc-05": "TestHostRows",
+	}
+}
+
+// overrides say why a row ends otherwise than the catalogue says.
+func overrides() map[string]string {
+	return map[string]string{
+		"fs-18": "/dev of an image is never used: it starts with ours, and the host's value is unchanged",
+		"fs-20": "/dev of an image is never used: no error is needed",
+		"fs-21": "/proc and /sys of an image are never used: no error is needed",
+		"ws-10": "files of a workspace belong to the caller, not to a sub-id; the bits are taken off",
+	}
+}
+
+// TestCatalogueFiles wants an attempt, a test or a reason for each row.
+func TestCatalogueFiles(t *testing.T) {
+	dir := os.Getenv("ZVIZ_CONFORMANCE")
+	if dir == "" {
+		dir = "../../../shared/conformance"
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "escape", "cases.tsv"))
+	if err != nil {
+		if os.Getenv("ZVIZ_TEST_REQUIRE") == "1" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	var have []string
+	for _, a := range attack.All() {
+		have = append(have, a.ID)
+	}
+	known := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Split(strings.TrimSpace(line), "\t")
+		if len(f) < 5 || !slices.Contains([]string{"filesystem", "workspace", "process"}, f[1]) {
+			continue
+		}
+		id := f[0]
+		known[id] = true
+		attempt := slices.ContainsFunc(have, func(h string) bool { return h == id || strings.HasPrefix(h, id+"-") })
+		if !attempt && testedRows()[id] == "" && laterRows()[id] == "" {
+			t.Errorf("%s (%s): neither an attempt nor a reason", id, f[2])
+		}
+	}
+	for _, m := range []map[string]string{laterRows(), testedRows(), overrides()} {
+		for id := range m {
+			if !known[id] {
+				t.Errorf("%s is not in the catalogue", id)
+			}
+		}
+	}
+}
+
+// profiles under which every row is stopped.
+func profiles() []string { return []string{"ci", "hostile"} }
+
+func (r rig) exec(t *testing.T, dir, profile string, flags ...string) (string, int) {
+	t.Helper()
+	return r.command(t, dir, r.runner, append([]string{"exec", "--profile", profile, "--no-network", "--pids", "64", "--timeout", "20s"}, flags...)...)
+}
+
+// command returns both streams and the exit code.
+func (r rig) command(t *testing.T, dir, name string, args ...string) (string, int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "timeout", append([]string{"-k", "1", "40", name}, args...)...)
+	cmd.Dir = dir
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	_ = cmd.Run() // the code says it
+	return strings.TrimSpace(out.String()), cmd.ProcessState.ExitCode()
+}
+
+// TestFileRows makes the rows of these classes that TestAttempts makes under
+// hostile only under ci. There, System V memory works, in the job's own namespace.
+func TestFileRows(t *testing.T) {
+	r := newRig(t)
+	for _, a := range attack.All() {
+		class, _, _ := strings.Cut(a.ID, "-")
+		if a.Allowed || a.Control == attack.ByTest || a.ID == "proc-07-sysv" || !slices.Contains([]string{"fs", "ws", "proc"}, class) {
+			continue
+		}
+		t.Run(a.ID, func(t *testing.T) {
+			got, _ := r.exec(t, r.workspace, "ci", "--", "./attack", a.ID)
+			wantBlocked(t, a, got)
+		})
+	}
+}
+
+func wantBlocked(t *testing.T, a attack.Attempt, out string) {
+	t.Helper()
+	got, _, _ := strings.Cut(out, "\n")
+	if errno, ok := strings.CutPrefix(got, "BLOCKED "); !ok || !slices.Contains(a.Want, errno) {
+		t.Errorf("%s: got %q, want BLOCKED %s", a.What, out, strings.Join(a.Want, " or "))
+	}
+}
+
+// TestByTest makes the attempts that need something beside them: each first on a
+// copy, where it must succeed.
+func TestByTest(t *testing.T) {
+	r := newRig(t)
+	git := testenv.NeedTool(t, "git")
+	const isolated = `exec unshare --mount --pid --fork --kill-child --mount-proc --ipc --net -- sh -ec "$@"`
+	for _, a := range attack.All() {
+		if a.Control != attack.ByTest {
+			continue
+		}
+		// Each place: what is outside, what is a workspace, and the script that tries.
+		place := func(t *testing.T) (work, input string) {
+			t.Helper()
+			base := t.TempDir()
+			work, input = filepath.Join(base, "work"), filepath.Join(base, "in")
+			script := `mkdir work in in/dir && echo original >in/file && chmod 0666 in/file && cp "$1" work/attack && cd work && "$2" init -q`
+			if out, code := r.command(t, base, "sh", "-ec", script, "sh", r.program, git); code != 0 {
+				t.Fatal(out)
+			}
+			return work, input
+		}
+		outside, inside := "./attack "+a.ID, []string{"./attack", a.ID}
+		switch a.ID {
+		case "fs-24":
+			outside = `cp /bin/sleep runner; ./runner 0.3 & ./attack fs-24 $!`
+		case "fs-26", "fs-27", "fs-32", "ws-07":
+			outside += " ../in/file"
+			inside = append(inside, "/mnt/in/file")
+		case "fs-31":
+			outside += " ../in/dir"
+			inside = append(inside, "/mnt/in/dir")
+		case "proc-06":
+			outside = `MARK=zviz-mark-77 sleep 5 & sleep 0.1; ./attack proc-06 MARK=zviz-mark-77`
+			inside = append(inside, "MARK=zviz-mark-77")
+		case "proc-07":
+			outside = `mount -t tmpfs none /dev/shm; : >/dev/shm/zviz-mark; ./attack proc-07 /dev/shm/zviz-mark`
+			inside = append(inside, "/dev/shm/zviz-mark")
+		}
+		t.Run(a.ID, func(t *testing.T) {
+			work, _ := place(t)
+			if got, _ := r.command(t, work, "sh", "-ec", isolated, "sh", outside); !strings.HasPrefix(got, "ESCAPED ") {
+				t.Fatalf("%s, without the sandbox: got %q: the attempt proves nothing", a.What, got)
+			}
+			for _, profile := range profiles() {
+				work, input := place(t)
+				before := digest(t, r.runner)
+				switch a.ID {
+				case "proc-06":
+					other := exec.CommandContext(t.Context(), r.runner, "exec", "--no-network", "--timeout", "20s", "-e", "MARK=zviz-mark-77", "-C", filepath.Dir(work)+"/in/dir", "--", "sleep", "15")
+					if err := other.Start(); err != nil {
+						t.Fatal(err)
+					}
+					defer func() { _ = other.Process.Signal(os.Interrupt); _ = other.Wait() }()
+					time.Sleep(300 * time.Millisecond)
+				case "proc-07":
+					if out, code := r.exec(t, work, profile, "--", "sh", "-c", ": >/dev/shm/zviz-mark"); code != 0 {
+						t.Fatal(out)
+					}
+				}
+				got, _ := r.exec(t, work, profile, append([]string{"--mount", input + ":/mnt/in", "--"}, inside...)...)
+				wantBlocked(t, a, got)
+				if text, err := os.ReadFile(filepath.Join(input, "file")); err != nil || string(text) != "original\n" {
+					t.Errorf("%s: the input is %q %v", profile, text, err)
+				}
+				if digest(t, r.runner) != before {
+					t.Errorf("%s: the runner's program changed", profile)
+				}
+				if exists(filepath.Join(work, ".git/hooks/post-checkout")) {
+					t.Errorf("%s: a hook was planted", profile)
+				}
+			}
+		})
+	}
+}
+
+func digest(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestHostRows are rows that the host judges.
+func TestHostRows(t *testing.T) {
+	r := newRig(t)
+	const core = "/proc/sys/kernel/core_pattern"
+	before := digest(t, core)
+	for _, profile := range profiles() {
+		t.Run(profile, func(t *testing.T) {
+			run := func(flags ...string) (string, int) { return r.exec(t, r.workspace, profile, flags...) }
+			if out, code := run("-C", "/proc/self/fd/7", "--", "true"); code != 125 {
+				t.Errorf("fs-17: got %d %q", code, out)
+			}
+			if out, code := run("--mount", r.workspace+":/../../etc", "--", "true"); code != 125 {
+				t.Errorf("fs-23: got %d %q", code, out)
+			}
+			for id, script := range map[string]string{
+				"fs-18": "mkdir dev && ln -s " + core + " dev/null", "fs-20": "ln -s /../../tmp dev",
+				"fs-21": "ln -s /etc proc && : >sys",
+			} {
+				image := t.TempDir()
+				if out, code := r.command(t, image, "sh", "-ec", script); code != 0 {
+					t.Fatal(out)
+				}
+				out, code := run("--rootfs", image, "--", "./attack", "ok-04")
+				if code == 0 && !strings.HasPrefix(out, "WORKS ") {
+					t.Errorf("%s: got %d %q", id, code, out)
+				}
+			}
+			if out, code := run("--", "sh", "-c", "sleep 60 & kill -9 -1; exit 3"); code != 3 && code != 137 {
+				t.Errorf("proc-01: got %d %q", code, out)
+			}
+			if out, code := run("--", "sh", "-c", "kill -9 1; kill -STOP 1; sleep 0.2; exit 7"); code != 7 {
+				t.Errorf("proc-02: got %d %q", code, out)
+			}
+			if out, code := run("--", "sh", "-c", `(setsid sh -c 'trap "" TERM; exec sleep 91.0625' &) ; exit 0`); code != 0 {
+				t.Errorf("proc-04: got %d %q", code, out)
+			}
+			if out, _ := r.command(t, r.workspace, "sh", "-c", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c 'sleep 91.062[5]'"); out != "0" {
+				t.Errorf("proc-04: %s processes live on", out)
+			}
+			if out, code := run("--", "sh", "-c", "rm -f pipe; mkfifo pipe; cat pipe & exit 0"); code != 0 || !strings.Contains(out, "A pipe (a named pipe") {
+				t.Errorf("proc-05: got %d %q", code, out)
+			}
+			out, _ := run("--", "sh", "-c", `n=$(printf 'a\nzviz: forged\033[31m\377'); rm -f "$n"; cp /bin/sh "$n"; chmod 4755 "$n"`)
+			if strings.ContainsAny(out, "\x1b\xff") || strings.Contains(out, "\nzviz: forged") || !strings.Contains(out, `a\nzviz: forged\x1b[31m\xff`) {
+				t.Errorf("ws-13: got %q", out)
+			}
+		})
+	}
+	if after := digest(t, core); after != before {
+		t.Errorf("core_pattern of the host is %q, was %q", after, before)
+	}
+}
