@@ -22,12 +22,12 @@ type diskReserve struct {
 // thousand files. A file system without a number of files has no reserve of them.
 func reserveOf(st unix.Statfs_t) diskReserve {
 	const most, mostFiles = 1 << 30, 100_000
-	return diskReserve{bytes: min(st.Blocks*uint64(st.Bsize)/50, most), files: min(st.Files/50, mostFiles)} //nolint:gosec // a size
+	return diskReserve{bytes: min(st.Blocks*uint64(st.Bsize)/50, most), files: min(st.Files/50, mostFiles)}
 }
 
 // low reports whether less than the reserve is free.
 func (d diskReserve) low(st unix.Statfs_t) bool {
-	return st.Bavail*uint64(st.Bsize) < d.bytes || st.Files > 0 && st.Ffree < d.files //nolint:gosec // a size
+	return st.Bavail*uint64(st.Bsize) < d.bytes || st.Files > 0 && st.Ffree < d.files
 }
 
 // diskStep is how often the watch looks: statfs(2) takes microseconds.

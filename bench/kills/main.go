@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "error: %v\n", err)
 		return 2
 	}
-	//nolint:gosec // moments to kill at are no secret
+	// moments to kill at are no secret
 	faults, err := killAll(ctx, path, *rounds, *longest, rand.New(rand.NewPCG(*seed, 0)), stdout)
 	switch {
 	case err != nil:
@@ -145,7 +145,7 @@ func killAll(ctx context.Context, runner string, rounds int, longest time.Durati
 		}
 	}
 	fmt.Fprintf(out, "%d kills in %v, spread over %v, half of the jobs with a network\n", rounds, time.Since(begin).Round(time.Second), longest)
-	for at := phase(0); at < phases; at++ {
+	for at := range phases {
 		fmt.Fprintf(out, "  %4d %s\n", moments[at], at)
 	}
 	fmt.Fprintf(out, "the dead runners left %d job folders and %d control groups for the next start\n", leftJobs, leftGroups)

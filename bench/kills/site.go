@@ -70,10 +70,10 @@ func (s *site) furnish() error {
 	}
 	for name, text := range s.files {
 		path := filepath.Join(s.workspace, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // a workspace
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { // a workspace
 			return err
 		}
-		if err := os.WriteFile(path, []byte(text), 0o640); err != nil { //nolint:gosec // a user's file
+		if err := os.WriteFile(path, []byte(text), 0o640); err != nil { // a user's file
 			return err
 		}
 	}
@@ -322,7 +322,7 @@ func (s *site) lost() (problems []string) {
 			continue
 		}
 		if sys, ok := st.Sys().(*syscall.Stat_t); !ok || sys.Uid != 1000 || !slices.Contains(known, e.Name()) {
-			problems = append(problems, fmt.Sprintf("%s in the workspace is not the user's", e.Name()))
+			problems = append(problems, e.Name()+" in the workspace is not the user's")
 		}
 	}
 	return problems

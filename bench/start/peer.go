@@ -157,7 +157,7 @@ func writeBundle(scratch string) (string, error) {
 		{"/usr", "bind", "/usr", []string{"bind", "ro"}},
 	}
 	for _, dir := range []string{"proc", "dev", "sys", "usr", "tmp"} {
-		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil { //nolint:gosec // a root file system
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil { // a root file system
 			return "", err
 		}
 	}

@@ -12,7 +12,7 @@ type interval struct{ ratio, low, high float64 }
 // samples, since a slow moment of the machine slows both.
 func ratioOf(a, b []float64) interval {
 	const draws = 4000
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same numbers each time, on purpose
+	random := rand.New(rand.NewPCG(1, 2)) // the same numbers each time, on purpose
 	ratios := make([]float64, draws)
 	drawnA, drawnB := make([]float64, len(a)), make([]float64, len(b))
 	for i := range ratios {

@@ -79,7 +79,6 @@ func TestCatalogue(t *testing.T) {
 // host's loopback, and nothing else.
 type outsideWorld struct {
 	policy string // file
-	dns    string
 
 	mu    sync.Mutex
 	asked []string // names

@@ -37,7 +37,7 @@ func needed() []Attempt {
 		work("ok-07", "status", "read /proc/self/status", reads("/proc/self/status")),
 		work("ok-08", "maps", "read /proc/self/maps", reads("/proc/self/maps")),
 		work("ok-09", "execve", "start a program and wait for it", func([]string) (string, error) {
-			out, err := exec.Command("/bin/sh", "-c", "echo started").Output() //nolint:noctx // it ends by itself
+			out, err := exec.Command("/bin/sh", "-c", "echo started").Output() // it ends by itself
 			return string(out[:max(0, len(out)-1)]), err
 		}),
 		work("ok-10", "mmap", "map memory", func([]string) (string, error) {
@@ -57,7 +57,7 @@ func needed() []Attempt {
 			return serves("unix", filepath.Join(dir, "s"))(nil)
 		}),
 		work("ok-14", "UDP4", "UDP on 127.0.0.1", func([]string) (string, error) {
-			c, err := net.ListenPacket("udp4", "127.0.0.1:0") //nolint:noctx // it answers at once
+			c, err := net.ListenPacket("udp4", "127.0.0.1:0") // it answers at once
 			if err != nil {
 				return "", err
 			}
@@ -98,12 +98,12 @@ func readsDevice(path string) func([]string) (string, error) {
 // serves listens, connects to itself and passes a byte.
 func serves(network, address string) func([]string) (string, error) {
 	return func([]string) (string, error) {
-		l, err := net.Listen(network, address) //nolint:noctx // it answers at once
+		l, err := net.Listen(network, address) // it answers at once
 		if err != nil {
 			return "", err
 		}
 		defer l.Close()                                     //nolint:errcheck // the process ends
-		client, err := net.Dial(network, l.Addr().String()) //nolint:noctx // it answers at once
+		client, err := net.Dial(network, l.Addr().String()) // it answers at once
 		if err != nil {
 			return "", err
 		}

@@ -32,7 +32,7 @@ func Outside() (stop func(), err error) {
 	}
 	// ip-route(8), type local: any address is one of ours.
 	for _, family := range [][2]string{{"-4", "0.0.0.0/0"}, {"-6", "::/0"}} {
-		if out, err := exec.Command("ip", family[0], "route", "add", "local", family[1], "dev", "lo").CombinedOutput(); err != nil { //nolint:gosec,noctx // constants; it ends
+		if out, err := exec.Command("ip", family[0], "route", "add", "local", family[1], "dev", "lo").CombinedOutput(); err != nil { // constants; it ends
 			return nil, fmt.Errorf("ip route: %w: %s", err, out)
 		}
 	}
@@ -60,7 +60,7 @@ func (w *world) close() {
 }
 
 func (w *world) listen(port string) (net.Listener, error) {
-	l, err := net.Listen("tcp", ":"+port) //nolint:gosec,noctx // every address is the point
+	l, err := net.Listen("tcp", ":"+port) // every address is the point
 	if err == nil {
 		w.closers = append(w.closers, l)
 	}
@@ -111,7 +111,7 @@ func (w *world) datagrams() error {
 	if err != nil {
 		return err
 	}
-	u, err := net.ListenPacket("udp4", ":53") //nolint:gosec,noctx // every address is the point
+	u, err := net.ListenPacket("udp4", ":53") // every address is the point
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (w *world) datagrams() error {
 		w.wg.Go(func() { _ = s.ActivateAndServe() })
 	}
 	for _, port := range []string{"443", "9999"} {
-		c, err := net.ListenPacket("udp4", ":"+port) //nolint:gosec,noctx // every address is the point
+		c, err := net.ListenPacket("udp4", ":"+port) // every address is the point
 		if err != nil {
 			return err
 		}

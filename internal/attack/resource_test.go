@@ -160,7 +160,7 @@ func (s *slow) Write(b []byte) (int, error) {
 // job that waits, and not the runner that keeps.
 func TestLogFloodSlowReader(t *testing.T) {
 	r := newRig(t)
-	cmd := exec.CommandContext(t.Context(), r.runner, "exec", "--no-network", "--memory", "256m", "--pids", "64", "--timeout", "3s", "--", "cat", "/dev/zero") //nolint:gosec // our own program
+	cmd := exec.CommandContext(t.Context(), r.runner, "exec", "--no-network", "--memory", "256m", "--pids", "64", "--timeout", "3s", "--", "cat", "/dev/zero") // our own program
 	cmd.Dir = r.workspace
 	out := &slow{}
 	cmd.Stdout = out

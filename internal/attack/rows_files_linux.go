@@ -132,7 +132,7 @@ func workspaceRows() []Attempt {
 		{
 			ID: "ws-01", What: "plant .git/hooks/post-checkout", Want: []string{"EROFS"}, Control: ByTest,
 			run: func([]string) (string, error) {
-				return "planted", os.WriteFile(".git/hooks/post-checkout", []byte("#!/bin/sh\n: >../canary\n"), 0o755) //nolint:gosec // a hook is a program
+				return "planted", os.WriteFile(".git/hooks/post-checkout", []byte("#!/bin/sh\n: >../canary\n"), 0o755) // a hook is a program
 			},
 		},
 		{

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -216,10 +217,8 @@ func findsSecret(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, v := range splitZero(b) {
-		if v == "ATTACK_SECRET=planted" {
-			return "read it in " + path, nil
-		}
+	if slices.Contains(splitZero(b), "ATTACK_SECRET=planted") {
+		return "read it in " + path, nil
 	}
 	return "", syscall.ENOENT
 }

@@ -150,7 +150,8 @@ func (s *scene) writeBundle(bundle string, command []string) error {
 				{"allow": false, "access": "rwm"},
 				device("m"),
 				device("rwm", 1, 3), device("rwm", 1, 5), device("rwm", 1, 7), device("rwm", 1, 8), device("rwm", 1, 9),
-				device("rwm", 5, 0), device("rwm", 5, 2), {"allow": true, "type": "c", "major": 136, "access": "rwm"},
+				device("rwm", 5, 0), device("rwm", 5, 2),
+				{"allow": true, "type": "c", "major": 136, "access": "rwm"},
 			}},
 			"namespaces": []object{{"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}},
 			"maskedPaths": []string{

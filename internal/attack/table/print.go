@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/zviz/run/internal/attack"
@@ -74,7 +75,7 @@ func printTable(out io.Writer, b box, rows []row, verbose bool) bool {
 				sum++
 			}
 		}
-		held := fmt.Sprint(n[blocked])
+		held := strconv.Itoa(n[blocked])
 		if name == "needed by builds" {
 			held = fmt.Sprintf("%d work", n[works])
 		}

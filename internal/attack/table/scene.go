@@ -204,7 +204,7 @@ func judge(b box, a attack.Attempt, said string) end {
 	case word == "ESCAPED" && !a.Allowed:
 		return escaped
 	case word == "BLOCKED" && !a.Allowed:
-		if b.ours && !slices.Contains(a.Want, errno) {
+		if b.ours && !slices.Contains(a.Wants(b.profile), errno) {
 			return wrong
 		}
 		return blocked
