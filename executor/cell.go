@@ -42,7 +42,7 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 	if err != nil {
 		return nil, err
 	}
-	mounts, err := checkMounts(r.Policy.Mounts)
+	mounts, err := checkMounts(r.Policy.Mounts, c.work)
 	if err != nil {
 		return nil, err
 	}

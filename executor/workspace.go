@@ -182,7 +182,7 @@ func plain(err error) error {
 }
 
 // checkMounts resolves the operator's further mounts.
-func checkMounts(mounts []sandbox.Mount) ([]sandbox.Mount, error) {
+func checkMounts(mounts []sandbox.Mount, w workspace) ([]sandbox.Mount, error) {
 	out := slices.Clone(mounts)
 	for i := range out {
 		m := &out[i]
@@ -201,10 +201,34 @@ func checkMounts(mounts []sandbox.Mount) ([]sandbox.Mount, error) {
 		default:
 			return nil, fmt.Errorf("mount %s: neither a directory nor a regular file: a socket or device would lead out of the sandbox", m.Source)
 		}
+		if err := checkTarget(m.Target, w); err != nil {
+			return nil, err
+		}
 		m.Source = resolved
 		if sys, ok := st.Sys().(*syscall.Stat_t); ok {
 			m.Owner = &sandbox.Owner{UID: sys.Uid, GID: sys.Gid}
 		}
 	}
 	return out, nil
+}
+
+// checkTarget refuses a mount point below the workspace that is not there or that
+// a link leads to: an earlier job may have made the link, and what the operator
+// wanted covered would stay open.
+func checkTarget(target string, w workspace) error {
+	if !below(w.top, target) || target == w.top {
+		return nil
+	}
+	path := w.top
+	for part := range strings.SplitSeq(strings.TrimPrefix(target, w.top+"/"), "/") {
+		path = filepath.Join(path, part)
+		st, err := os.Lstat(path)
+		switch {
+		case err != nil:
+			return hinted{"mount target " + target + ": " + plain(err).Error(), "make it in the workspace first, or name a target outside of it"}
+		case st.Mode()&fs.ModeSymlink != 0:
+			return hinted{"mount target " + target + ": " + path + " is a symbolic link in the workspace", "name a target outside of the workspace, or remove the link"}
+		}
+	}
+	return nil
 }

@@ -187,3 +187,29 @@ func TestFindTools(t *testing.T) {
 		})
 	}
 }
+
+func TestCheckTarget(t *testing.T) {
+	top := t.TempDir()
+	for _, d := range []string{"a", "real/b"} {
+		if err := os.MkdirAll(filepath.Join(top, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("real", filepath.Join(top, "link")); err != nil {
+		t.Fatal(err)
+	}
+	w := workspace{top: top}
+	for target, want := range map[string]string{
+		filepath.Join(top, "a"):      "",
+		filepath.Join(top, "real/b"): "",
+		"/elsewhere":                 "",
+		filepath.Join(top, "link/b"): "symbolic link",
+		filepath.Join(top, "link"):   "symbolic link",
+		filepath.Join(top, "none"):   "no such file",
+	} {
+		err := checkTarget(target, w)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: got %v, want %q", target, err, want)
+		}
+	}
+}
