@@ -143,7 +143,7 @@ func (s *Sandbox) spawn(ctx context.Context, prog Program, prep *prepared, st *s
 // watch reaps process 1 and ends it when it is time.
 func (p *Process) watch(ctx context.Context, cmd Cmd) {
 	exited := make(chan struct{})
-	go p.reap(exited)
+	go p.reap(ctx, exited)
 	go func() {
 		select {
 		case <-exited:
@@ -186,7 +186,7 @@ func (p *Process) kill() {
 	_ = p.group.Kill()
 }
 
-func (p *Process) reap(exited chan<- struct{}) {
+func (p *Process) reap(ctx context.Context, exited chan<- struct{}) {
 	defer close(p.done)
 	record, err := io.ReadAll(io.LimitReader(p.status, pid1.RecordSize))
 	p.err = errors.Join(err, p.status.Close())
@@ -195,8 +195,7 @@ func (p *Process) reap(exited chan<- struct{}) {
 	close(exited)
 	wall := time.Since(p.started)
 	p.kill() // whatever left the pid namespace's reach did not: this only makes sure
-	p.streams.wg.Wait()
-	p.streams.close()
+	p.drain(ctx)
 	p.err = errors.Join(p.err, p.control.Close())
 	if p.super != nil {
 		p.res.Denials = p.super.result()
@@ -210,6 +209,29 @@ func (p *Process) reap(exited chan<- struct{}) {
 	}
 	p.conclude(record, ws, u.OOMKills > 0)
 	p.err = errors.Join(p.err, unix.Close(p.pidfd))
+}
+
+// drainLimit is how long a caller that was told to end may take for what the
+// command wrote before.
+const drainLimit = time.Second
+
+// drain waits until the caller has taken all output. One that does not read holds
+// us only until the context ends.
+func (p *Process) drain(ctx context.Context) {
+	drained := make(chan struct{})
+	go func() {
+		p.streams.wg.Wait()
+		close(drained)
+	}()
+	select {
+	case <-drained:
+	case <-ctx.Done():
+		select {
+		case <-drained:
+		case <-time.After(drainLimit):
+		}
+	}
+	p.streams.close()
 }
 
 // conclude turns the record of process 1, or its own end if it wrote none, into

@@ -198,6 +198,22 @@ func TestClosedReader(t *testing.T) {
 	}
 }
 
+// A reader that never reads holds nobody once the command's time is over.
+func TestStuckReader(t *testing.T) {
+	s, probe := newSpec(t)
+	stuck := make(chan struct{})
+	t.Cleanup(func() { close(stuck) })
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, context.DeadlineExceeded)
+	defer cancel()
+	_, p := start(t, ctx, s, probe, sandbox.Cmd{Args: []string{"yes"}, Grace: 100 * time.Millisecond, Stdout: writerFunc(func(b []byte) (int, error) {
+		<-stuck
+		return len(b), nil
+	})})
+	if res, err := p.Wait(); err != nil || res.Cause != sandbox.CauseTimeout {
+		t.Errorf("got %+v %v", res, err)
+	}
+}
+
 func TestTerminal(t *testing.T) {
 	s, probe := newSpec(t)
 	in, typed := io.Pipe()

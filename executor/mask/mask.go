@@ -22,6 +22,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Text replaces a hidden value.
@@ -31,6 +32,7 @@ const shortest = 4 // bytes
 
 // Writer masks what is written to it. It is not safe for concurrent use.
 type Writer struct {
+	mu      sync.Mutex // held by a Write that its caller does not wait for any more
 	w       io.Writer
 	needles [][]byte // longest first
 	first   [256]bool
@@ -116,6 +118,8 @@ func (m *Writer) Write(p []byte) (int, error) {
 	if len(m.needles) == 0 {
 		return m.w.Write(p)
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	buf := append(m.held, p...)
 	out, rest := m.replace(buf, false)
 	m.held = append([]byte(nil), rest...)
@@ -127,8 +131,13 @@ func (m *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Flush writes what was kept back.
+// Flush writes what was kept back. If a Write has not returned, because nobody
+// takes the output, there is nowhere to write to.
 func (m *Writer) Flush() error {
+	if !m.mu.TryLock() {
+		return nil
+	}
+	defer m.mu.Unlock()
 	out, _ := m.replace(m.held, true)
 	m.held = nil
 	if len(out) == 0 {
