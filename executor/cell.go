@@ -59,7 +59,7 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 	}
 	if len(r.Presets) > 0 && !r.Policy.NoNetwork {
 		phase(r, "presets")
-		if c.presets, err = x.presets(ctx, r.Presets); err != nil {
+		if c.presets, err = x.presets(ctx, r.Presets, r.Policy.AllowMissing); err != nil {
 			return nil, err
 		}
 	}

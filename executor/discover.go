@@ -34,7 +34,7 @@ const discoveryTimeout = 30 * time.Second
 
 // presets asks the operator's toolchain for the named presets, or the cache of
 // its answers if neither a tool nor its configuration changed.
-func (x *Executor) presets(ctx context.Context, names []string) ([]egress.Preset, error) {
+func (x *Executor) presets(ctx context.Context, names []string, allowed []sandbox.Layer) ([]egress.Preset, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
@@ -51,7 +51,7 @@ func (x *Executor) presets(ctx context.Context, names []string) ([]egress.Preset
 			out = append(out, c.Preset)
 			continue
 		}
-		p, err := egress.Discover(ctx, name, x.askTool)
+		p, err := egress.Discover(ctx, name, func(ctx context.Context, argv []string) ([]byte, error) { return x.askTool(ctx, argv, allowed) })
 		if err != nil {
 			return nil, err
 		}
@@ -154,8 +154,9 @@ func (x *Executor) discoveryKey(preset string) string {
 }
 
 // askTool runs a command of the operator's toolchain in a sandbox: no network,
-// the operator's configuration read-only, nothing of the workspace.
-func (x *Executor) askTool(ctx context.Context, argv []string) ([]byte, error) {
+// the operator's configuration read-only, nothing of the workspace. It lacks no
+// layer that the job itself may not lack.
+func (x *Executor) askTool(ctx context.Context, argv []string, allowed []sandbox.Layer) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, discoveryTimeout, fmt.Errorf("%s did not answer within %v: %w", argv[0], discoveryTimeout, context.DeadlineExceeded))
 	defer cancel()
 	probe, err := x.probe()
@@ -177,7 +178,7 @@ func (x *Executor) askTool(ctx context.Context, argv []string) ([]byte, error) {
 		Files:        accountFiles("/"),
 		IDs:          sandbox.IDMap{HostBase: firstHostID + uint32(job.Slot)*idsPerSlot, Count: idsPerSlot, UID: jobUID, GID: jobUID},
 		Limits:       sandbox.Limits{MemoryBytes: 1 << 30, Pids: 256},
-		AllowMissing: x.optionalLayers(),
+		AllowMissing: allowed,
 	}
 	for _, preset := range egress.Presets() {
 		for _, f := range x.toolConfig(preset) {

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -139,12 +138,6 @@ func (e *StateError) Hint() string {
 
 // Probe says what this machine offers to a sandbox, layer by layer.
 func (x *Executor) Probe(context.Context) (sandbox.Probe, error) { return x.probe() }
-
-// optionalLayers are the layers that a question to the operator's own tools may
-// lack: it has no network and no workspace.
-func (x *Executor) optionalLayers() []sandbox.Layer {
-	return slices.DeleteFunc(sandbox.Layers(), sandbox.Layer.Required)
-}
 
 // Plan compiles the request and returns what would be done, for people; nothing
 // is run and nothing is left behind.

@@ -219,8 +219,6 @@ func (c *compiler) identity() {
 		return
 	}
 	h := c.handle(Handle{Kind: HandleUserNS, Layer: LayerUser, Name: "user namespace", IDs: c.spec.IDs})
-	// Limits come before: raising a hard limit up to the runner's own needs no
-	// capability, but the file table's bound is the host's (prlimit(2)).
 	c.call(LayerUser, "user namespace", "setns", handle(h), num(cloneNewUser))
 	gid, uid := int64(c.spec.IDs.GID), int64(c.spec.IDs.UID)
 	c.call(LayerUser, "", "setresgid", num(gid), num(gid), num(gid))
@@ -239,6 +237,7 @@ func (c *compiler) limits() {
 		b := binary.NativeEndian.AppendUint64(binary.NativeEndian.AppendUint64(nil, soft), hard)
 		c.call(LayerRlimits, name, "prlimit64", num(0), num(which), data(b), num(0))
 	}
+	// No limit is raised: that would need a capability of the host's (prlimit(2)).
 	hard := min(uint64(openFilesHard), c.probe.OpenFilesMax)
 	soft := uint64(65536)
 	if c.spec.Limits.OpenFiles > 0 {
