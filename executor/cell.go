@@ -77,10 +77,19 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 	if limits.Pids == 0 {
 		limits.Pids = defaultPids
 	}
+	ids := jobIDs(probe, c.job.Slot)
+	if probe.User != nil {
+		// The job has the user's own id: what the user may write is the job's as it is.
+		c.work.owner = ids.Owner()
+		for i := range mounts {
+			owner := c.work.owner
+			mounts[i].Owner = &owner
+		}
+	}
 	c.spec = sandbox.Spec{
 		ID: c.job.ID, StateDir: c.job.Dir, Home: jobHome, Hostname: "zviz",
-		Root: root, Hide: hide, Files: accountFiles(jobHome), Mounts: append([]sandbox.Mount{c.work.mount(r.Policy)}, mounts...),
-		IDs:     sandbox.IDMap{HostBase: firstHostID + uint32(c.job.Slot)*idsPerSlot, Count: idsPerSlot, UID: jobUID, GID: jobUID},
+		Root: root, Hide: hide, Files: accountFiles(jobHome, ids), Mounts: append([]sandbox.Mount{c.work.mount(r.Policy)}, mounts...),
+		IDs:     ids,
 		Profile: profile, Limits: limits, MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
 	}
 	return c, nil

@@ -173,10 +173,11 @@ func (x *Executor) askTool(ctx context.Context, argv []string, allowed []sandbox
 	if err != nil {
 		return nil, err
 	}
+	ids := jobIDs(probe, job.Slot)
 	spec := sandbox.Spec{
 		ID: job.ID, StateDir: job.Dir, Hostname: "zviz", Root: root, Profile: seccomp.CI(),
-		Files:        accountFiles("/"),
-		IDs:          sandbox.IDMap{HostBase: firstHostID + uint32(job.Slot)*idsPerSlot, Count: idsPerSlot, UID: jobUID, GID: jobUID},
+		Files:        accountFiles("/", ids),
+		IDs:          ids,
 		Limits:       sandbox.Limits{MemoryBytes: 1 << 30, Pids: 256},
 		AllowMissing: allowed,
 	}

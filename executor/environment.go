@@ -11,21 +11,31 @@ import (
 	"github.com/zviz/run/sandbox"
 )
 
-// The job's user. It has no name on the host: its ids are mapped away.
+// The job's user. If the runner is root it has no name on the host: its ids are
+// mapped away.
 const (
 	jobUser = "job"
 	jobUID  = 1000
 	jobHome = "/home/" + jobUser
 )
 
+// jobIDs are the job's ids: a range of the host's that nobody else has, or what the
+// user has who runs us.
+func jobIDs(probe sandbox.Probe, slot int) sandbox.IDMap {
+	if probe.User != nil {
+		return probe.User.IDs()
+	}
+	return sandbox.MapRange(firstHostID+uint32(slot)*idsPerSlot, idsPerSlot, jobUID, jobUID) //nolint:gosec // below slotCount
+}
+
 // accountFiles are the synthesized files of /etc that name users and hosts.
-func accountFiles(home string) map[string]sandbox.File {
+func accountFiles(home string, ids sandbox.IDMap) map[string]sandbox.File {
 	text := func(format string, args ...any) sandbox.File {
 		return sandbox.File{Data: fmt.Appendf(nil, format, args...)}
 	}
 	return map[string]sandbox.File{
-		"/etc/passwd":        text("root:x:0:0:root:/root:/usr/sbin/nologin\n%s:x:%d:%d::%s:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n", jobUser, jobUID, jobUID, home),
-		"/etc/group":         text("root:x:0:\ntty:x:5:\n%s:x:%d:\nnogroup:x:65534:\n", jobUser, jobUID),
+		"/etc/passwd":        text("root:x:0:0:root:/root:/usr/sbin/nologin\n%s:x:%d:%d::%s:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n", jobUser, ids.UID, ids.GID, home),
+		"/etc/group":         text("root:x:0:\ntty:x:5:\n%s:x:%d:\nnogroup:x:65534:\n", jobUser, ids.GID),
 		"/etc/hosts":         text("127.0.0.1 localhost\n::1 localhost\n"),
 		"/etc/nsswitch.conf": text("passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"),
 		"/etc/hostname":      text("zviz\n"),

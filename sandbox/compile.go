@@ -68,7 +68,7 @@ type placed struct {
 // missing is a LayerError unless the spec allows it.
 func Compile(spec Spec, cmd Cmd, probe Probe) (Program, error) {
 	c := &compiler{spec: spec, cmd: cmd, probe: probe, rules: -1}
-	if err := spec.validate(); err != nil {
+	if err := spec.validate(probe.User != nil); err != nil {
 		return Program{}, err
 	}
 	if err := cmd.validate(); err != nil {
@@ -91,9 +91,9 @@ func Compile(spec Spec, cmd Cmd, probe Probe) (Program, error) {
 	return c.p, nil
 }
 
-func (s Spec) validate() error {
-	if s.IDs.HostBase == 0 || s.IDs.Count == 0 || s.IDs.UID >= s.IDs.Count || s.IDs.GID >= s.IDs.Count {
-		return errors.New("bug: the job's ids must be mapped away from the host's")
+func (s Spec) validate(user bool) error {
+	if err := s.IDs.validate(user); err != nil {
+		return err
 	}
 	if s.Limits.MemoryBytes != 0 && s.Limits.MemoryBytes < 16<<20 {
 		return fmt.Errorf("memory limit %d is below 16 MiB", s.Limits.MemoryBytes)
@@ -222,11 +222,20 @@ func (c *compiler) identity() {
 	c.call(LayerUser, "user namespace", "setns", handle(h), num(cloneNewUser))
 	gid, uid := int64(c.spec.IDs.GID), int64(c.spec.IDs.UID)
 	c.call(LayerUser, "", "setresgid", num(gid), num(gid), num(gid))
-	c.call(LayerUser, "", "setgroups", num(0), num(0))
+	if !c.spec.IDs.KeepGroups {
+		c.call(LayerUser, "", "setgroups", num(0), num(0))
+	}
 	c.call(LayerUser, "", "setresuid", num(uid), num(uid), num(uid))
 	c.call(LayerUser, "", "umask", num(0o022))
 	c.call(LayerRootfs, c.cmd.Dir, "chdir", text(c.cmd.Dir))
-	c.applied(LayerUser, Applied, fmt.Sprintf("uid %d is %d on the host", uid, c.spec.IDs.HostBase+c.spec.IDs.UID))
+	detail := fmt.Sprintf("uid %d is %d on the host", uid, c.spec.IDs.Owner().UID)
+	if c.probe.User != nil {
+		detail = fmt.Sprintf("uid %d is the user of the runner", uid)
+	}
+	if c.spec.IDs.KeepGroups {
+		detail += ", with its supplementary groups"
+	}
+	c.applied(LayerUser, Applied, detail)
 }
 
 func (c *compiler) limits() {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/zviz/run/internal/linux"
+	"github.com/zviz/run/internal/tiny"
 	"github.com/zviz/run/sandbox/landlock"
 	"github.com/zviz/run/sandbox/pid1"
 )
@@ -219,7 +220,7 @@ func makeBind(h Handle) (int, error) {
 		return -1, &os.PathError{Op: "open_tree", Path: h.Source, Err: err}
 	}
 	attr := &unix.MountAttr{Attr_set: mountAttr(h.Flags), Propagation: unix.MS_PRIVATE}
-	if h.Owner != nil {
+	if h.Owner != nil && *h.Owner != h.IDs.Owner() {
 		ns, err := ownerUserNS(*h.Owner, h.IDs)
 		if err != nil {
 			return -1, errors.Join(err, unix.Close(fd))
@@ -283,6 +284,11 @@ func (p *prepared) makeOverlay(h Handle) (int, error) {
 			return -1, fmt.Errorf("fsconfig overlay %s: %w", d[0], err)
 		}
 	}
+	if h.UserXattr {
+		if err := unix.FsconfigSetFlag(fs, "userxattr"); err != nil {
+			return -1, fmt.Errorf("fsconfig overlay userxattr: %w", err)
+		}
+	}
 	if err := unix.FsconfigCreate(fs); err != nil {
 		return -1, fmt.Errorf("fsconfig create overlay: %w", err)
 	}
@@ -322,39 +328,11 @@ func (p *prepared) makeRules(prog Program, h Handle) (int, error) {
 	return landlock.Create(abi, h.Scoped, rules)
 }
 
-// makePID1 writes process 1 to a file in memory that can be run and nothing
-// else: it is sealed, and without read permission the kernel keeps the process
-// undumpable from its first instruction (execve(2), prctl(2) PR_SET_DUMPABLE).
+// makePID1 makes the program of process 1.
 func makePID1(c pid1.Command) (int, error) {
 	image, err := pid1.Image(c)
 	if err != nil {
 		return -1, err
 	}
-	fd, err := unix.MemfdCreate("zviz-init", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
-	if errors.Is(err, unix.EINVAL) { // before Linux 6.3
-		fd, err = unix.MemfdCreate("zviz-init", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
-	}
-	if err != nil {
-		return -1, os.NewSyscallError("memfd_create", err)
-	}
-	defer closeAll(fd)
-	for b := image; len(b) > 0; {
-		n, err := unix.Write(fd, b)
-		if err != nil {
-			return -1, os.NewSyscallError("write memfd", err)
-		}
-		b = b[n:]
-	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SEAL|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_WRITE); err != nil {
-		return -1, os.NewSyscallError("fcntl F_ADD_SEALS", err)
-	}
-	if err := unix.Fchmod(fd, 0o111); err != nil {
-		return -1, os.NewSyscallError("fchmod memfd", err)
-	}
-	// A descriptor that can write would make execve fail with ETXTBSY.
-	ro, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, &os.PathError{Op: "open", Path: "memfd", Err: err}
-	}
-	return ro, nil
+	return tiny.File(pid1.Name, image)
 }

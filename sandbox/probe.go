@@ -15,6 +15,10 @@ type Probe struct {
 	Kernel string `json:"kernel"` // release, uname(2)
 	Arch   string `json:"arch"`   // GOARCH
 
+	// User is set if the runner is an ordinary user of the machine, root of a user
+	// namespace only. Then the job's user is the runner's, and no mount is id-mapped.
+	User *User `json:"user,omitempty"`
+
 	Layers []LayerOffer `json:"layers"` // every layer, in the order of Layers
 
 	Cgroups      cgroup.Hierarchies `json:"cgroups"`
@@ -47,6 +51,15 @@ func (p Probe) Offer(l Layer) LayerOffer {
 		}
 	}
 	return LayerOffer{Name: l, Evidence: "not probed"}
+}
+
+// Refuse marks the layer of an error as one that this machine lacks.
+func (p *Probe) Refuse(e *LayerError) {
+	for i := range p.Layers {
+		if l := &p.Layers[i]; l.Name == e.Layer {
+			l.OK, l.Evidence, l.Fix = false, e.Error(), e.Fix
+		}
+	}
 }
 
 // Missing returns a *LayerError for a layer that this machine lacks and that

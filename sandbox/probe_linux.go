@@ -43,6 +43,9 @@ func Measure() (Probe, error) {
 	if p.Cgroups, err = cgroup.Find("/proc"); err != nil {
 		return p, err
 	}
+	if p.User, err = measureUser(); err != nil {
+		return p, err
+	}
 	p.ProcMasks = procMasks()
 	p.measureLayers()
 	return p, nil
@@ -81,7 +84,7 @@ func (p *Probe) measureLayers() {
 		case err != nil:
 			offer(ns.layer, false, "the kernel has no "+ns.file+" namespaces", "")
 		case !root:
-			offer(ns.layer, false, "making one needs root", "sudo zviz-runner …")
+			offer(ns.layer, false, "making one needs a user namespace or root", "see the layer user, or: sudo zviz-runner …")
 		default:
 			offer(ns.layer, true, "/proc/self/ns/"+ns.file, "")
 		}

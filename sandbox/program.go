@@ -55,19 +55,20 @@ type Handle struct {
 	Name   string // what it is for, or where it goes
 	Source string
 
-	Flags  []string // of the mount: ro, nosuid, nodev, noexec
-	Owner  *Owner   // bind: this owner's files are the job's
-	Size   string   // tmpfs
-	Inodes int      // tmpfs: files at most; 0 leaves it to the kernel
-	Mode   uint32   // tmpfs: of its root
-	Nodes  []Node   // tmpfs
-	Lower  []int    // overlay: handles, uppermost first
-	Sub    string   // overlay: directory below the first lower handle that is the layer
-	Upper  string
-	Work   string
-	IDs    IDMap
-	Rules  []Rule
-	Scoped bool
+	Flags     []string // of the mount: ro, nosuid, nodev, noexec
+	Owner     *Owner   // bind: this owner's files are the job's
+	Size      string   // tmpfs
+	Inodes    int      // tmpfs: files at most; 0 leaves it to the kernel
+	Mode      uint32   // tmpfs: of its root
+	Nodes     []Node   // tmpfs
+	Lower     []int    // overlay: handles, uppermost first
+	Sub       string   // overlay: directory below the first lower handle that is the layer
+	Upper     string
+	Work      string
+	UserXattr bool // overlay: of a user, whose marks are extended attributes of the user's (overlayfs, "userxattr")
+	IDs       IDMap
+	Rules     []Rule
+	Scoped    bool
 }
 
 // Node is a directory, file or link in a tmpfs of ours.

@@ -129,7 +129,7 @@ func (c *compiler) workspaces(nodes *nodes) {
 			low := c.handle(Handle{Kind: HandleBind, Layer: LayerMount, Name: m.Target + ", below the overlay", Source: m.Source, Flags: []string{"nosuid", "nodev"}, Owner: m.Owner, IDs: c.spec.IDs})
 			c.place(m.Target, Handle{
 				Kind: HandleOverlay, Layer: LayerMount, Name: m.Target, Flags: []string{"nosuid", "nodev"}, Lower: []int{low},
-				Upper: path.Join(c.spec.StateDir, stateUpper), Work: path.Join(c.spec.StateDir, stateWork),
+				Upper: path.Join(c.spec.StateDir, stateUpper), Work: path.Join(c.spec.StateDir, stateWork), UserXattr: c.probe.User != nil,
 			}, true, true)
 		}
 		for _, p := range m.ReadOnly {

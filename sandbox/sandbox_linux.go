@@ -30,7 +30,7 @@ type Sandbox struct {
 // New makes what a sandbox needs of the host before it starts: its control
 // group and its directories below Spec.StateDir.
 func New(spec Spec, probe Probe) (*Sandbox, error) {
-	if err := spec.validate(); err != nil {
+	if err := spec.validate(probe.User != nil); err != nil {
 		return nil, err
 	}
 	// Each one costs half a millisecond on a journalling disk.
@@ -77,7 +77,8 @@ func makeStateDir(spec Spec, name string) error {
 	if name == stateWork {
 		return nil
 	}
-	if err := os.Lchown(dir, int(spec.IDs.HostBase+spec.IDs.UID), int(spec.IDs.HostBase+spec.IDs.GID)); err != nil {
+	o := spec.IDs.Owner()
+	if err := os.Lchown(dir, int(o.UID), int(o.GID)); err != nil {
 		return err
 	}
 	if name == stateTmp {
@@ -150,7 +151,7 @@ func (s *Sandbox) Start(ctx context.Context, cmd *Cmd) (*Process, error) {
 			devpts = prep.fds[i]
 		}
 	}
-	st, err := openStreams(*cmd, devpts, s.spec.IDs)
+	st, err := openStreams(*cmd, devpts, s.spec.IDs.Owner())
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,12 @@ var errLinux = errors.New("sandboxes need Linux") //nolint:gochecknoglobals // a
 // Measure asks this machine what it offers: nothing.
 func Measure() (Probe, error) { return Probe{}, errLinux }
 
+// AsUser fails.
+func AsUser() error { return errLinux }
+
+// MachineRoot says no.
+func MachineRoot() bool { return false }
+
 // Sandbox is one place to run a command in.
 type Sandbox struct{}
 

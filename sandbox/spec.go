@@ -87,13 +87,6 @@ type Mount struct {
 // Owner is a user and group of the host.
 type Owner struct{ UID, GID uint32 }
 
-// IDMap places the job's user namespace in the host's id space.
-type IDMap struct {
-	HostBase uint32 // host id of the namespace's id 0; never 0
-	Count    uint32 // length of the range, usually 65536
-	UID, GID uint32 // the job's ids inside
-}
-
 // Limits bound what a job can take. Zero means no limit of ours.
 type Limits struct {
 	MemoryBytes int64         // at least 16 MiB; swap is not given on top

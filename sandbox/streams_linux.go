@@ -26,7 +26,7 @@ type streams struct {
 }
 
 // openStreams makes them. devpts is the sandbox's own devpts mount.
-func openStreams(cmd Cmd, devpts int, ids IDMap) (_ *streams, err error) {
+func openStreams(cmd Cmd, devpts int, owner Owner) (_ *streams, err error) {
 	s := &streams{child: [3]int{-1, -1, -1}}
 	defer func() {
 		if err != nil {
@@ -36,7 +36,7 @@ func openStreams(cmd Cmd, devpts int, ids IDMap) (_ *streams, err error) {
 	}()
 	slave := -1
 	if cmd.TTY.Any() {
-		if slave, err = s.openTerminal(devpts, ids, cmd.TTY); err != nil {
+		if slave, err = s.openTerminal(devpts, owner, cmd.TTY); err != nil {
 			return nil, err
 		}
 		defer closeAll(slave)
@@ -63,7 +63,7 @@ func openStreams(cmd Cmd, devpts int, ids IDMap) (_ *streams, err error) {
 		}
 		if err == nil && !tty && (i > 0 || cmd.Stdin != nil) {
 			// So that /dev/stdout and its like can be opened anew.
-			err = unix.Fchown(s.child[i], int(ids.HostBase+ids.UID), int(ids.HostBase+ids.GID))
+			err = unix.Fchown(s.child[i], int(owner.UID), int(owner.GID))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("stream %d: %w", i, err)
@@ -90,7 +90,7 @@ func file(fd int, name string) (*os.File, error) {
 
 // openTerminal makes a pseudo-terminal in the sandbox's own devpts: its name
 // inside is /dev/pts/0, and no other sandbox can see it.
-func (s *streams) openTerminal(devpts int, ids IDMap, t TTY) (slave int, err error) {
+func (s *streams) openTerminal(devpts int, owner Owner, t TTY) (slave int, err error) {
 	m, err := unix.Openat(devpts, "ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, &os.PathError{Op: "open", Path: "ptmx", Err: err}
@@ -119,7 +119,7 @@ func (s *streams) openTerminal(devpts int, ids IDMap, t TTY) (slave int, err err
 			return -1, errors.Join(os.NewSyscallError("ioctl TCSETS", err), unix.Close(slave), unix.Close(m))
 		}
 	}
-	if err := unix.Fchown(slave, int(ids.HostBase+ids.UID), int(ids.HostBase+ids.GID)); err != nil {
+	if err := unix.Fchown(slave, int(owner.UID), int(owner.GID)); err != nil {
 		return -1, errors.Join(os.NewSyscallError("fchown terminal", err), unix.Close(slave), unix.Close(m))
 	}
 	if s.master, err = file(m, "terminal"); err != nil {

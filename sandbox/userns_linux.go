@@ -28,19 +28,43 @@ func inotifyLimits() [][2]string {
 // jobUserNS makes the job's user namespace: its whole id range maps to host ids
 // that nobody else has, and no namespace of any kind can be made in it.
 func jobUserNS(ids IDMap) (int, error) {
-	line := fmt.Sprintf("0 %d %d\n", ids.HostBase, ids.Count)
-	return userNS(line, line, true)
+	bounds := inotifyLimits()
+	for _, kind := range namespaceLimits() {
+		bounds = append(bounds, [2]string{"max_" + kind + "_namespaces", "0"})
+	}
+	return userNS(writeMaps(lines(ids.UIDs), lines(ids.GIDs)), bounds, false)
 }
 
 // ownerUserNS makes a user namespace that serves only as the map of a mount: on
 // disk the owner, seen by the job as its own user.
 func ownerUserNS(o Owner, ids IDMap) (int, error) {
-	return userNS(fmt.Sprintf("%d %d 1\n", o.UID, ids.HostBase+ids.UID), fmt.Sprintf("%d %d 1\n", o.GID, ids.HostBase+ids.GID), false)
+	to := ids.Owner()
+	return userNS(writeMaps(lines([]IDRange{{o.UID, to.UID, 1}}), lines([]IDRange{{o.GID, to.GID, 1}})), nil, false)
 }
 
-// userNS returns a descriptor of a new user namespace with the given maps
-// (user_namespaces(7)). A child that does nothing else holds it meanwhile.
-func userNS(uidMap, gidMap string, limit bool) (_ int, err error) {
+// mapper writes the maps of the user namespace of a process.
+type mapper func(pid int) error
+
+func writeMaps(uidMap, gidMap string) mapper {
+	return func(pid int) error {
+		if err := writeMap(pid, "uid_map", uidMap); err != nil {
+			return err
+		}
+		return writeMap(pid, "gid_map", gidMap)
+	}
+}
+
+func writeMap(pid int, file, text string) error {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, file), []byte(text), 0); err != nil {
+		return &LayerError{Layer: LayerUser, Stage: "write", Path: file, Err: err}
+	}
+	return nil
+}
+
+// userNS returns a descriptor of a new user namespace with the given maps and
+// bounds (user_namespaces(7)). A child that does nothing else holds it meanwhile;
+// with try it makes a mount namespace, to see whether its rights are real.
+func userNS(maps mapper, bounds [][2]string, try bool) (_ int, err error) {
 	a, err := linux.NewArena(32, 4096)
 	if err != nil {
 		return -1, err
@@ -55,17 +79,16 @@ func userNS(uidMap, gidMap string, limit bool) (_ int, err error) {
 		return -1, errors.Join(err, unix.Close(syncR), unix.Close(syncW))
 	}
 	defer closeAll(readyR)
-	if limit {
-		bounds := inotifyLimits()
-		for _, kind := range namespaceLimits() {
-			bounds = append(bounds, [2]string{"max_" + kind + "_namespaces", "0"})
-		}
-		for _, b := range bounds {
-			at := int64(unix.AT_FDCWD)
-			open := a.Call(unix.SYS_OPENAT, 0, uint64(at), a.Bytes([]byte("/proc/sys/user/"+b[0])), unix.O_WRONLY|unix.O_CLOEXEC, 0)
-			w := a.Call(unix.SYS_WRITE, 0, 0, a.Bytes([]byte(b[1])), uint64(len(b[1])))
-			a.Refer(w, 0, open)
-		}
+	for _, b := range bounds {
+		at := int64(unix.AT_FDCWD)
+		open := a.Call(unix.SYS_OPENAT, 0, uint64(at), a.Bytes([]byte("/proc/sys/user/"+b[0])), unix.O_WRONLY|unix.O_CLOEXEC, 0)
+		w := a.Call(unix.SYS_WRITE, 0, 0, a.Bytes([]byte(b[1])), uint64(len(b[1])))
+		a.Refer(w, 0, open)
+	}
+	stage := "limit namespaces"
+	if try {
+		stage = "make a mount namespace in it"
+		a.Call(unix.SYS_UNSHARE, 0, unix.CLONE_NEWNS)
 	}
 	a.Call(unix.SYS_CLOSE, 0, uint64(syncW)) // else it would wait for itself
 	a.Call(unix.SYS_WRITE, 0, uint64(readyW), a.Bytes([]byte("r")), 1)
@@ -90,16 +113,13 @@ func userNS(uidMap, gidMap string, limit bool) (_ int, err error) {
 	if n == 0 {
 		for i := range a.Ops() {
 			if o := &a.Ops()[i]; o != wait && o.Reached() && o.Errno() != 0 {
-				return -1, &LayerError{Layer: LayerUser, Stage: "limit namespaces", Path: "/proc/sys/user", Err: o.Errno()}
+				return -1, &LayerError{Layer: LayerUser, Stage: stage, Err: o.Errno()}
 			}
 		}
 		return -1, &LayerError{Layer: LayerUser, Stage: "clone3", Err: errors.New("its first process died")}
 	}
-	for file, text := range map[string]string{"uid_map": uidMap, "gid_map": gidMap} {
-		name := fmt.Sprintf("/proc/%d/%s", pid, file)
-		if err := os.WriteFile(name, []byte(text), 0); err != nil {
-			return -1, &LayerError{Layer: LayerUser, Stage: "write", Path: file, Err: err}
-		}
+	if err := maps(pid); err != nil {
+		return -1, err
 	}
 	ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/user", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"os/user"
 	"path/filepath"
 	"slices"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/internal/spell"
+	"github.com/zviz/run/sandbox"
 )
 
 // A value comes from its flag, else from its ZVIZ_* variable, else from the
@@ -110,7 +110,7 @@ func (a app) stateDir() string {
 	if d := a.getenv("ZVIZ_STATE_DIR"); filepath.IsAbs(d) {
 		return filepath.Clean(d)
 	}
-	if os.Geteuid() == 0 {
+	if sandbox.MachineRoot() {
 		return "/var/lib/zviz"
 	}
 	// Relative paths in these variables are to be ignored (XDG Base Directory
@@ -145,6 +145,15 @@ func (a app) policy(flag string) (p executor.PolicyFile, name string, err error)
 		return p, name, err
 	}
 	return executor.PolicyFile{}, "", nil
+}
+
+// enter gives an ordinary user the rights that a sandbox needs, over namespaces of
+// the user's own.
+func (a app) enter() error {
+	if a.asUser == nil {
+		return nil
+	}
+	return a.asUser()
 }
 
 // runner makes the executor.

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,9 +30,15 @@ Exit code: 0 if every layer is there, 1 if one lacks.`,
 			if err != nil {
 				return err
 			}
+			entered := a.enter() // as exec does, else it would look at another machine
 			probe, err := x.Probe(cmd.Context())
 			if err != nil {
 				return err
+			}
+			if lack, ok := errors.AsType[*sandbox.LayerError](entered); ok {
+				probe.Refuse(lack)
+			} else if entered != nil {
+				return entered
 			}
 			ok := !slices.ContainsFunc(probe.Layers, func(l sandbox.LayerOffer) bool { return !l.OK })
 			if json {

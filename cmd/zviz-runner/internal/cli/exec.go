@@ -60,6 +60,9 @@ nothing else; it reaches the hosts you allow and no others.`,
 			if o.origin, err = a.applyVariables(cmd.Flags()); err != nil {
 				return ours(err)
 			}
+			if err := a.enter(); err != nil {
+				return ours(err)
+			}
 			return a.exec(cmd.Context(), o)
 		},
 	}

@@ -54,11 +54,16 @@ type runner interface {
 type app struct {
 	System
 	newRunner func(executor.Config) (runner, error)
+	asUser    func() error // starts us again as root of a user namespace, if we are an ordinary user; nil does not
 }
 
 // Main runs the command line and returns the exit code.
 func Main(sys System) int {
-	return app{System: sys, newRunner: func(c executor.Config) (runner, error) { return executor.New(c) }}.main()
+	return app{
+		System:    sys,
+		newRunner: func(c executor.Config) (runner, error) { return executor.New(c) },
+		asUser:    sandbox.AsUser,
+	}.main()
 }
 
 func (a app) main() (code int) {

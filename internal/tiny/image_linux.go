@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux && (amd64 || arm64)
+
+package tiny
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Addresses in the program. The routine uses relative jumps and DataBase only.
+const (
+	codeBase   = 0x400000
+	DataBase   = 0x600000
+	pageSize   = 0x10000 // arm64 may have pages of 64 KiB
+	headerSize = 64 + 3*56
+)
+
+// End is what marks the end of a routine.
+const End = "zviz-end"
+
+// Routine returns the machine code at an address, up to End.
+func Routine(addr unsafe.Pointer) ([]byte, error) {
+	const limit = 4096
+	text, _, ok := bytes.Cut(unsafe.Slice((*byte)(addr), limit), []byte(End))
+	if !ok {
+		return nil, errors.New("bug: the routine has no end")
+	}
+	return text, nil
+}
+
+// Image returns the ELF file of a program. The data is mapped read-only at
+// DataBase.
+func Image(text, data []byte) ([]byte, error) {
+	var buf bytes.Buffer
+	machine := elf.EM_X86_64
+	if runtime.GOARCH == "arm64" {
+		machine = elf.EM_AARCH64
+	}
+	hdr := elf.Header64{
+		Ident: [16]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)},
+		Type:  uint16(elf.ET_EXEC), Machine: uint16(machine), Version: uint32(elf.EV_CURRENT),
+		Entry: codeBase + headerSize, Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: 3,
+	}
+	size := uint64(headerSize + len(text))
+	progs := []elf.Prog64{
+		{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Vaddr: codeBase, Filesz: size, Memsz: size, Align: pageSize},
+		{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R), Off: pageSize, Vaddr: DataBase, Filesz: uint64(len(data)), Memsz: uint64(len(data)), Align: pageSize},
+		{Type: uint32(elf.PT_GNU_STACK), Flags: uint32(elf.PF_R | elf.PF_W), Align: 16},
+	}
+	for _, v := range []any{hdr, progs} {
+		if err := binary.Write(&buf, binary.LittleEndian, v); err != nil {
+			return nil, err
+		}
+	}
+	buf.Write(text)
+	buf.Write(make([]byte, pageSize-buf.Len()))
+	buf.Write(data)
+	return buf.Bytes(), nil
+}
+
+// File writes an image to a file in memory that can be run and nothing else: it
+// is sealed, and without read permission the kernel keeps its process undumpable
+// from the first instruction (execve(2), prctl(2) PR_SET_DUMPABLE). The
+// descriptor is O_PATH and close-on-exec.
+func File(name string, image []byte) (int, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
+	if errors.Is(err, unix.EINVAL) { // before Linux 6.3
+		fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	}
+	if err != nil {
+		return -1, os.NewSyscallError("memfd_create", err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	for b := image; len(b) > 0; {
+		n, err := unix.Write(fd, b)
+		if err != nil {
+			return -1, os.NewSyscallError("write memfd", err)
+		}
+		b = b[n:]
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SEAL|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_WRITE); err != nil {
+		return -1, os.NewSyscallError("fcntl F_ADD_SEALS", err)
+	}
+	if err := unix.Fchmod(fd, 0o111); err != nil {
+		return -1, os.NewSyscallError("fchmod memfd", err)
+	}
+	// A descriptor that can write would make execve fail with ETXTBSY.
+	ro, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, &os.PathError{Op: "open", Path: "memfd", Err: err}
+	}
+	return ro, nil
+}
