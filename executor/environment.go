@@ -25,7 +25,7 @@ func jobIDs(probe sandbox.Probe, slot int) sandbox.IDMap {
 	if probe.User != nil {
 		return probe.User.IDs()
 	}
-	return sandbox.MapRange(firstHostID+uint32(slot)*idsPerSlot, idsPerSlot, jobUID, jobUID) //nolint:gosec // below slotCount
+	return sandbox.MapRange(firstHostID+uint32(slot)*idsPerSlot, idsPerSlot, jobUID, jobUID)
 }
 
 // accountFiles are the synthesized files of /etc that name users and hosts.

@@ -4,11 +4,14 @@ package sandbox
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,25 +19,33 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/zviz/run/internal/tiny"
+	"github.com/zviz/run/sandbox/cgroup"
 	"github.com/zviz/run/sandbox/enter"
 )
 
-// AsUser starts this program again as root of a user namespace, if it runs as
+// AsUser starts this program, with its arguments and environment, again as root of a user namespace, if it runs as
 // an ordinary user: the same process with the same arguments, environment and
 // streams, in the same network and pid namespace. It returns nil if there is
 // nothing to do, or an error; else not at all.
 //
 // The namespace maps its root to the user, and further ids by newuidmap(1) where
 // /etc/subuid gives the user some.
-func AsUser() error {
+func AsUser(args, env []string) error {
 	if os.Geteuid() == 0 {
 		return nil
 	}
-	maps := singleMap()
-	if m, ok := rangeMap(); ok {
-		maps = m
+	if err := askScope(args, env); err != nil {
+		return err
 	}
-	ns, err := userNS(maps, nil, true)
+	ns, err := -1, error(nil)
+	if m, ok := rangeMap(); ok {
+		ns, err = userNS(m, nil, true)
+	}
+	// newuidmap(1) has more reasons to refuse than are worth telling: the report
+	// says which ids there are.
+	if ns < 0 {
+		ns, err = userNS(singleMap(), nil, true)
+	}
 	if err != nil {
 		return explainUserNS(err)
 	}
@@ -55,8 +66,41 @@ func AsUser() error {
 			return os.NewSyscallError("fcntl", err)
 		}
 	}
-	err = syscall.Exec(fmt.Sprintf("/proc/self/fd/%d", file), os.Args, os.Environ())
+	err = syscall.Exec(fmt.Sprintf("/proc/self/fd/%d", file), args, env)
 	return &LayerError{Layer: LayerUser, Stage: "execve", Err: err}
+}
+
+// scoped marks that the user manager was asked.
+const scoped = "ZVIZ_SCOPED"
+
+// askScope starts this program again in a control group that the user's systemd
+// delegates to it (systemd-run(1), Delegate= in systemd.resource-control(5)), if
+// there is one and our own group is not ours to divide.
+func askScope(args, env []string) error {
+	var dir string
+	for _, kv := range env {
+		name, value, _ := strings.Cut(kv, "=")
+		switch name {
+		case scoped:
+			return nil
+		case "XDG_RUNTIME_DIR":
+			dir = value
+		}
+	}
+	run, err := exec.LookPath("systemd-run")
+	if _, no := os.Stat(filepath.Join(dir, "systemd", "private")); dir == "" || no != nil || err != nil {
+		return nil //nolint:nilerr // no user manager, or no way to ask it
+	}
+	h, err := cgroup.Find("/proc")
+	if err != nil || h.V2 == "" || writable(filepath.Join(h.V2, "cgroup.procs")) && writable(h.V2) {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	ask := append([]string{run, "--user", "--scope", "--quiet", "--collect", "--property=Delegate=yes", "--", self}, args[1:]...)
+	return os.NewSyscallError("execve "+run, syscall.Exec(run, ask, append(slices.Clone(env), scoped+"=1")))
 }
 
 // explainUserNS says what forbids user namespaces on this machine.
@@ -110,7 +154,7 @@ func rangeMap() (mapper, bool) {
 			own   int
 			first uint32
 		}{{newuidmap, os.Geteuid(), uids}, {newgidmap, os.Getegid(), gids}} {
-			cmd := exec.Command(m.tool, strconv.Itoa(pid), "0", strconv.Itoa(m.own), "1", "1", strconv.Itoa(int(m.first)), strconv.Itoa(rangeSize))
+			cmd := exec.CommandContext(context.Background(), m.tool, strconv.Itoa(pid), "0", strconv.Itoa(m.own), "1", "1", strconv.Itoa(int(m.first)), strconv.Itoa(rangeSize))
 			if out, err := cmd.CombinedOutput(); err != nil {
 				return fmt.Errorf("%s: %w: %.200q", m.tool, err, out)
 			}

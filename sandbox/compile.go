@@ -35,7 +35,7 @@ const (
 	keyctlJoinSession                                         = 1 // keyctl(2)
 	siocSIFFlags, iffUp                                       = 0x8914, 1
 	closeRangeCloexec                                         = 4
-	rlimitCore, rlimitNofile                                  = 4, 7
+	rlimitCore, rlimitNproc, rlimitNofile                     = 4, 6, 7
 	landlockRulePathBeneath                                   = 1
 	// All securebits but KEEP_CAPS, and their locks (capabilities(7)): root gains
 	// nothing by being root, and that cannot be changed.
@@ -254,6 +254,9 @@ func (c *compiler) limits() {
 	}
 	soft = min(soft, hard)
 	limit("RLIMIT_NOFILE", rlimitNofile, soft, hard)
+	if n := uint64(c.spec.Limits.Pids); n > 0 && c.probe.PidsByRlimit {
+		limit("RLIMIT_NPROC", rlimitNproc, n, n)
+	}
 	// 1, not 0: a core_pattern that starts with | runs a host program for limit 0
 	// too, and 1 is the value that it skips (core(5)).
 	limit("RLIMIT_CORE", rlimitCore, 1, 1)

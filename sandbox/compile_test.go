@@ -31,7 +31,7 @@ func plainSpec(profile seccomp.Profile) sandbox.Spec {
 		ID: "x", StateDir: "/state", Home: "/home/job", Hostname: "zviz", Profile: profile,
 		Root:   sandbox.Root{Kind: sandbox.RootHost, Entries: []sandbox.Entry{{Target: "/bin", Link: "usr/bin"}, {Target: "/usr", Source: "/usr", Dir: true}}},
 		Mounts: []sandbox.Mount{{Source: "/src/app", Target: "/src/app", Write: true, Owner: &sandbox.Owner{UID: 5, GID: 6}, ReadOnly: []string{"/src/app/.git"}}},
-		IDs:    sandbox.IDMap{HostBase: 0x70000000, Count: 65536, UID: 1000, GID: 1000},
+		IDs:    sandbox.MapRange(0x70000000, 65536, 1000, 1000),
 		Limits: sandbox.Limits{MemoryBytes: 1 << 30, Pids: 100},
 	}
 }
@@ -113,8 +113,8 @@ func TestCompileRefuses(t *testing.T) {
 		cmd  sandbox.Cmd
 		want string
 	}{
-		{"host ids", func(s *sandbox.Spec) { s.IDs.HostBase = 0 }, sandbox.Cmd{Args: []string{"true"}, Dir: "/"}, "mapped away"},
-		{"ids outside of the range", func(s *sandbox.Spec) { s.IDs.UID = 65536 }, sandbox.Cmd{Args: []string{"true"}, Dir: "/"}, "mapped away"},
+		{"host ids", func(s *sandbox.Spec) { s.IDs = sandbox.MapRange(0, 65536, 1000, 1000) }, sandbox.Cmd{Args: []string{"true"}, Dir: "/"}, "mapped away"},
+		{"ids outside of the range", func(s *sandbox.Spec) { s.IDs.UID = 65536 }, sandbox.Cmd{Args: []string{"true"}, Dir: "/"}, "not mapped"},
 		{"little memory", func(s *sandbox.Spec) { s.Limits.MemoryBytes = 1 << 20 }, sandbox.Cmd{Args: []string{"true"}, Dir: "/"}, "below 16 MiB"},
 		{"relative target", func(s *sandbox.Spec) { s.Mounts[0].Target = "app" }, sandbox.Cmd{Args: []string{"true"}, Dir: "/"}, "absolute"},
 		{"target with ..", func(s *sandbox.Spec) { s.Mounts[0].Target = "/src/../etc" }, sandbox.Cmd{Args: []string{"true"}, Dir: "/"}, "absolute"},

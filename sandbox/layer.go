@@ -122,6 +122,11 @@ func (e *LayerError) Hint() string {
 	if e.Layer == LayerLandlock && errors.Is(e.Err, syscall.E2BIG) {
 		return "too many nested sandboxes: run zviz-runner outside of the other sandbox"
 	}
+	// mount_too_revealing() in fs/namespace.c: a user namespace gets a /proc only
+	// where the one around it is whole.
+	if e.Layer == LayerRootfs && e.Path == "/proc" && errors.Is(e.Err, syscall.EPERM) {
+		return "parts of /proc are covered here, as in a container: start the container with --security-opt systempaths=unconfined (Kubernetes: procMount: Unmasked), or run as root"
+	}
 	if !e.Layer.Required() {
 		return "accept the gap: --allow-missing " + string(e.Layer)
 	}

@@ -21,6 +21,10 @@ type Probe struct {
 
 	Layers []LayerOffer `json:"layers"` // every layer, in the order of Layers
 
+	// PidsByRlimit: no control group bounds processes, but RLIMIT_NPROC does, which
+	// counts by user namespace (Linux 5.14).
+	PidsByRlimit bool `json:"pids_by_rlimit,omitempty"`
+
 	Cgroups      cgroup.Hierarchies `json:"cgroups"`
 	LandlockABI  int                `json:"landlock_abi"`
 	LastCap      int                `json:"last_cap"`       // /proc/sys/kernel/cap_last_cap

@@ -59,10 +59,13 @@ func (p *Probe) measureLayers() {
 	for _, l := range []Layer{LayerPids, LayerMemory, LayerCPU} {
 		where := p.Cgroups.Where(string(l))
 		switch {
+		case l == LayerPids && (where == "" || !writable(where[strings.LastIndex(where, " ")+1:])) && kernelAtLeast(p.Kernel, 5, 14):
+			p.PidsByRlimit = true
+			offer(l, true, "RLIMIT_NPROC of the job's user namespace, since no cgroup is writable", "")
 		case where == "":
 			offer(l, false, "no cgroup hierarchy with the "+string(l)+" controller is mounted", "mount -t cgroup2 none /sys/fs/cgroup, or accept the gap: --allow-missing "+string(l))
 		case !writable(where[strings.LastIndex(where, " ")+1:]):
-			offer(l, false, where+" is not writable", "run as root, or accept the gap: --allow-missing cgroup")
+			offer(l, false, where+" is not writable", delegateFix)
 		default:
 			offer(l, true, where, "")
 		}
@@ -71,7 +74,7 @@ func (p *Probe) measureLayers() {
 	case p.Cgroups.V2 == "":
 		offer(LayerKill, false, "no cgroup v2 is mounted", "mount -t cgroup2 none /sys/fs/cgroup/unified, or accept the gap: --allow-missing kill")
 	case !p.Cgroups.Kill:
-		offer(LayerKill, false, "no cgroup.kill at "+p.Cgroups.V2+" (Linux 5.14), or it is not writable", "accept the gap: --allow-missing kill")
+		offer(LayerKill, false, "no cgroup.kill at "+p.Cgroups.V2+" (Linux 5.14), or it is not writable", delegateFix)
 	default:
 		offer(LayerKill, true, "cgroup.kill at "+p.Cgroups.V2, "")
 	}
@@ -114,6 +117,18 @@ func (p *Probe) measureLayers() {
 	} else {
 		offer(LayerSeccomp, true, "filters with user notification", "")
 	}
+}
+
+// delegateFix says how an ordinary user gets a control group.
+const delegateFix = "systemd-run --user --scope -p Delegate=yes zviz-runner …, run as root, or accept the gap: --allow-missing cgroup"
+
+// kernelAtLeast compares a release of uname(2).
+func kernelAtLeast(release string, major, minor int) bool {
+	var a, b int
+	if _, err := fmt.Sscanf(release, "%d.%d", &a, &b); err != nil {
+		return false
+	}
+	return a > major || a == major && b >= minor
 }
 
 func evidence(ok bool, yes, no string) string {

@@ -55,6 +55,9 @@ func New(spec Spec, probe Probe) (*Sandbox, error) {
 			without = append(without, string(l))
 		}
 	}
+	if probe.PidsByRlimit {
+		without = append(without, string(LayerPids))
+	}
 	g, err := cgroup.Make(probe.Cgroups, cgroup.Prefix+spec.ID, cgroup.Limits{MemoryBytes: spec.Limits.MemoryBytes, Pids: spec.Limits.Pids, CPUs: spec.Limits.CPUs}, without)
 	if err != nil {
 		if use, ok := errors.AsType[*cgroup.Error](err); ok {

@@ -16,7 +16,7 @@ var errLinux = errors.New("sandboxes need Linux") //nolint:gochecknoglobals // a
 func Measure() (Probe, error) { return Probe{}, errLinux }
 
 // AsUser fails.
-func AsUser() error { return errLinux }
+func AsUser([]string, []string) error { return errLinux }
 
 // MachineRoot says no.
 func MachineRoot() bool { return false }

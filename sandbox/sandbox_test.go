@@ -43,7 +43,7 @@ func newSpec(t *testing.T) (sandbox.Spec, sandbox.Probe) {
 	return sandbox.Spec{
 		ID: strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))[4:], StateDir: t.TempDir(), Home: "/home/job", Hostname: "zviz",
 		Root: root, Profile: seccomp.CI(),
-		IDs:    sandbox.IDMap{HostBase: 0x6f000000, Count: 65536, UID: 1000, GID: 1000},
+		IDs:    sandbox.MapRange(0x6f000000, 65536, 1000, 1000),
 		Limits: sandbox.Limits{MemoryBytes: 1 << 30, Pids: 256},
 	}, probe
 }

@@ -31,7 +31,7 @@ const End = "zviz-end"
 // Routine returns the machine code at an address, up to End.
 func Routine(addr unsafe.Pointer) ([]byte, error) {
 	const limit = 4096
-	text, _, ok := bytes.Cut(unsafe.Slice((*byte)(addr), limit), []byte(End))
+	text, _, ok := bytes.Cut(unsafe.Slice((*byte)(addr), limit), []byte(End)) //nolint:gosec // our own code, which holds End
 	if !ok {
 		return nil, errors.New("bug: the routine has no end")
 	}

@@ -26,7 +26,7 @@ func Image(namespace, program int) ([]byte, error) {
 	}
 	var data []byte
 	for _, v := range []int{namespace, program, len(message)} {
-		data = binary.LittleEndian.AppendUint64(data, uint64(v)) //nolint:gosec // not negative
+		data = binary.LittleEndian.AppendUint64(data, uint64(v))
 	}
 	return tiny.Image(text, append(data, message...))
 }

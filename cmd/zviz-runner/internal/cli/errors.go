@@ -89,6 +89,14 @@ func find[T any](err error) (T, bool) {
 		if t, ok := err.(T); ok {
 			return t, true
 		}
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			for _, e := range joined.Unwrap() {
+				if t, ok := find[T](e); ok {
+					return t, true
+				}
+			}
+			break
+		}
 		err = errors.Unwrap(err)
 	}
 	var zero T

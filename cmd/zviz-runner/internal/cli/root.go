@@ -62,7 +62,7 @@ func Main(sys System) int {
 	return app{
 		System:    sys,
 		newRunner: func(c executor.Config) (runner, error) { return executor.New(c) },
-		asUser:    sandbox.AsUser,
+		asUser:    func() error { return sandbox.AsUser(sys.Args, sys.Env) },
 	}.main()
 }
 
