@@ -34,13 +34,14 @@ const (
 	sigkill                                                   = 9
 	keyctlJoinSession                                         = 1 // keyctl(2)
 	siocSIFFlags, iffUp                                       = 0x8914, 1
-	closeRangeCloexec                                         = 4
 	rlimitCore, rlimitNproc, rlimitNofile                     = 4, 6, 7
 	landlockRulePathBeneath                                   = 1
 	// All securebits but KEEP_CAPS, and their locks (capabilities(7)): root gains
 	// nothing by being root, and that cannot be changed.
 	securebits    = 0x01 | 0x02 | 0x04 | 0x08 | 0x20 | 0x40 | 0x80
 	openFilesHard = 1 << 20
+
+	syncFD, readyFD, initFD = pid1.StatusFD + 1, pid1.StatusFD + 2, pid1.StatusFD + 3
 )
 
 // compiler collects a program.
@@ -368,8 +369,15 @@ func (c *compiler) capabilities() {
 
 // seccomp is the last layer: the calls above would not pass it.
 func (c *compiler) seccomp() {
-	// Descriptors 0–4 stay; process 1 closes 3 and 4 to the command.
-	c.call(LayerRootfs, "descriptors", "close_range", num(pid1.StatusFD+1), num(0xffffffff), num(closeRangeCloexec))
+	// Descriptors 0–4 stay; process 1 closes 3 and 4 to the command. The three of
+	// start get the next numbers and close at execve. Everything else is closed now,
+	// not then: the child waits for the runner, and while it waited with a copy of
+	// the runner's end of this pipe, or of another child's, neither would see the
+	// runner die.
+	for i, h := range []Handle{{Kind: HandleSync, Name: "sync"}, {Kind: HandleReady, Name: "ready"}, {Kind: HandlePID1, Layer: LayerPID, Name: "process 1"}} {
+		c.call(LayerRootfs, h.Name, "dup3", handle(c.handle(h)), num(int64(syncFD+i)), num(oCloexec))
+	}
+	c.call(LayerRootfs, "descriptors", "close_range", num(initFD+1), num(0xffffffff), num(0))
 	if !c.offered(LayerSeccomp) {
 		return
 	}
@@ -389,18 +397,12 @@ func (c *compiler) seccomp() {
 
 // start tells the runner that all layers hold, waits for it and becomes process 1.
 func (c *compiler) start() {
-	ready := c.handle(Handle{Kind: HandleReady, Name: "ready"})
-	sync := c.handle(Handle{Kind: HandleSync, Name: "sync"})
-	init := c.handle(Handle{Kind: HandlePID1, Layer: LayerPID, Name: "process 1"})
 	// The death signal above does not come if the runner died before it was set.
-	// Then the end of the pipe must: it does not while the child's own copy of the
-	// runner's end is open.
-	own := c.handle(Handle{Kind: HandleSyncEnd, Name: "the runner's end of sync"})
-	c.call(LayerPID, "the runner's end of sync", "close", handle(own))
-	c.call(LayerPID, "ready", "write", handle(ready), data([]byte("r")), num(1))
-	c.call(LayerPID, "runner", "read", handle(sync), data(make([]byte, 8)), num(1))
+	// Then the end of the pipe does.
+	c.call(LayerPID, "ready", "write", num(readyFD), data([]byte("r")), num(1))
+	c.call(LayerPID, "runner", "read", num(syncFD), data(make([]byte, 8)), num(1))
 	c.p.Calls[len(c.p.Calls)-1].ZeroEnds = true
-	c.call(LayerPID, "process 1", "execveat", handle(init), text(""), Arg{Kind: ArgVector, Text: pid1.Name}, data(make([]byte, 8)), num(atEmptyPath))
+	c.call(LayerPID, "process 1", "execveat", num(initFD), text(""), Arg{Kind: ArgVector, Text: pid1.Name}, data(make([]byte, 8)), num(atEmptyPath))
 	tty := -1
 	switch {
 	case c.cmd.TTY.Stdin:

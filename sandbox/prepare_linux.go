@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -35,7 +36,7 @@ func (p *prepared) close() {
 }
 
 // prepare makes the descriptors that need nothing but the host.
-func prepare(prog Program) (_ *prepared, err error) {
+func prepare(prog Program, users *userNamespaces) (_ *prepared, err error) {
 	p := &prepared{fds: make([]int, len(prog.Handles))}
 	for i := range p.fds {
 		p.fds[i] = -1
@@ -51,7 +52,7 @@ func prepare(prog Program) (_ *prepared, err error) {
 		case HandleTmpfs:
 			fd, err = makeTmpfs(h)
 		case HandleBind:
-			fd, err = makeBind(h)
+			fd, err = makeBind(h, users)
 		case HandleOverlay:
 			fd, err = p.makeOverlay(h)
 		case HandleDevpts:
@@ -59,7 +60,10 @@ func prepare(prog Program) (_ *prepared, err error) {
 			// for the host's own; without a bound one job could take it all.
 			fd, err = makeFS("devpts", h, [][2]string{{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}, {"max", "256"}})
 		case HandleUserNS:
-			fd, err = jobUserNS(h.IDs)
+			fd, err = users.job.get()
+			if err == nil {
+				fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, linux.LowFDs)
+			}
 		case HandleNetNS:
 			fd, err = unix.Open(h.Source, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		case HandleRules:
@@ -155,6 +159,22 @@ func makeTmpfs(h Handle) (int, error) {
 	return fd, nil
 }
 
+// umask is the runner's, which nothing changes; 0777 if it cannot be told
+// (proc_pid_status(5), Linux 4.7). umask(2) would change it to tell it.
+var umask = sync.OnceValue(func() uint32 { //nolint:gochecknoglobals // a constant of the process
+	b, err := linux.ReadFile("/proc/self/status", 4096)
+	if err != nil {
+		return 0o777
+	}
+	_, rest, ok := strings.Cut(string(b), "\nUmask:\t")
+	line, _, _ := strings.Cut(rest, "\n")
+	n, err := strconv.ParseUint(line, 8, 32)
+	if !ok || err != nil {
+		return 0o777
+	}
+	return uint32(n)
+})
+
 // fill makes the nodes of a tmpfs that nobody else has seen.
 func fill(fd int, nodes []Node) error {
 	for _, n := range nodes {
@@ -167,8 +187,8 @@ func fill(fd int, nodes []Node) error {
 		default:
 			err = writeNode(fd, n)
 		}
-		if err == nil && n.Kind != "link" {
-			err = unix.Fchmodat(fd, n.Path, n.Mode, 0) // whatever our umask is
+		if err == nil && n.Kind != "link" && n.Mode&^0o777|n.Mode&umask() != 0 {
+			err = unix.Fchmodat(fd, n.Path, n.Mode, 0)
 		}
 		if err != nil {
 			return &os.PathError{Op: "make", Path: "/" + n.Path, Err: err}
@@ -194,7 +214,7 @@ func writeNode(dir int, n Node) error {
 
 // makeBind clones a part of the host's tree. A writable source, or one of a
 // path that a job wrote to, is opened without following any link.
-func makeBind(h Handle) (int, error) {
+func makeBind(h Handle, users *userNamespaces) (int, error) {
 	how := &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC}
 	if !slices.Contains(h.Flags, "recursive") {
 		how.Resolve = unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
@@ -221,11 +241,10 @@ func makeBind(h Handle) (int, error) {
 	}
 	attr := &unix.MountAttr{Attr_set: mountAttr(h.Flags), Propagation: unix.MS_PRIVATE}
 	if h.Owner != nil && *h.Owner != h.IDs.Owner() {
-		ns, err := ownerUserNS(*h.Owner, h.IDs)
+		ns, err := users.owners[*h.Owner].get()
 		if err != nil {
 			return -1, errors.Join(err, unix.Close(fd))
 		}
-		defer closeAll(ns)
 		attr.Attr_set |= unix.MOUNT_ATTR_IDMAP
 		attr.Userns_fd = uint64(ns)
 	}

@@ -66,7 +66,7 @@ func (s *Sandbox) spawn(ctx context.Context, prog Program, prep *prepared, st *s
 	}
 	fds := append([]int(nil), prep.fds...)
 	give(prog, fds, map[HandleKind]int{
-		HandleSync: syncR, HandleSyncEnd: syncW, HandleReady: readyW, HandleControl: controlR, HandleStatus: statusW,
+		HandleSync: syncR, HandleReady: readyW, HandleControl: controlR, HandleStatus: statusW,
 		HandleStdin: st.child[0], HandleStdout: st.child[1], HandleStderr: st.child[2],
 	})
 	arena, err := load(prog, fds)
@@ -136,7 +136,7 @@ func (s *Sandbox) spawn(ctx context.Context, prog Program, prep *prepared, st *s
 		return abandon(describe(f, prog.Command.Args))
 	}
 	// Not before: until execve it shares our memory, and the value would be ours.
-	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte("500"), 0)
+	_ = linux.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), "500")
 	return p, nil
 }
 

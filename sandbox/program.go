@@ -36,9 +36,8 @@ const (
 	HandleUserNS  HandleKind = "userns"  // the job's user namespace, mapped by IDs
 	HandleNetNS   HandleKind = "netns"   // the network namespace at Source
 	HandleRules   HandleKind = "landlock"
-	HandlePID1    HandleKind = "pid1"     // the sealed file of process 1
-	HandleSync    HandleKind = "sync"     // pipe: the runner lets the child go on
-	HandleSyncEnd HandleKind = "sync end" // the runner's end of it, of which the child has a copy
+	HandlePID1    HandleKind = "pid1" // the sealed file of process 1
+	HandleSync    HandleKind = "sync" // pipe: the runner lets the child go on
 	HandleReady   HandleKind = "ready"
 	HandleControl HandleKind = "control"
 	HandleStatus  HandleKind = "status"

@@ -23,6 +23,7 @@ type Sandbox struct {
 	spec  Spec
 	probe Probe
 	group *cgroup.Group
+	users *userNamespaces
 
 	close func() error
 }
@@ -33,6 +34,13 @@ func New(spec Spec, probe Probe) (*Sandbox, error) {
 	if err := spec.validate(probe.User != nil); err != nil {
 		return nil, err
 	}
+	users := beginUserNamespaces(spec)
+	made := false
+	defer func() {
+		if !made {
+			users.close()
+		}
+	}()
 	// Each one costs half a millisecond on a journalling disk.
 	dirs := []string{stateTmp}
 	if spec.Home != "" {
@@ -65,8 +73,12 @@ func New(spec Spec, probe Probe) (*Sandbox, error) {
 		}
 		return nil, err
 	}
-	s := &Sandbox{spec: spec, probe: probe, group: g}
-	s.close = sync.OnceValue(g.Remove)
+	s := &Sandbox{spec: spec, probe: probe, group: g, users: users}
+	made = true
+	s.close = sync.OnceValue(func() error {
+		users.close()
+		return g.Remove()
+	})
 	return s, nil
 }
 
@@ -143,7 +155,7 @@ func (s *Sandbox) Start(ctx context.Context, cmd *Cmd) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	prep, err := prepare(prog)
+	prep, err := prepare(prog, s.users)
 	if err != nil {
 		return nil, err
 	}

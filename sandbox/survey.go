@@ -105,7 +105,7 @@ func entry(source, target string) (Entry, error) {
 		// A copy costs less than a mount. A file that not everybody may read is
 		// mounted, so that its owner and mode still count.
 		if st.Size() <= copyLimit && st.Mode().Perm()&0o444 == 0o444 && st.Mode().Perm()&0o111 == 0 {
-			if e.Data, err = os.ReadFile(source); err != nil {
+			if e.Data, err = readSmall(source); err != nil {
 				return Entry{}, err
 			}
 			if e.Data == nil {

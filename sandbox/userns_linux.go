@@ -5,6 +5,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -55,7 +56,7 @@ func writeMaps(uidMap, gidMap string) mapper {
 }
 
 func writeMap(pid int, file, text string) error {
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, file), []byte(text), 0); err != nil {
+	if err := linux.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, file), text); err != nil {
 		return &LayerError{Layer: LayerUser, Stage: "write", Path: file, Err: err}
 	}
 	return nil
@@ -90,7 +91,14 @@ func userNS(maps mapper, bounds [][2]string, try bool) (_ int, err error) {
 		stage = "make a mount namespace in it"
 		a.Call(unix.SYS_UNSHARE, 0, unix.CLONE_NEWNS)
 	}
-	a.Call(unix.SYS_CLOSE, 0, uint64(syncW)) // else it would wait for itself
+	// It must wait for the runner's end of its pipe only: its own copy would be one
+	// more, and so would that of another child which waits in the same way.
+	low, high := min(syncR, readyW), max(syncR, readyW)
+	for _, gap := range [][2]int{{3, low - 1}, {low + 1, high - 1}, {high + 1, math.MaxInt32}} {
+		if gap[0] <= gap[1] {
+			a.Call(unix.SYS_CLOSE_RANGE, 0, uint64(gap[0]), uint64(gap[1]), 0)
+		}
+	}
 	a.Call(unix.SYS_WRITE, 0, uint64(readyW), a.Bytes([]byte("r")), 1)
 	wait := a.Call(unix.SYS_READ, linux.OpZeroEnds, uint64(syncR), a.Bytes(make([]byte, 8)), 1)
 	pid, pidfd, err := linux.Spawn(a, unix.CLONE_NEWUSER, -1)

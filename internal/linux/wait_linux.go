@@ -44,8 +44,8 @@ func Kill(pidfd int, sig syscall.Signal) error {
 }
 
 // LowFDs is how many descriptors a child's program gives new meanings: the
-// standard streams and two of process 1.
-const LowFDs = 5
+// standard streams, two of process 1 and three of the start.
+const LowFDs = 8
 
 // HighFD returns fd if it is above the low ones, else a duplicate that is
 // (O_CLOEXEC), and closes fd.

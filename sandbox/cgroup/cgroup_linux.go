@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/zviz/run/internal/linux"
 )
 
 // Prefix starts the name of every group of ours, so that a sweep finds what a
@@ -320,16 +322,11 @@ func optional(file, v string) error {
 }
 
 func write(file, v string) error {
-	f, err := os.OpenFile(file, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(v)
-	return errors.Join(err, f.Close())
+	return linux.WriteFile(file, v)
 }
 
 func readInt(file string) int64 {
-	b, err := os.ReadFile(file)
+	b, err := linux.ReadFile(file, 64)
 	if err != nil {
 		return 0
 	}
@@ -341,7 +338,7 @@ func readInt(file string) int64 {
 }
 
 func readKey(file, key string) int64 {
-	b, err := os.ReadFile(file)
+	b, err := linux.ReadFile(file, 4096)
 	if err != nil {
 		return 0
 	}
