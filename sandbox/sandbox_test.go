@@ -271,19 +271,28 @@ func TestDenialsAreNamed(t *testing.T) {
 	}
 }
 
-// A descriptor that the runner holds never reaches the command, close-on-exec or not.
+// A descriptor that the runner holds never reaches the command, whatever it is,
+// whatever its number, close-on-exec or not.
 func TestDescriptors(t *testing.T) {
-	s, probe := newSpec(t)
-	for range 50 {
-		fd, err := unix.Open("/etc/passwd", unix.O_RDONLY, 0) // without O_CLOEXEC
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer unix.Close(fd)
-	}
-	out, _ := run(t, s, probe, "ls -1 /proc/$$/fd; true")
-	if got := strings.Fields(out); !slices.Equal(got, []string{"0", "1", "2"}) {
-		t.Errorf("descriptors %v, want 0 1 2", got)
+	for _, profile := range []seccomp.Profile{seccomp.CI(), seccomp.Hostile()} {
+		t.Run(profile.Name, func(t *testing.T) {
+			s, probe := newSpec(t)
+			s.Profile = profile
+			seed := rand.Uint64()
+			held, err := testenv.Descriptors(rand.New(rand.NewPCG(seed, 0)), 1000, 5000)
+			t.Cleanup(func() {
+				for _, d := range held {
+					_ = unix.Close(d.Number)
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, _ := run(t, s, probe, "ls -1 /proc/$$/fd; true")
+			if got := strings.Fields(out); !slices.Equal(got, []string{"0", "1", "2"}) {
+				t.Errorf("seed %d: descriptors %v, want 0 1 2", seed, got)
+			}
+		})
 	}
 }
 
