@@ -289,7 +289,7 @@ func (x *Executor) run(ctx context.Context, r Request, c *cell, said *tail) (san
 	phase(r, "")
 	ended := make(chan struct{})
 	var relay sync.WaitGroup
-	relay.Go(func() { watchDisk(ended, full, c.job.Dir, c.work.top) })
+	relay.Go(func() { watchDisk(ended, full, c.writable()...) })
 	relay.Go(func() {
 		for {
 			select {

@@ -44,12 +44,9 @@ func (e *execution) limit(r executor.Report) {
 		e.ui.Notef("ended by the time limit after %s", duration(r.Usage.WallMS))
 		e.ui.Fixf("if it needs longer: --timeout TIME, or limits.timeout of the policy file")
 	case sandbox.CauseOOM:
-		at := ""
-		if r.Usage.MemoryPeakBytes > 0 {
-			at = " at " + amount(r.Usage.MemoryPeakBytes)
+		if r.ExitCode == exitSignal+9 || r.Usage.OOMKills == 0 {
+			e.memory("killed by the memory limit", r)
 		}
-		e.ui.Notef("killed by the memory limit%s", at)
-		e.ui.Fixf("if it needs more: --memory SIZE, or limits.memory of the policy file")
 	case sandbox.CauseDisk:
 		e.ui.Notef("ended because the disk was almost full")
 	case sandbox.CauseCancelled:
@@ -58,10 +55,21 @@ func (e *execution) limit(r executor.Report) {
 		}
 	default: // the command's own doing
 	}
+	if n := r.Usage.OOMKills; n > 0 && (r.Cause != sandbox.CauseOOM || r.ExitCode != exitSignal+9) {
+		e.memory("the memory limit killed "+count(n, "process", "processes"), r) // and the command lived on
+	}
 	if n := r.Usage.PidsDenied; n > 0 {
 		e.ui.Notef("%s failed at the limit of processes%s", count(n, "fork", "forks"), peak(r.Usage.PidsPeak))
 		e.ui.Fixf("if it needs more: --pids N, or limits.pids of the policy file")
 	}
+}
+
+func (e *execution) memory(what string, r executor.Report) {
+	if r.Usage.MemoryPeakBytes > 0 {
+		what += " at " + amount(r.Usage.MemoryPeakBytes)
+	}
+	e.ui.Notef("%s", what)
+	e.ui.Fixf("if it needs more: --memory SIZE, or limits.memory of the policy file")
 }
 
 func peak(n int) string {
