@@ -43,6 +43,7 @@ type Request struct {
 	// Presets names registries whose hosts and settings the job gets
 	// (egress.Presets); they are discovered from the operator's toolchain.
 	Presets []string
+	Guessed []string // those of Presets that nobody asked for
 
 	Args []string
 	Env  []string // KEY=VALUE on top of the built-in environment
@@ -60,6 +61,9 @@ type Request struct {
 	// phase of the start ("network", "sandbox", ""). Both may be nil and must not block.
 	Observe func(egress.Event)
 	Phase   func(string)
+
+	// Notice gets what the operator should know before the command runs; nil discards.
+	Notice func(string)
 
 	// DiffTo gets a unified diff of the text files that the command changed, with
 	// Policy.Diff; nil discards.
@@ -87,20 +91,24 @@ func New(cfg Config) (*Executor, error) {
 	return x, nil
 }
 
-// open prepares the state folder and removes what killed runs left there.
-func (x *Executor) open(probe sandbox.Probe, p Policy) error {
-	if err := probe.Missing(p.AllowMissing); err != nil {
-		return err
+// open checks the machine, prepares the state folder and removes what killed runs
+// left there. onHost says that the command will be in the host's network.
+func (x *Executor) open(probe sandbox.Probe, r Request) (onHost bool, err error) {
+	if err := probe.Missing(r.Policy.AllowMissing); err != nil {
+		return false, err
+	}
+	if onHost, err = hostNetwork(probe, r); err != nil {
+		return false, err
 	}
 	state, err := prepareState(x.cfg.StateDir)
 	if err != nil {
-		return &StateError{Dir: x.cfg.StateDir, Err: err}
+		return false, &StateError{Dir: x.cfg.StateDir, Err: err}
 	}
 	x.state = state
 	if err := sweep(state, probe.Cgroups); err != nil {
 		x.cfg.Log.Warn("sweep of dead jobs", slog.Any("error", err))
 	}
-	return nil
+	return onHost, nil
 }
 
 // errNested: a sandbox in a sandbox would have to make namespaces, which is what
@@ -146,15 +154,22 @@ func (x *Executor) Plan(ctx context.Context, r Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := x.open(probe, r.Policy); err != nil {
+	onHost, err := x.open(probe, r)
+	if err != nil {
 		return "", err
+	}
+	if onHost {
+		r.Presets = nil
 	}
 	c, err := x.newCell(ctx, r, probe)
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = c.close() }() //nolint:contextcheck // tear-down outlives the context
-	if !r.Policy.NoNetwork {
+	switch {
+	case onHost:
+		c.useHostNetwork()
+	case !r.Policy.NoNetwork:
 		c.spec.NetNS = "the job's network"
 	}
 	prog, err := sandbox.Compile(c.spec, x.command(r, c), probe)
@@ -202,8 +217,15 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	if err != nil {
 		return report, err
 	}
-	if err := x.open(probe, r.Policy); err != nil {
+	onHost, err := x.open(probe, r)
+	if err != nil {
 		return report, err
+	}
+	if onHost {
+		report.Egress.Complete, r.Presets = false, nil
+		if r.Notice != nil {
+			r.Notice(hostNetworkNote)
+		}
 	}
 	c, err := x.newCell(ctx, r, probe)
 	if err != nil {
@@ -215,7 +237,10 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 			x.cfg.Log.Warn("tear-down", slog.String("job", c.job.ID), slog.Any("error", cerr))
 		}
 	}()
-	if !r.Policy.NoNetwork {
+	switch {
+	case onHost:
+		c.useHostNetwork()
+	case !r.Policy.NoNetwork:
 		if err := x.connect(ctx, r, c); err != nil {
 			return report, err
 		}

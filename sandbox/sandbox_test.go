@@ -405,6 +405,13 @@ func TestMissingLayer(t *testing.T) {
 				t.Fatalf("got %v", err)
 			}
 			s.AllowMissing = sandbox.Layers()
+			if l == sandbox.LayerNet {
+				// Without a word on the host's network the job may not get into it.
+				if _, err := sandbox.Compile(s, sandbox.Cmd{Args: []string{"true"}, Dir: "/"}, probe); err == nil {
+					t.Fatal("a job without a network of its own is in the host's")
+				}
+				s.HostNetwork = true
+			}
 			prog, err := sandbox.Compile(s, sandbox.Cmd{Args: []string{"true"}, Dir: "/"}, probe)
 			if l.Required() {
 				if err == nil {

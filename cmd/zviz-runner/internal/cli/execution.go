@@ -130,6 +130,8 @@ func (e *execution) run(ctx context.Context, x runner, req executor.Request) err
 		}
 	}
 
+	req.Notice = func(s string) { e.ui.Notef("%s", ui.CleanLine(s)) }
+
 	done := make(chan outcome, 1)
 	go func() {
 		// A panic in here would leave the terminal raw.
