@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,6 +62,8 @@ type Request struct {
 	// phase of the start ("network", "sandbox", ""). Both may be nil and must not block.
 	Observe func(egress.Event)
 	Phase   func(string)
+	// Amount gets how far a long phase is, for people; nil discards.
+	Amount func(string)
 
 	// Notice gets what the operator should know before the command runs; nil discards.
 	Notice func(string)
@@ -246,7 +249,8 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		}
 	}
 	phase(r, "sandbox")
-	before, began := snapshot(c.work), clock{time.Now()}
+	list := append(watched(), gitPaths(c.work, x.cfg.Home)...)
+	before, began := snapshot(c.work, list), clock{time.Now()}
 	box, err := sandbox.New(c.spec, probe)
 	if err != nil {
 		if _, ok := errors.AsType[*fs.PathError](err); ok && !isLayer(err) {
@@ -261,15 +265,15 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	var said tail
 	res, layers, err := x.run(ctx, r, c, &said)
 	report.Layers = layers
-	left := settle(c.spec, began) // whatever went wrong: the command may have run
-	report.Leftovers = ReportLeftovers{Entries: left.entries, Incomplete: left.incomplete}
+	left := collect(ctx, r, c.spec, began) // whatever went wrong: the command may have run
+	report.Leftovers = ReportLeftovers{Entries: int(left.entries.Load()), Incomplete: left.incomplete}
 	if err != nil {
 		return report, err
 	}
 	if r.Policy.Ephemeral || r.Policy.Diff {
 		report.Changed, err = overlayChanges(c.spec, c.work, r.DiffTo)
 	} else {
-		report.Changed = before.compare(snapshot(c.work))
+		report.Changed = before.compare(snapshot(c.work, list), list)
 	}
 	report.Changed = append(report.Changed, left.changes...)
 	for i := range report.Changed {
@@ -287,6 +291,38 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		}
 	}
 	return report, err
+}
+
+// progressStep is after what time, and how often, a long look at what was left is
+// shown.
+const progressStep = 300 * time.Millisecond
+
+// collect looks at what the command left.
+func collect(ctx context.Context, r Request, spec sandbox.Spec, began clock) *leftovers {
+	ctx, cancel := graced(ctx, walkGrace)
+	defer cancel(nil)
+	l := newLeftovers(ctx, began)
+	done := make(chan struct{})
+	var shown sync.WaitGroup
+	shown.Go(func() {
+		tick := time.NewTicker(progressStep)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+			phase(r, "look at what it left")
+			if r.Amount != nil {
+				r.Amount(strconv.FormatInt(l.entries.Load(), 10) + " entries")
+			}
+		}
+	})
+	l.settle(spec)
+	close(done)
+	shown.Wait()
+	return l
 }
 
 func isLayer(err error) bool {

@@ -108,6 +108,7 @@ type Change struct {
 	Path string `json:"path"`
 	Size int64  `json:"size"`
 	Note string `json:"note,omitempty"` // why it is listed: "run by npx", "git hook"
+	Fix  string `json:"fix,omitempty"`  // what to do about it
 }
 
 // ReportLeftovers says how far the look at what the command left went; what it

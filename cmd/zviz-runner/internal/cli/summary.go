@@ -262,14 +262,20 @@ func (e *execution) changed(changes []executor.Change) {
 	if e.diff || e.ephemeral {
 		return // thrown away: nothing can run it
 	}
-	var rows []string
+	var rows, fixes []string
 	for _, c := range changes {
+		if c.Fix != "" && !slices.Contains(fixes, c.Fix) {
+			fixes = append(fixes, c.Fix)
+		}
 		if c.Note != "" {
 			rows = append(rows, e.mask(fmt.Sprintf("%s %s (%s)", ui.Clean(c.Op), ui.Clean(c.Path), ui.Clean(c.Note))))
 		}
 	}
 	if len(rows) > 0 {
 		e.list("changed "+count(len(rows), "file", "files")+" that tools outside of the sandbox may run", rows)
+	}
+	for _, f := range fixes {
+		e.ui.Fixf("%s", ui.CleanLine(f))
 	}
 }
 
