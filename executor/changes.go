@@ -154,7 +154,7 @@ func snapshot(w workspace, list []watch) watchState {
 				if err == nil {
 					hashEntry(h, root, name)
 				}
-				return nil //nolint:nilerr // unreadable, or gone
+				return nil // unreadable, or gone
 			})
 		default:
 			hashEntry(h, root, f.path)

@@ -285,7 +285,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	}
 	report.finish(res, c.events)
 	if report.Conclusion == Failure {
-		if d, ok := said.deniedFile(c.work, r.Policy); ok {
+		for _, d := range said.deniedFiles(newView(c, r.Policy)) {
 			d.Path = maskText(d.Path, r.Secrets)
 			report.Denials = append(report.Denials, d)
 		}

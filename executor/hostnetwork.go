@@ -23,7 +23,7 @@ func hostNetwork(probe sandbox.Probe, r Request) (bool, error) {
 		return false, nil // there, or refused as any missing layer
 	}
 	e := r.Policy.Egress
-	asked := ""
+	var asked string
 	switch {
 	case r.Policy.NoNetwork:
 		asked = "--no-network"

@@ -56,7 +56,7 @@ type leftovers struct {
 	max      int64
 	maxDepth int
 
-	ctx     context.Context //nolint:containedctx // one walk, and the struct is it
+	broken  <-chan struct{} // closed when the walk has to end
 	workers chan struct{}
 	nested  map[string]string
 	buffers sync.Pool // of *[]byte
@@ -123,6 +123,15 @@ type clock struct{ began time.Time }
 func (c clock) since() int64 {
 	now := time.Now()
 	return min(c.began.UnixNano(), now.UnixNano()-int64(now.Sub(c.began))) - int64(20*time.Millisecond)
+}
+
+func (l *leftovers) ended() bool {
+	select {
+	case <-l.broken:
+		return true
+	default:
+		return false
+	}
 }
 
 func (l *leftovers) stop(why string) {

@@ -24,7 +24,7 @@ import (
 // newLeftovers prepares a walk that ends with ctx.
 func newLeftovers(ctx context.Context, began clock) *leftovers {
 	return &leftovers{
-		since: began.since(), max: maxWalk, maxDepth: maxWalkDepth, ctx: ctx, nested: nested(), workers: make(chan struct{}, walkers-1),
+		since: began.since(), max: maxWalk, maxDepth: maxWalkDepth, broken: ctx.Done(), nested: nested(), workers: make(chan struct{}, walkers-1),
 		buffers: sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }},
 	}
 }
@@ -101,7 +101,7 @@ func (f *folder) walk() (touched bool) {
 
 // read looks at one buffer of entries.
 func (f *folder) read(seen *repository) (dirs []string, touched, more bool) {
-	buf := f.buffers.Get().(*[]byte) //nolint:revive // ours
+	buf := f.buffers.Get().(*[]byte)
 	defer f.buffers.Put(buf)
 	got, err := linux.ReadDirents(f.fd, *buf)
 	if err != nil {
@@ -155,7 +155,7 @@ func (f *folder) over() bool {
 		f.stop(fmt.Sprintf("more than %d entries", f.max))
 		return true
 	}
-	if f.ctx.Err() != nil {
+	if f.ended() {
 		f.stop("interrupted")
 		return true
 	}
@@ -165,7 +165,7 @@ func (f *folder) over() bool {
 // descend walks a directory, on another goroutine if one is free and nobody here
 // has to know what it finds.
 func (f *folder) descend(name string, seen *repository) (touched bool) {
-	if len(f.skip) > 0 && slices.Contains(f.skip, f.join(name)) || f.ctx.Err() != nil {
+	if len(f.skip) > 0 && slices.Contains(f.skip, f.join(name)) || f.ended() {
 		return false
 	}
 	if f.depth+1 >= f.maxDepth {

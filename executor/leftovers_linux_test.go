@@ -192,7 +192,10 @@ func TestWhatGitIsToldToRun(t *testing.T) {
 		t.Fatalf("%v %s", err, out)
 	}
 	for _, c := range [][2]string{
-		{"core.hooksPath", "githooks"}, {"core.fsmonitor", "tools/monitor.sh"}, {"filter.x.clean", "'./tools/clean' %f"}, {"include.path", "../team.gitconfig"},
+		{"core.hooksPath", "githooks"},
+		{"core.fsmonitor", "tools/monitor.sh"},
+		{"filter.x.clean", "'./tools/clean' %f"},
+		{"include.path", "../team.gitconfig"},
 		{"remote.origin.url", "https://example.com/x/y"},
 	} {
 		if out, err := exec.Command("git", "-C", b.work, "config", c[0], c[1]).CombinedOutput(); err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/zviz/run/sandbox"
 )
 
-func newLeftovers(ctx context.Context, _ clock) *leftovers { return &leftovers{ctx: ctx} }
+func newLeftovers(ctx context.Context, _ clock) *leftovers { return &leftovers{broken: ctx.Done()} }
 
 // settle needs Linux; nothing has run.
 func (l *leftovers) settle(sandbox.Spec) {}
