@@ -74,9 +74,6 @@ func (w *watcher) packet(p packet) {
 		e.Process, e.Pkg, e.Script = o.Process, o.pkg, o.script
 	}
 	w.g.rec.emit(e)
-	if toGateway && p.proto != unix.IPPROTO_ICMP {
-		return // the kernel answers for an address of its own
-	}
 	if b := refusal(p); b != nil {
 		w.send(b, p.src.Addr())
 	}

@@ -159,6 +159,17 @@ func (x *Executor) command(r Request, c *cell) sandbox.Cmd {
 	}
 }
 
+// writable returns the folders of the host whose disks the job can fill.
+func (c *cell) writable() []string {
+	dirs := []string{c.job.Dir}
+	for _, m := range c.spec.Mounts {
+		if m.Write && !m.Overlay {
+			dirs = append(dirs, m.Source)
+		}
+	}
+	return dirs
+}
+
 // close ends what the cell has, in reverse.
 func (c *cell) close() error {
 	var errs []error

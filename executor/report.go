@@ -69,6 +69,7 @@ type ReportUsage struct {
 	MemoryPeakBytes int64 `json:"memory_peak_bytes"`
 	PidsPeak        int   `json:"pids_peak"`
 	PidsDenied      int   `json:"pids_denied"` // forks that failed at the limit
+	OOMKills        int   `json:"oom_kills"`   // processes that the memory limit killed
 }
 
 // ReportDenial is a system call or a file that was refused.
@@ -107,6 +108,7 @@ type Change struct {
 	Path string `json:"path"`
 	Size int64  `json:"size"`
 	Note string `json:"note,omitempty"` // why it is listed: "run by npx", "git hook"
+	Fix  string `json:"fix,omitempty"`  // what to do about it
 }
 
 // ReportLeftovers says how far the look at what the command left went; what it
@@ -138,7 +140,7 @@ func (r *Report) finish(res sandbox.Result, events []egress.Event) {
 	}
 	r.Usage = ReportUsage{
 		WallMS: res.Usage.Wall.Milliseconds(), UserMS: res.Usage.User.Milliseconds(), SysMS: res.Usage.System.Milliseconds(),
-		MemoryPeakBytes: res.Usage.MemoryPeakBytes, PidsPeak: res.Usage.PidsPeak, PidsDenied: res.Usage.PidsDenied,
+		MemoryPeakBytes: res.Usage.MemoryPeakBytes, PidsPeak: res.Usage.PidsPeak, PidsDenied: res.Usage.PidsDenied, OOMKills: res.Usage.OOMKills,
 	}
 	for _, d := range res.Denials {
 		r.Denials = append(r.Denials, ReportDenial{Syscall: d.Syscall, Errno: unix.ErrnoName(d.Errno), Count: d.Count, PID: d.PID, Exe: d.Exe})

@@ -306,6 +306,29 @@ func TestLimits(t *testing.T) {
 			t.Errorf("got %+v", res)
 		}
 	})
+	// Under cgroup v1 the kernel kills one process, and its parent may live on: npm
+	// and make then end with a code of their own.
+	for name, tt := range map[string]struct {
+		script string
+		cause  sandbox.Cause
+		code   int
+	}{
+		"a child's memory":            {`python3 -c 'x = bytearray(1 << 30)' || exit 2`, sandbox.CauseOOM, 2},
+		"a child's memory, forgotten": {`python3 -c 'x = bytearray(1 << 30)' || exit 0`, sandbox.CauseExited, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, probe := newSpec(t)
+			if !strings.HasPrefix(probe.Cgroups.Where("memory"), "cgroup v1") {
+				t.Skip("cgroup v2 ends all processes at once: memory.oom.group")
+			}
+			s.Limits.MemoryBytes = 64 << 20
+			testenv.NeedTool(t, "python3")
+			_, res := run(t, s, probe, tt.script)
+			if res.Cause != tt.cause || res.ExitCode != tt.code || res.Usage.OOMKills != 1 {
+				t.Errorf("got %+v", res)
+			}
+		})
+	}
 	t.Run("pids", func(t *testing.T) {
 		s, probe := newSpec(t)
 		s.Limits.Pids = 16
@@ -391,6 +414,13 @@ func TestMissingLayer(t *testing.T) {
 				t.Fatalf("got %v", err)
 			}
 			s.AllowMissing = sandbox.Layers()
+			if l == sandbox.LayerNet {
+				// Without a word on the host's network the job may not get into it.
+				if _, err := sandbox.Compile(s, sandbox.Cmd{Args: []string{"true"}, Dir: "/"}, probe); err == nil {
+					t.Fatal("a job without a network of its own is in the host's")
+				}
+				s.HostNetwork = true
+			}
 			prog, err := sandbox.Compile(s, sandbox.Cmd{Args: []string{"true"}, Dir: "/"}, probe)
 			if l.Required() {
 				if err == nil {

@@ -3,7 +3,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -147,13 +146,8 @@ func (f failure) printJSON(w io.Writer) {
 	}{f})
 }
 
-// writeJSON writes v on one line. Characters of HTML stay as they are: "->" in
-// a log line is no reason for \u003e.
-func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
-}
+// writeJSON writes v on one line.
+func writeJSON(w io.Writer, v any) error { return encodeJSON(w, v, "") }
 
 func printLine(w io.Writer, s string) error {
 	_, err := fmt.Fprintln(w, s)

@@ -122,13 +122,20 @@ func (e *execution) run(ctx context.Context, x runner, req executor.Request) err
 		defer func() { _ = d.Close() }()
 		req.DiffTo = d
 	}
+	ran := false
 	req.Phase = func(name string) {
+		if ran {
+			t.restore() // the command is over: keys and lines are ours
+		}
 		e.ui.Phase(name)
-		if name == "" {
+		if ran = ran || name == ""; name == "" {
 			// Not before: as long as the command does not run, Ctrl-C is for us.
 			t.raw()
 		}
 	}
+
+	req.Amount = e.ui.Amount
+	req.Notice = func(s string) { e.ui.Notef("%s", ui.CleanLine(s)) }
 
 	done := make(chan outcome, 1)
 	go func() {

@@ -109,6 +109,16 @@ func TestExecEnd(t *testing.T) {
 			err: "zviz: ended by the time limit after 1.0s\n  fix: if it needs longer: --timeout TIME, or limits.timeout of the policy file\n",
 		},
 		{
+			name: "memory of a child", args: "-- x", code: 2,
+			report: executor.Report{Cause: sandbox.CauseOOM, ExitCode: 2, Usage: executor.ReportUsage{MemoryPeakBytes: 3 << 29, OOMKills: 1}},
+			err:    "zviz: the memory limit killed 1 process at 1.5 GiB\n  fix: if it needs more: --memory SIZE, or limits.memory of the policy file\n",
+		},
+		{
+			name: "memory of children, and it succeeded", args: "-- x",
+			report: executor.Report{Cause: sandbox.CauseExited, Usage: executor.ReportUsage{OOMKills: 3}},
+			err:    "zviz: the memory limit killed 3 processes\n  fix: if it needs more: --memory SIZE, or limits.memory of the policy file\n",
+		},
+		{
 			name: "memory", args: "-- x", report: executor.Report{Cause: sandbox.CauseOOM, ExitCode: 137, Usage: executor.ReportUsage{MemoryPeakBytes: 3 << 29}}, code: 137,
 			err: "zviz: killed by the memory limit at 1.5 GiB\n  fix: if it needs more: --memory SIZE, or limits.memory of the policy file\n",
 		},

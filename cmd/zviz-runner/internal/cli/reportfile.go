@@ -5,7 +5,6 @@ package cli
 import (
 	"bytes"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"iter"
@@ -100,10 +99,7 @@ func (r *reportFile) check() error {
 // write puts the report in place. The job has ended.
 func (r *reportFile) write(rep executor.Report) error {
 	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(rep); err != nil {
+	if err := encodeJSON(&b, rep, "  "); err != nil {
 		return err
 	}
 	tmp, err := r.create(b.Bytes())

@@ -44,12 +44,9 @@ func (e *execution) limit(r executor.Report) {
 		e.ui.Notef("ended by the time limit after %s", duration(r.Usage.WallMS))
 		e.ui.Fixf("if it needs longer: --timeout TIME, or limits.timeout of the policy file")
 	case sandbox.CauseOOM:
-		at := ""
-		if r.Usage.MemoryPeakBytes > 0 {
-			at = " at " + amount(r.Usage.MemoryPeakBytes)
+		if r.ExitCode == exitSignal+9 || r.Usage.OOMKills == 0 {
+			e.memory("killed by the memory limit", r)
 		}
-		e.ui.Notef("killed by the memory limit%s", at)
-		e.ui.Fixf("if it needs more: --memory SIZE, or limits.memory of the policy file")
 	case sandbox.CauseDisk:
 		e.ui.Notef("ended because the disk was almost full")
 	case sandbox.CauseCancelled:
@@ -58,10 +55,21 @@ func (e *execution) limit(r executor.Report) {
 		}
 	default: // the command's own doing
 	}
+	if n := r.Usage.OOMKills; n > 0 && (r.Cause != sandbox.CauseOOM || r.ExitCode != exitSignal+9) {
+		e.memory("the memory limit killed "+count(n, "process", "processes"), r) // and the command lived on
+	}
 	if n := r.Usage.PidsDenied; n > 0 {
 		e.ui.Notef("%s failed at the limit of processes%s", count(n, "fork", "forks"), peak(r.Usage.PidsPeak))
 		e.ui.Fixf("if it needs more: --pids N, or limits.pids of the policy file")
 	}
+}
+
+func (e *execution) memory(what string, r executor.Report) {
+	if r.Usage.MemoryPeakBytes > 0 {
+		what += " at " + amount(r.Usage.MemoryPeakBytes)
+	}
+	e.ui.Notef("%s", what)
+	e.ui.Fixf("if it needs more: --memory SIZE, or limits.memory of the policy file")
 }
 
 func peak(n int) string {
@@ -254,14 +262,20 @@ func (e *execution) changed(changes []executor.Change) {
 	if e.diff || e.ephemeral {
 		return // thrown away: nothing can run it
 	}
-	var rows []string
+	var rows, fixes []string
 	for _, c := range changes {
+		if c.Fix != "" && !slices.Contains(fixes, c.Fix) {
+			fixes = append(fixes, c.Fix)
+		}
 		if c.Note != "" {
 			rows = append(rows, e.mask(fmt.Sprintf("%s %s (%s)", ui.Clean(c.Op), ui.Clean(c.Path), ui.Clean(c.Note))))
 		}
 	}
 	if len(rows) > 0 {
 		e.list("changed "+count(len(rows), "file", "files")+" that tools outside of the sandbox may run", rows)
+	}
+	for _, f := range fixes {
+		e.ui.Fixf("%s", ui.CleanLine(f))
 	}
 }
 
