@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -177,6 +178,10 @@ func fill(fd int, nodes []Node) error {
 }
 
 func writeNode(dir int, n Node) error {
+	// A tmpfs with a file that somebody may write cannot become read-only (EBUSY), and
+	// a child of another start would have a copy.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	fd, err := unix.Openat(dir, n.Path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, n.Mode)
 	if err != nil {
 		return err
@@ -330,6 +335,9 @@ func makePID1(c pid1.Command) (int, error) {
 	if err != nil {
 		return -1, err
 	}
+	// No child of another start may have a copy of what writes (see below).
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	fd, err := unix.MemfdCreate("zviz-init", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
 	if errors.Is(err, unix.EINVAL) { // before Linux 6.3
 		fd, err = unix.MemfdCreate("zviz-init", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)

@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -438,4 +439,38 @@ func TestMissingLayer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Starts at the same time do not hold each other up: a child has copies of all
+// descriptors of the runner until it runs its own program.
+func TestStartsTogether(t *testing.T) {
+	s, probe := newSpec(t)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for j := range 8 {
+				own := s
+				own.ID, own.StateDir = fmt.Sprintf("together-%d-%d-%d", os.Getpid(), i, j), filepath.Join(s.StateDir, fmt.Sprint(i, "-", j))
+				// A mount with an owner has a second user namespace to be made.
+				own.Mounts = []sandbox.Mount{{Source: t.TempDir(), Target: "/data", Write: true, Owner: &sandbox.Owner{}}}
+				if err := os.Mkdir(own.StateDir, 0o700); err != nil {
+					t.Error(err)
+					return
+				}
+				box, err := sandbox.New(own, probe)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				p, err := box.Start(t.Context(), &sandbox.Cmd{Args: []string{"true"}, Env: []string{"PATH=/usr/bin:/bin"}, Dir: "/tmp"})
+				if err == nil {
+					_, err = p.Wait()
+				}
+				if err := errors.Join(err, box.Close()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -79,6 +79,9 @@ func userNS(uidMap, gidMap string, limit bool) (_ int, err error) {
 	}
 	defer func() {
 		_ = unix.Close(syncW)
+		// The end of the pipe is not enough: a child of another start at the same time
+		// has a copy of our end, and waits in the same way.
+		_ = linux.Kill(pidfd, unix.SIGKILL)
 		_, _, werr := linux.Wait(pid)
 		err = errors.Join(err, werr, unix.Close(pidfd))
 	}()
