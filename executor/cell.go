@@ -22,6 +22,7 @@ type cell struct {
 	tools   tools
 	presets []egress.Preset
 	job     *jobState
+	places  []place // what the job can write to and what stays
 	network *egress.Network
 	spec    sandbox.Spec
 	env     []string
@@ -67,7 +68,11 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 	if r.Policy.Rootfs == "" {
 		hide = credentialFiles()
 	}
-	if c.job, err = newJob(x.state); err != nil {
+	mounts = append([]sandbox.Mount{c.work.mount(r.Policy)}, mounts...)
+	if c.places, err = writable(mounts); err != nil {
+		return nil, err
+	}
+	if c.job, err = newJob(x.state, c.places); err != nil {
 		return nil, &StateError{Dir: x.state, Err: err}
 	}
 	limits := r.Policy.Limits
@@ -79,7 +84,7 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 	}
 	c.spec = sandbox.Spec{
 		ID: c.job.ID, StateDir: c.job.Dir, Home: jobHome, Hostname: "zviz",
-		Root: root, Hide: hide, Files: accountFiles(jobHome), Mounts: append([]sandbox.Mount{c.work.mount(r.Policy)}, mounts...),
+		Root: root, Hide: hide, Files: accountFiles(jobHome), Mounts: mounts,
 		IDs:     sandbox.IDMap{HostBase: firstHostID + uint32(c.job.Slot)*idsPerSlot, Count: idsPerSlot, UID: jobUID, GID: jobUID},
 		Profile: profile, Limits: limits, MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
 	}
@@ -157,6 +162,15 @@ func (x *Executor) command(r Request, c *cell) sandbox.Cmd {
 		Args: r.Args, Env: env, Dir: c.work.dir, Stdin: r.Stdin,
 		Stdout: r.Stdout, Stderr: r.Stderr, TTY: r.TTY, Grace: grace,
 	}
+}
+
+// readable is what everybody sees: links that lead there lead nowhere new.
+func (c *cell) readable() []string {
+	var out []string
+	for _, e := range c.spec.Root.Entries {
+		out = append(out, e.Target)
+	}
+	return out
 }
 
 // close ends what the cell has, in reverse.

@@ -163,9 +163,9 @@ func (x *Executor) askTool(ctx context.Context, argv []string, allowed []sandbox
 	if err != nil {
 		return nil, err
 	}
-	job, err := newJob(x.state)
+	job, err := newJob(x.state, nil)
 	if err != nil {
-		return nil, err
+		return nil, &StateError{Dir: x.state, Err: err}
 	}
 	defer func() { _ = job.remove() }()
 	tools := findTools(x.environ("PATH"), x.cfg.Home, "")

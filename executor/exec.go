@@ -97,7 +97,7 @@ func (x *Executor) open(probe sandbox.Probe, p Policy) error {
 		return &StateError{Dir: x.cfg.StateDir, Err: err}
 	}
 	x.state = state
-	if err := sweep(state, probe.Cgroups); err != nil {
+	if err := sweep(state, probe.Cgroups, x.cfg.Log); err != nil {
 		x.cfg.Log.Warn("sweep of dead jobs", slog.Any("error", err))
 	}
 	return nil
@@ -221,7 +221,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		}
 	}
 	phase(r, "sandbox")
-	before, began := snapshot(c.work), clock{time.Now()}
+	before, began := snapshot(c.work), readClock()
 	box, err := sandbox.New(c.spec, probe)
 	if err != nil {
 		if _, ok := errors.AsType[*fs.PathError](err); ok && !isLayer(err) {
@@ -236,7 +236,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	var said tail
 	res, layers, err := x.run(ctx, r, c, &said)
 	report.Layers = layers
-	left := settle(c.spec, began) // whatever went wrong: the command may have run
+	left := settle(c.work.top, c.places, c.readable(), began.since(readClock())) // whatever went wrong: the command may have run
 	report.Leftovers = ReportLeftovers{Entries: left.entries, Incomplete: left.incomplete}
 	if err != nil {
 		return report, err

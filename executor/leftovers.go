@@ -2,12 +2,7 @@
 
 package executor
 
-import (
-	"cmp"
-	"time"
-
-	"github.com/zviz/run/sandbox"
-)
+import "cmp"
 
 // What a command may leave in a directory that it could write to, and what comes
 // of it. Device nodes cannot be made inside; hard links lead only to files of the
@@ -43,22 +38,20 @@ type leftovers struct {
 	max, maxDepth int
 
 	top      string
-	prefix   string // put in front of paths that are listed
-	owner    sandbox.Owner
+	prefix   string   // put in front of paths that are listed
+	uid      uint32   // of the job's files on disk
 	skip     []string // paths relative to top
 	readable []string // links that lead there lead nowhere new
 }
 
-// clock is a moment that survives a step of the wall clock.
-type clock struct{ began time.Time }
-
-// since is the earliest time that the kernel can have given to a change made
-// after the moment, in Unix nanoseconds. A clock that was set back meanwhile gives
-// earlier times than it showed then. The kernel's own times lag by up to one tick,
-// 10 ms (current_time in fs/inode.c).
-func (c clock) since() int64 {
-	now := time.Now()
-	return min(c.began.UnixNano(), now.UnixNano()-int64(now.Sub(c.began))) - int64(20*time.Millisecond)
+// place is a directory or file that a job can write to. It is kept in the lock of
+// the job's folder: a sweep looks there for what a killed runner left.
+type place struct {
+	Source []byte   `json:"source"` // absolute; a path need not be UTF-8
+	Inode  uint64   `json:"inode"`  // another one under this path is not what the job had
+	UID    uint32   `json:"uid"`    // who owns on disk what the job writes
+	File   bool     `json:"file,omitempty"`
+	Skip   [][]byte `json:"skip,omitempty"` // below Source, read-only
 }
 
 func (l *leftovers) stop(why string) { l.incomplete = cmp.Or(l.incomplete, why) }

@@ -18,38 +18,62 @@ import (
 	"github.com/zviz/run/sandbox"
 )
 
-// settle makes what a job left behind harmless and lists it: set-user-ID and
-// set-group-ID bits are taken off, and named pipes, sockets, links that lead out,
-// repositories and huge sparse files are reported. Nothing is followed, and
-// everything is done relative to held descriptors.
-func settle(spec sandbox.Spec, began clock) *leftovers {
-	l := &leftovers{since: began.since(), max: maxWalk, maxDepth: maxWalkDepth}
-	for i, m := range spec.Mounts {
+// writable returns what a job can write to and what stays.
+func writable(mounts []sandbox.Mount) ([]place, error) {
+	var out []place
+	for _, m := range mounts {
 		if !m.Write || m.Overlay || m.Owner == nil {
 			continue
 		}
-		l.top, l.owner, l.prefix, l.skip = m.Source, *m.Owner, "", nil
-		if i > 0 {
-			l.prefix = m.Source + "/" // a further mount of the operator's
+		var st unix.Stat_t
+		if err := unix.Lstat(m.Source, &st); err != nil {
+			return nil, &os.PathError{Op: "stat", Path: m.Source, Err: err}
 		}
-		l.readable = nil
-		for _, e := range spec.Root.Entries {
-			l.readable = append(l.readable, e.Target)
-		}
+		p := place{Source: []byte(m.Source), Inode: st.Ino, UID: m.Owner.UID, File: m.File}
 		for _, r := range m.ReadOnly {
-			l.skip = append(l.skip, strings.TrimPrefix(r, m.Target+"/"))
+			p.Skip = append(p.Skip, []byte(strings.TrimPrefix(r, m.Target+"/")))
 		}
-		if m.File {
-			l.prefix = ""
-			l.entry(unix.AT_FDCWD, m.Source, m.Source, unix.DT_REG, 0)
-			continue
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// settle makes what a job left in these places harmless and lists it: set-user-ID
+// and set-group-ID bits are taken off, and named pipes, sockets, links that lead
+// out, repositories and huge sparse files are reported. Nothing is followed, and
+// everything is done relative to held descriptors. Since is in Unix nanoseconds;
+// readable is where links may lead to.
+func settle(workspace string, places []place, readable []string, since int64) *leftovers {
+	l := &leftovers{since: since, max: maxWalk, maxDepth: maxWalkDepth, readable: readable}
+	for _, p := range places {
+		l.top, l.uid, l.prefix, l.skip = string(p.Source), p.UID, "", nil
+		for _, s := range p.Skip {
+			l.skip = append(l.skip, string(s))
 		}
-		fd, err := openBeneath(unix.AT_FDCWD, m.Source, unix.O_DIRECTORY)
+		dir := l.top
+		if p.File {
+			dir = path.Dir(l.top)
+		} else if l.top != workspace {
+			l.prefix = l.top + "/" // a further mount of the operator's
+		}
+		fd, err := openBeneath(unix.AT_FDCWD, dir, unix.O_DIRECTORY)
 		if err != nil {
-			l.stop(m.Source + ": " + err.Error())
+			l.stop(l.top + ": " + err.Error())
 			continue
 		}
-		l.walk(fd, "", 0)
+		var st unix.Stat_t
+		name, flags := "", unix.AT_EMPTY_PATH
+		if p.File {
+			name, flags = path.Base(l.top), unix.AT_SYMLINK_NOFOLLOW
+		}
+		switch err := unix.Fstatat(fd, name, &st, flags); {
+		case err != nil || st.Ino != p.Inode:
+			l.stop(l.top + " is not what it was")
+		case p.File:
+			l.entry(fd, name, l.top, unix.DT_REG, 0)
+		default:
+			l.walk(fd, "", 0)
+		}
 		_ = unix.Close(fd)
 	}
 	sortChanges(l.changes)
@@ -138,7 +162,7 @@ func (l *leftovers) entry(dir int, name, rel string, kind byte, depth int) bool 
 	}
 	isDir := st.Mode&unix.S_IFMT == unix.S_IFDIR
 	// Only the owner of a file sets these bits, and only a change sets its time.
-	if !l.fresh(&st) || st.Uid != l.owner.UID {
+	if !l.fresh(&st) || st.Uid != l.uid {
 		return isDir
 	}
 	switch st.Mode & unix.S_IFMT {

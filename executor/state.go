@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -44,8 +45,10 @@ type jobState struct {
 
 // jobFile is the lock's content: what a sweep needs to know.
 type jobFile struct {
-	Slot int `json:"slot"`
-	PID  int `json:"pid"` // of the runner, for people
+	Slot   int     `json:"slot"`
+	PID    int     `json:"pid"`   // of the runner, for people
+	Began  clock   `json:"began"` // before the job could write anything
+	Places []place `json:"places,omitempty"`
 }
 
 // prepareState makes the state folder and resolves links in its path: the
@@ -71,8 +74,9 @@ func prepareState(dir string) (string, error) {
 }
 
 // newJob makes a job's folder, locked from the start: it gets its name only
-// once the lock is held, so that a sweep never sees it free.
-func newJob(state string) (_ *jobState, err error) {
+// once the lock is held, so that a sweep never sees it free. Places are what the
+// job will be able to write to.
+func newJob(state string, places []place) (_ *jobState, err error) {
 	var b [6]byte
 	if _, err := rand.Read(b[:]); err != nil {
 		return nil, err
@@ -95,7 +99,7 @@ func newJob(state string) (_ *jobState, err error) {
 	if j.Slot, j.slot, err = takeSlot(state); err != nil {
 		return nil, err
 	}
-	data, err := json.Marshal(jobFile{Slot: j.Slot, PID: os.Getpid()})
+	data, err := json.Marshal(jobFile{Slot: j.Slot, PID: os.Getpid(), Began: readClock(), Places: places})
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +177,7 @@ func readJob(dir string) (jobFile, error) {
 }
 
 // sweep ends and removes what killed runners left: only jobs whose lock is free.
-func sweep(state string, h cgroup.Hierarchies) error {
+func sweep(state string, h cgroup.Hierarchies, log *slog.Logger) error {
 	dir := filepath.Join(state, "jobs")
 	jobs, err := os.ReadDir(dir)
 	if err != nil {
@@ -181,22 +185,44 @@ func sweep(state string, h cgroup.Hierarchies) error {
 	}
 	var errs []error
 	for _, d := range jobs {
-		job := filepath.Join(dir, d.Name())
 		if strings.HasPrefix(d.Name(), ".") {
-			st, err := d.Info()
-			if err != nil || time.Since(st.ModTime()) < orphanMinAge {
-				continue // it may be about to get its lock and name
+			// It may be about to get its lock and name. One from the future is no young
+			// one: the clock was set back.
+			if st, err := d.Info(); err != nil || time.Since(st.ModTime()).Abs() < orphanMinAge {
+				continue
 			}
 		}
-		lock, err := tryLock(filepath.Join(job, "lock"))
-		if errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		errs = append(errs, cgroup.Sweep(h, cgroup.Prefix+strings.TrimPrefix(d.Name(), ".")), removeTree(job), lock.Close())
+		errs = append(errs, sweepJob(filepath.Join(dir, d.Name()), h, log))
 	}
 	return errors.Join(errs...)
+}
+
+// sweepJob ends what a dead runner's job still runs, then makes harmless what the
+// job left where it could write, and only then forgets it: whoever is killed in
+// between leaves the rest to the next start.
+func sweepJob(job string, h cgroup.Hierarchies, log *slog.Logger) (err error) {
+	lock, err := tryLock(filepath.Join(job, "lock"))
+	if errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	id := strings.TrimPrefix(filepath.Base(job), ".")
+	if err := cgroup.Sweep(h, cgroup.Prefix+id); err != nil {
+		return err // as long as a process of it lives, nobody else gets its ids
+	}
+	if f, err := readJob(job); err == nil && len(f.Places) > 0 {
+		l := settle("", f.Places, nil, f.Began.since(readClock()))
+		for _, c := range l.changes {
+			if c.Note == noteSetID || c.Note == noteKept {
+				log.Warn("a job whose runner was killed left a program", slog.String("job", id), slog.String("path", c.Path), slog.String("note", c.Note))
+			}
+		}
+		if l.incomplete != "" {
+			log.Warn("what a job left could not all be looked at", slog.String("job", id), slog.String("why", l.incomplete))
+		}
+	}
+	return removeTree(job)
 }
