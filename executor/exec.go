@@ -238,6 +238,9 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	report.Layers = layers
 	left := settle(c.work.top, c.places, c.readable(), began.since(readClock())) // whatever went wrong: the command may have run
 	report.Leftovers = ReportLeftovers{Entries: left.entries, Incomplete: left.incomplete}
+	if err == nil && res.Cause == sandbox.CauseNotStarted && sandbox.ShortageHint(res.StartErr) != "" {
+		err = fmt.Errorf("start of %q: %w", r.Args[0], res.StartErr) // says nothing of the command
+	}
 	if err != nil {
 		return report, err
 	}
