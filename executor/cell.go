@@ -13,6 +13,7 @@ import (
 
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/sandbox"
+	"github.com/zviz/run/sandbox/cgroup"
 	"github.com/zviz/run/sandbox/seccomp"
 )
 
@@ -22,7 +23,8 @@ type cell struct {
 	tools   tools
 	presets []egress.Preset
 	job     *jobState
-	places  []place // what the job can write to and what stays
+	groups  cgroup.Hierarchies // that hold the job's
+	places  []place            // what the job can write to and what stays
 	network *egress.Network
 	spec    sandbox.Spec
 	env     []string
@@ -35,7 +37,7 @@ type cell struct {
 // newCell checks the request and makes the job's folder; the network comes later.
 func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) (_ *cell, err error) {
 	phase(r, "workspace")
-	c := &cell{}
+	c := &cell{groups: probe.Cgroups}
 	if c.work, err = findWorkspace(r.Dir, x.cfg.Home, x.state); err != nil {
 		return nil, err
 	}
@@ -183,7 +185,7 @@ func (c *cell) close() error {
 		errs = append(errs, c.network.Close())
 	}
 	if c.job != nil {
-		errs = append(errs, c.job.remove())
+		errs = append(errs, c.job.end(c.groups))
 	}
 	return errors.Join(errs...)
 }

@@ -167,7 +167,7 @@ func (x *Executor) askTool(ctx context.Context, argv []string, allowed []sandbox
 	if err != nil {
 		return nil, &StateError{Dir: x.state, Err: err}
 	}
-	defer func() { _ = job.remove() }()
+	defer func() { _ = job.end(probe.Cgroups) }()
 	tools := findTools(x.environ("PATH"), x.cfg.Home, "")
 	root, err := sandbox.HostRoot(slices.Concat(systemPaths(), tools.bind, []string{"/var/lib/apt", "/var/lib/dpkg"}))
 	if err != nil {

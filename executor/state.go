@@ -117,6 +117,17 @@ func (j *jobState) close() {
 	}
 }
 
+// end removes the job's control groups, if they are still there, and then its
+// folder. As long as a group cannot be removed the folder stays: without it no next
+// start would know of the group.
+func (j *jobState) end(h cgroup.Hierarchies) error {
+	if err := cgroup.Sweep(h, cgroup.Prefix+j.ID); err != nil {
+		j.close()
+		return err
+	}
+	return j.remove()
+}
+
 // remove deletes the job's folder and gives its ids back. If something cannot be
 // deleted the folder stays, keeps its ids from being reused, and the next start
 // tries again.

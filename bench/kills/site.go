@@ -273,6 +273,9 @@ func (s *site) inspect() (problems []string) {
 	}
 	for _, g := range groups {
 		problems = append(problems, "control group left: "+g)
+		s.mu.Lock()
+		delete(s.ids, strings.TrimPrefix(filepath.Base(g), "zviz-")) // said once
+		s.mu.Unlock()
 	}
 	now, err := mounts()
 	if err != nil {

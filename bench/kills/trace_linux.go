@@ -95,7 +95,7 @@ func traceRun(dir string, env, args []string, f fault) (_ outcome, err error) {
 		return t.out, err
 	}
 	said, err := os.ReadFile(text.Name())
-	t.out.stderr = string(said)
+	t.out.stderr = string(said[:min(len(said), 400)])
 	return t.out, err
 }
 
@@ -180,6 +180,9 @@ func (t *tracer) stop(pid, tid int) error {
 		return nil
 	}
 	c := t.read(tid, nr, info.data[1:7])
+	if c.text == runtimeWakes {
+		return nil
+	}
 	if t.out.calls++; t.out.calls == t.fault.at {
 		t.out.call, t.out.stage = c.String(), t.stage
 		if t.fault.errno == 0 {
@@ -193,6 +196,10 @@ func (t *tracer) stop(pid, tid int) error {
 	t.stage = max(t.stage, c.reaches(t.stage))
 	return nil
 }
+
+// runtimeWakes is what the Go runtime writes to its own eventfd, on a machine whose
+// low byte comes first.
+const runtimeWakes = "\x01\x00\x00\x00\x00\x00\x00\x00"
 
 // errTooOld: the kernel cannot make a call fail this way.
 var errTooOld = errors.New("making calls fail needs Linux 6.16")
