@@ -74,7 +74,7 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 	if c.places, err = writable(mounts); err != nil {
 		return nil, err
 	}
-	if c.job, err = newJob(x.state, c.places); err != nil {
+	if c.job, err = newJob(x.state, jobFile{Places: c.places, Groups: c.groups}); err != nil {
 		return nil, &StateError{Dir: x.state, Err: err}
 	}
 	limits := r.Policy.Limits

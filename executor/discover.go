@@ -163,7 +163,7 @@ func (x *Executor) askTool(ctx context.Context, argv []string, allowed []sandbox
 	if err != nil {
 		return nil, err
 	}
-	job, err := newJob(x.state, nil)
+	job, err := newJob(x.state, jobFile{Groups: probe.Cgroups})
 	if err != nil {
 		return nil, &StateError{Dir: x.state, Err: err}
 	}

@@ -49,6 +49,9 @@ type jobFile struct {
 	PID    int     `json:"pid"`   // of the runner, for people
 	Began  clock   `json:"began"` // before the job could write anything
 	Places []place `json:"places,omitempty"`
+	// Groups is below which its control groups are: those of the runner, which the
+	// next one need not be in.
+	Groups cgroup.Hierarchies `json:"groups"`
 }
 
 // prepareState makes the state folder and resolves links in its path: the
@@ -74,9 +77,9 @@ func prepareState(dir string) (string, error) {
 }
 
 // newJob makes a job's folder, locked from the start: it gets its name only
-// once the lock is held, so that a sweep never sees it free. Places are what the
-// job will be able to write to.
-func newJob(state string, places []place) (_ *jobState, err error) {
+// once the lock is held, so that a sweep never sees it free. Of f are the places
+// that the job will be able to write to, and its groups.
+func newJob(state string, f jobFile) (_ *jobState, err error) {
 	var b [6]byte
 	if _, err := rand.Read(b[:]); err != nil {
 		return nil, err
@@ -99,7 +102,8 @@ func newJob(state string, places []place) (_ *jobState, err error) {
 	if j.Slot, j.slot, err = takeSlot(state); err != nil {
 		return nil, err
 	}
-	data, err := json.Marshal(jobFile{Slot: j.Slot, PID: os.Getpid(), Began: readClock(), Places: places})
+	f.Slot, f.PID, f.Began = j.Slot, os.Getpid(), readClock()
+	data, err := json.Marshal(f)
 	if err != nil {
 		return nil, err
 	}
@@ -221,10 +225,11 @@ func sweepJob(job string, h cgroup.Hierarchies, log *slog.Logger) (err error) {
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	id := strings.TrimPrefix(filepath.Base(job), ".")
-	if err := cgroup.Sweep(h, cgroup.Prefix+id); err != nil {
+	f, unread := readJob(job) // empty if the runner died before it was written
+	if err := errors.Join(cgroup.Sweep(f.Groups, cgroup.Prefix+id), cgroup.Sweep(h, cgroup.Prefix+id)); err != nil {
 		return err // as long as a process of it lives, nobody else gets its ids
 	}
-	if f, err := readJob(job); err == nil && len(f.Places) > 0 {
+	if unread == nil && len(f.Places) > 0 {
 		l := settle("", f.Places, nil, f.Began.since(readClock()))
 		for _, c := range l.changes {
 			if c.Note == noteSetID || c.Note == noteKept {

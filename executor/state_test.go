@@ -23,7 +23,7 @@ func TestSlotsAreNotShared(t *testing.T) {
 	seen := map[int]bool{}
 	var jobs []*jobState
 	for range 5 {
-		j, err := newJob(state, nil)
+		j, err := newJob(state, jobFile{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,7 +36,7 @@ func TestSlotsAreNotShared(t *testing.T) {
 	// The ids of a dead job whose folder could not be removed stay taken.
 	dead := jobs[0]
 	dead.close()
-	j, err := newJob(state, nil)
+	j, err := newJob(state, jobFile{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,11 +59,11 @@ func TestSweep(t *testing.T) {
 	if err := os.WriteFile(outside, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	alive, err := newJob(state, nil)
+	alive, err := newJob(state, jobFile{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	dead, err := newJob(state, nil)
+	dead, err := newJob(state, jobFile{})
 	if err != nil {
 		t.Fatal(err)
 	}
