@@ -8,6 +8,7 @@ GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -buildid='
 FUZZTIME ?= 30s
 ROUNDS ?= 40
 KILLS ?= 200
+CALLS ?= 0
 
 # Tools are built once for each tools/go.sum and Go version, outside of the
 # repository: golangci-lint takes minutes on two cores.
@@ -15,7 +16,7 @@ TOOLS_KEY := $(shell { cat tools/go.sum; go version; } 2>/dev/null | sha256sum |
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/zviz-run-tools/$(TOOLS_KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test race realwork attack layers kills lint fmt fuzz oracle bench cross vuln clean
+.PHONY: help setup build demo test race realwork attack layers kills faults lint fmt fuzz oracle bench cross vuln clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +48,9 @@ layers: ## lift each layer in turn and print what it stops alone, for docs/secur
 
 kills: build ## kill the runner at KILLS (200) random moments and look for what is left; needs root
 	go run ./bench/kills -runner bin/zviz-runner -rounds $(KILLS)
+
+faults: build ## kill the runner at each system call, and make each fail (CALLS=N: a sample of N); needs root
+	go run ./bench/kills -runner bin/zviz-runner -every-call -rounds $(CALLS)
 
 oracle: ## compare our system call filter with libseccomp's (cgo)
 	go test -count=1 -tags libseccomp ./sandbox/seccomp/...

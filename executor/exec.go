@@ -108,7 +108,7 @@ func (x *Executor) open(probe sandbox.Probe, r Request) (onHost bool, err error)
 		return false, &StateError{Dir: x.cfg.StateDir, Err: err}
 	}
 	x.state = state
-	if err := sweep(state, probe.Cgroups); err != nil {
+	if err := sweep(state, probe.Cgroups, x.cfg.Log); err != nil {
 		x.cfg.Log.Warn("sweep of dead jobs", slog.Any("error", err))
 	}
 	return onHost, nil
@@ -250,7 +250,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	}
 	phase(r, "sandbox")
 	list := append(watched(), gitPaths(c.work, x.cfg.Home)...)
-	before, began := snapshot(c.work, list), clock{time.Now()}
+	before, began := snapshot(c.work, list), readClock()
 	box, err := sandbox.New(c.spec, probe)
 	if err != nil {
 		if _, ok := errors.AsType[*fs.PathError](err); ok && !isLayer(err) {
@@ -265,8 +265,11 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	var said tail
 	res, layers, err := x.run(ctx, r, c, &said)
 	report.Layers = layers
-	left := collect(ctx, r, c.spec, began) // whatever went wrong: the command may have run
+	left := collect(ctx, r, c, began) // whatever went wrong: the command may have run
 	report.Leftovers = ReportLeftovers{Entries: int(left.entries.Load()), Incomplete: left.incomplete}
+	if err == nil && res.Cause == sandbox.CauseNotStarted && sandbox.ShortageHint(res.StartErr) != "" {
+		err = fmt.Errorf("start of %q: %w", r.Args[0], res.StartErr) // says nothing of the command
+	}
 	if err != nil {
 		return report, err
 	}
@@ -298,10 +301,10 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 const progressStep = 300 * time.Millisecond
 
 // collect looks at what the command left.
-func collect(ctx context.Context, r Request, spec sandbox.Spec, began clock) *leftovers {
+func collect(ctx context.Context, r Request, c *cell, began clock) *leftovers {
 	ctx, cancel := graced(ctx, walkGrace)
 	defer cancel(nil)
-	l := newLeftovers(ctx, began)
+	l := newLeftovers(ctx, began.since(readClock()))
 	done := make(chan struct{})
 	var shown sync.WaitGroup
 	shown.Go(func() {
@@ -319,7 +322,7 @@ func collect(ctx context.Context, r Request, spec sandbox.Spec, began clock) *le
 			}
 		}
 	})
-	l.settle(spec)
+	l.settle(c.work.top, c.places, c.readable())
 	close(done)
 	shown.Wait()
 	return l
@@ -350,7 +353,7 @@ func (x *Executor) run(ctx context.Context, r Request, c *cell, said *tail) (san
 	phase(r, "")
 	ended := make(chan struct{})
 	var relay sync.WaitGroup
-	relay.Go(func() { watchDisk(ended, full, c.writable()...) })
+	relay.Go(func() { watchDisk(ended, full, c.disks()...) })
 	relay.Go(func() {
 		for {
 			select {

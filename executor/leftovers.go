@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/zviz/run/sandbox"
 )
 
 // What a command may leave in a directory that it could write to, and what comes
@@ -63,19 +61,29 @@ type leftovers struct {
 	running sync.WaitGroup
 }
 
-// place is a directory tree that the job could write to.
+// place is a directory or file that a job can write to. It is kept in the lock of
+// the job's folder: a sweep looks there for what a killed runner left.
 type place struct {
+	Source []byte   `json:"source"` // absolute; a path need not be UTF-8
+	Inode  uint64   `json:"inode"`  // another one under this path is not what the job had
+	UID    uint32   `json:"uid"`    // who owns on disk what the job writes
+	File   bool     `json:"file,omitempty"`
+	Skip   [][]byte `json:"skip,omitempty"` // below Source, read-only
+}
+
+// tree is a place on the way of the walk.
+type tree struct {
 	*leftovers
 	top      string
-	prefix   string // put in front of paths that are listed
-	owner    sandbox.Owner
+	prefix   string   // put in front of paths that are listed
+	uid      uint32   // of the job's files on disk
 	skip     []string // paths relative to top
 	readable []string // links that lead there lead nowhere new
 }
 
 // folder is a directory on the way of the walk.
 type folder struct {
-	*place
+	*tree
 	parent *folder // nil at the top
 	name   string
 	fd     int
@@ -113,18 +121,6 @@ func (f *folder) join(name string) string {
 	return f.path() + "/" + name
 }
 
-// clock is a moment that survives a step of the wall clock.
-type clock struct{ began time.Time }
-
-// since is the earliest time that the kernel can have given to a change made
-// after the moment, in Unix nanoseconds. A clock that was set back meanwhile gives
-// earlier times than it showed then. The kernel's own times lag by up to one tick,
-// 10 ms (current_time in fs/inode.c).
-func (c clock) since() int64 {
-	now := time.Now()
-	return min(c.began.UnixNano(), now.UnixNano()-int64(now.Sub(c.began))) - int64(20*time.Millisecond)
-}
-
 func (l *leftovers) ended() bool {
 	select {
 	case <-l.broken:
@@ -140,14 +136,14 @@ func (l *leftovers) stop(why string) {
 	l.incomplete = cmp.Or(l.incomplete, why)
 }
 
-func (p *place) list(op, rel string, size int64, note string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.changes) >= maxLeftovers {
-		p.unlisted++
+func (t *tree) list(op, rel string, size int64, note string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.changes) >= maxLeftovers {
+		t.unlisted++
 		return
 	}
-	p.changes = append(p.changes, Change{Op: op, Path: p.prefix + rel, Size: size, Note: note, Fix: fixOf(note)})
+	t.changes = append(t.changes, Change{Op: op, Path: t.prefix + rel, Size: size, Note: note, Fix: fixOf(note)})
 }
 
 // repository tells a directory that git takes for a repository, whatever its name

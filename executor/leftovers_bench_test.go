@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"testing"
 	"time"
-
-	"github.com/zviz/run/sandbox"
 )
 
 // BenchmarkSettle looks at 100,000 files and 10,100 directories that no job touched,
@@ -34,11 +32,11 @@ func BenchmarkSettle(b *testing.B) {
 		}
 		time.Sleep(60 * time.Millisecond) // older than the job: the kernel's clock is coarse
 	}
-	spec := sandbox.Spec{Mounts: []sandbox.Mount{{Source: top, Target: top, Write: true, Owner: &sandbox.Owner{}}}}
-	began := clock{time.Now()}
+	places := placesOf(b, top)
+	began := readClock()
 	for b.Loop() {
-		l := newLeftovers(b.Context(), began)
-		l.settle(spec)
+		l := newLeftovers(b.Context(), began.since(readClock()))
+		l.settle(top, places, nil)
 		if n := l.entries.Load(); l.incomplete != "" || n < 1000 {
 			b.Fatal(l.incomplete, n)
 		}

@@ -21,50 +21,79 @@ import (
 	"github.com/zviz/run/sandbox"
 )
 
-// newLeftovers prepares a walk that ends with ctx.
-func newLeftovers(ctx context.Context, began clock) *leftovers {
+// writable returns what a job can write to and what stays.
+func writable(mounts []sandbox.Mount) ([]place, error) {
+	var out []place
+	for _, m := range mounts {
+		if !m.Write || m.Overlay || m.Owner == nil {
+			continue
+		}
+		var st unix.Stat_t
+		if err := unix.Lstat(m.Source, &st); err != nil {
+			return nil, &os.PathError{Op: "stat", Path: m.Source, Err: err}
+		}
+		p := place{Source: []byte(m.Source), Inode: st.Ino, UID: m.Owner.UID, File: m.File}
+		for _, r := range m.ReadOnly {
+			p.Skip = append(p.Skip, []byte(strings.TrimPrefix(r, m.Target+"/")))
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// newLeftovers prepares a walk that ends with ctx. Since is in Unix nanoseconds.
+func newLeftovers(ctx context.Context, since int64) *leftovers {
 	return &leftovers{
-		since: began.since(), max: maxWalk, maxDepth: maxWalkDepth, broken: ctx.Done(), nested: nested(), workers: make(chan struct{}, walkers-1),
+		since: since, max: maxWalk, maxDepth: maxWalkDepth, broken: ctx.Done(), nested: nested(), workers: make(chan struct{}, walkers-1),
 		buffers: sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }},
 	}
 }
 
-// settle makes what a job left behind harmless and lists it: set-user-ID and
-// set-group-ID bits are taken off, and named pipes, sockets, links that lead out,
-// repositories, files that tools obey and huge sparse files are reported. Nothing
-// is followed, and everything is done relative to held descriptors.
-func (l *leftovers) settle(spec sandbox.Spec) {
-	for i, m := range spec.Mounts {
-		if !m.Write || m.Overlay || m.Owner == nil {
-			continue
+// settle makes what a job left in these places harmless and lists it: set-user-ID
+// and set-group-ID bits are taken off, and named pipes, sockets, links that lead
+// out, repositories, files that tools obey and huge sparse files are reported.
+// Nothing is followed, and everything is done relative to held descriptors.
+// Readable is where links may lead to.
+func (l *leftovers) settle(workspace string, places []place, readable []string) {
+	for _, p := range places {
+		t := &tree{leftovers: l, top: string(p.Source), uid: p.UID, readable: readable}
+		for _, s := range p.Skip {
+			t.skip = append(t.skip, string(s))
 		}
-		p := &place{leftovers: l, top: m.Source, owner: *m.Owner}
-		if i > 0 {
-			p.prefix = m.Source + "/" // a further mount of the operator's
+		if t.top != workspace && !p.File {
+			t.prefix = t.top + "/" // a further mount of the operator's
 		}
-		for _, e := range spec.Root.Entries {
-			p.readable = append(p.readable, e.Target)
-		}
-		for _, r := range m.ReadOnly {
-			p.skip = append(p.skip, strings.TrimPrefix(r, m.Target+"/"))
-		}
-		if m.File {
-			p.prefix, p.top = "", path.Dir(m.Source)
-			p.file(m.Source)
-			continue
-		}
-		fd, err := openBeneath(unix.AT_FDCWD, m.Source, unix.O_DIRECTORY)
-		if err != nil {
-			l.stop(m.Source + ": " + err.Error())
-			continue
-		}
-		(&folder{place: p, fd: fd}).walk()
+		t.settle(p)
 		l.running.Wait()
-		_ = unix.Close(fd)
 	}
 	sortChanges(l.changes)
 	if l.unlisted > 0 {
 		l.stop(fmt.Sprintf("%d more that would be listed", l.unlisted))
+	}
+}
+
+func (t *tree) settle(p place) {
+	whole := t.top
+	name, flags := "", unix.AT_EMPTY_PATH
+	if p.File {
+		t.top, name = path.Split(whole)
+		t.top, flags = path.Clean(t.top), unix.AT_SYMLINK_NOFOLLOW
+	}
+	fd, err := openBeneath(unix.AT_FDCWD, t.top, unix.O_DIRECTORY)
+	if err != nil {
+		t.stop(t.top + ": " + err.Error())
+		return
+	}
+	defer func() { t.running.Wait(); _ = unix.Close(fd) }()
+	var st unix.Stat_t
+	switch err := unix.Fstatat(fd, name, &st, flags); {
+	case err != nil || st.Ino != p.Inode:
+		t.stop(whole + " is not what it was")
+	case p.File:
+		t.prefix = t.top + "/"
+		t.file(fd, name)
+	default:
+		(&folder{tree: t, fd: fd}).walk()
 	}
 }
 
@@ -140,7 +169,7 @@ func (f *folder) look(got []byte, seen *repository) (dirs []string, touched bool
 			continue
 		}
 		// Only the owner of a file sets these bits, and only a change sets its time.
-		if f.fresh(&st) && st.Uid == f.owner.UID {
+		if f.fresh(&st) && st.Uid == f.uid {
 			touched = true
 			f.leaf(string(name), &st, seen)
 		}
@@ -180,7 +209,7 @@ func (f *folder) descend(name string, seen *repository) (touched bool) {
 		}
 		return false
 	}
-	child := &folder{place: f.place, parent: f, name: name, fd: fd, depth: f.depth + 1}
+	child := &folder{tree: f.tree, parent: f, name: name, fd: fd, depth: f.depth + 1}
 	child.installed = f.installed || f.name == "node_modules" && name != ".bin"
 	note := trustedNote(f, name, true)
 	child.trusted = f.trusted || note != ""
@@ -215,13 +244,13 @@ func (f *folder) changed() bool {
 }
 
 // file looks at a single file that was the job's to write.
-func (p *place) file(name string) {
+func (t *tree) file(dir int, name string) {
 	var st unix.Statx_t
-	f := &folder{place: p, fd: unix.AT_FDCWD}
-	if err := unix.Statx(f.fd, name, unix.AT_SYMLINK_NOFOLLOW, statMask, &st); err == nil && f.fresh(&st) && st.Uid == p.owner.UID {
+	f := &folder{tree: t, fd: dir}
+	if err := unix.Statx(dir, name, unix.AT_SYMLINK_NOFOLLOW, statMask, &st); err == nil && f.fresh(&st) && st.Uid == t.uid {
 		f.leaf(name, &st, &repository{})
 	}
-	p.entries.Add(1)
+	t.entries.Add(1)
 }
 
 // leaf looks at one name that is new or changed and no directory.

@@ -11,9 +11,14 @@ import (
 	"github.com/zviz/run/sandbox"
 )
 
-func newLeftovers(ctx context.Context, _ clock) *leftovers { return &leftovers{broken: ctx.Done()} }
+// writable needs Linux.
+func writable([]sandbox.Mount) ([]place, error) { return nil, nil }
+
+func newLeftovers(ctx context.Context, since int64) *leftovers {
+	return &leftovers{broken: ctx.Done(), since: since}
+}
 
 // settle needs Linux; nothing has run.
-func (l *leftovers) settle(sandbox.Spec) {}
+func (l *leftovers) settle(string, []place, []string) {}
 
 func changeTime(fs.FileInfo) int64 { return 0 }

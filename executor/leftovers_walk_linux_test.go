@@ -14,14 +14,20 @@ import (
 	"github.com/zviz/run/sandbox"
 )
 
-func specOf(top string) sandbox.Spec {
-	return sandbox.Spec{Mounts: []sandbox.Mount{{Source: top, Target: top, Write: true, Owner: &sandbox.Owner{UID: uint32(os.Geteuid())}}}}
+// placesOf makes a directory of ours one that a job could write to.
+func placesOf(tb testing.TB, top string) []place {
+	tb.Helper()
+	places, err := writable([]sandbox.Mount{{Source: top, Target: top, Write: true, Owner: &sandbox.Owner{UID: uint32(os.Geteuid())}}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return places
 }
 
 // TestWalkGoesOn: who breaks the job off does not leave what it left.
 func TestWalkGoesOn(t *testing.T) {
 	top := t.TempDir()
-	began := clock{time.Now()}
+	began := readClock()
 	if err := os.WriteFile(filepath.Join(top, "s"), nil, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -31,14 +37,14 @@ func TestWalkGoesOn(t *testing.T) {
 	broken, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("broken off"))
 	ctx, end := graced(broken, time.Hour)
-	l := newLeftovers(ctx, began)
-	l.settle(specOf(top))
+	l := newLeftovers(ctx, began.since(readClock()))
+	l.settle(top, placesOf(t, top), nil)
 	if l.incomplete != "" || len(l.changes) != 1 {
 		t.Errorf("got %q %+v", l.incomplete, l.changes)
 	}
 	end(errors.New("over"))
-	l = newLeftovers(ctx, began)
-	l.settle(specOf(top))
+	l = newLeftovers(ctx, began.since(readClock()))
+	l.settle(top, placesOf(t, top), nil)
 	if l.incomplete != "interrupted" {
 		t.Errorf("got %q", l.incomplete)
 	}
@@ -51,7 +57,7 @@ func TestWalkGoesOn(t *testing.T) {
 // met once though several look.
 func TestWalkLooksAtAll(t *testing.T) {
 	top := t.TempDir()
-	began := clock{time.Now()}
+	began := readClock()
 	want := 0
 	for i := range 300 {
 		dir := filepath.Join(top, strconv.Itoa(i%7), strconv.Itoa(i), "x")
@@ -74,14 +80,14 @@ func TestWalkLooksAtAll(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l := newLeftovers(t.Context(), began)
-	l.settle(specOf(top))
+	l := newLeftovers(t.Context(), began.since(readClock()))
+	l.settle(top, placesOf(t, top), nil)
 	if n := l.entries.Load(); n != 7+300*22+1+2000 || len(l.changes) != want || l.incomplete != "" {
 		t.Errorf("%d entries, %d listed, want %d; %q", n, len(l.changes), want, l.incomplete)
 	}
-	l = newLeftovers(t.Context(), began)
+	l = newLeftovers(t.Context(), began.since(readClock()))
 	l.max = 100
-	l.settle(specOf(top))
+	l.settle(top, placesOf(t, top), nil)
 	if l.incomplete != "more than 100 entries" {
 		t.Errorf("got %q", l.incomplete)
 	}

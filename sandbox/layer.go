@@ -122,6 +122,9 @@ func (e *LayerError) Hint() string {
 	if e.Layer == LayerLandlock && errors.Is(e.Err, syscall.E2BIG) {
 		return "too many nested sandboxes: run zviz-runner outside of the other sandbox"
 	}
+	if hint := ShortageHint(e.Err); hint != "" {
+		return hint
+	}
 	if !e.Layer.Required() {
 		return "accept the gap: --allow-missing " + string(e.Layer)
 	}

@@ -18,29 +18,45 @@ func namespaceLimits() []string {
 	return []string{"user", "pid", "mnt", "ipc", "uts", "net", "cgroup", "time"}
 }
 
-// inotifyLimits are bounds of the job's namespace. inotify is charged to the user that made the namespace, the runner's, as well
-// (ucounts, inotify(7)): without a bound of its own one job could take what the
-// machine's services have, usually 128 instances.
+// inotifyLimits are bounds of the job's namespace, below what a user has by
+// default (128 instances).
 func inotifyLimits() [][2]string {
 	return [][2]string{{"max_inotify_instances", "64"}, {"max_inotify_watches", "131072"}}
 }
 
 // jobUserNS makes the job's user namespace: its whole id range maps to host ids
 // that nobody else has, and no namespace of any kind can be made in it.
+//
+// What is counted in a namespace is charged to the user who made it as well: inotify
+// instances and watches, pending signals, locked memory, message queues (ucounts,
+// kernel/ucount.c). So the job's own user makes it. Were it root, two jobs could
+// take all inotify instances of the machine's services. To own the namespace gives
+// rights to processes outside of it only (user_namespaces(7)), where the job's user
+// has none.
 func jobUserNS(ids IDMap) (int, error) {
 	line := fmt.Sprintf("0 %d %d\n", ids.HostBase, ids.Count)
-	return userNS(line, line, true)
+	return userNS(line, line, func(a *linux.Arena) (pid, pidfd int, err error) {
+		err = linux.OnDiscardedThread(func() error {
+			if err := linux.BecomeUser(ids.HostBase + ids.UID); err != nil {
+				return err
+			}
+			pid, pidfd, err = linux.Spawn(a, unix.CLONE_NEWUSER, -1)
+			return err
+		})
+		return pid, pidfd, err
+	}, true)
 }
 
 // ownerUserNS makes a user namespace that serves only as the map of a mount: on
 // disk the owner, seen by the job as its own user.
 func ownerUserNS(o Owner, ids IDMap) (int, error) {
-	return userNS(fmt.Sprintf("%d %d 1\n", o.UID, ids.HostBase+ids.UID), fmt.Sprintf("%d %d 1\n", o.GID, ids.HostBase+ids.GID), false)
+	spawn := func(a *linux.Arena) (pid, pidfd int, err error) { return linux.Spawn(a, unix.CLONE_NEWUSER, -1) }
+	return userNS(fmt.Sprintf("%d %d 1\n", o.UID, ids.HostBase+ids.UID), fmt.Sprintf("%d %d 1\n", o.GID, ids.HostBase+ids.GID), spawn, false)
 }
 
 // userNS returns a descriptor of a new user namespace with the given maps
 // (user_namespaces(7)). A child that does nothing else holds it meanwhile.
-func userNS(uidMap, gidMap string, limit bool) (_ int, err error) {
+func userNS(uidMap, gidMap string, spawn func(*linux.Arena) (pid, pidfd int, err error), limit bool) (_ int, err error) {
 	a, err := linux.NewArena(32, 4096)
 	if err != nil {
 		return -1, err
@@ -70,7 +86,7 @@ func userNS(uidMap, gidMap string, limit bool) (_ int, err error) {
 	a.Call(unix.SYS_CLOSE, 0, uint64(syncW)) // else it would wait for itself
 	a.Call(unix.SYS_WRITE, 0, uint64(readyW), a.Bytes([]byte("r")), 1)
 	wait := a.Call(unix.SYS_READ, linux.OpZeroEnds, uint64(syncR), a.Bytes(make([]byte, 8)), 1)
-	pid, pidfd, err := linux.Spawn(a, unix.CLONE_NEWUSER, -1)
+	pid, pidfd, err := spawn(a)
 	_ = unix.Close(syncR)
 	_ = unix.Close(readyW)
 	if err != nil {

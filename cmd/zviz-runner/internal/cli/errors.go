@@ -73,6 +73,9 @@ func describe(err error) failure {
 	if h, ok := find[hinter](err); ok {
 		f.Fix = h.Hint()
 	}
+	if f.Fix == "" {
+		f.Fix = sandbox.ShortageHint(err)
+	}
 	if w, ok := find[whyer](err); ok {
 		f.Why = w.Why()
 	}
@@ -87,6 +90,13 @@ func find[T any](err error) (T, bool) {
 	for err != nil {
 		if t, ok := err.(T); ok {
 			return t, true
+		}
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			for _, e := range joined.Unwrap() {
+				if t, ok := find[T](e); ok {
+					return t, true
+				}
+			}
 		}
 		err = errors.Unwrap(err)
 	}

@@ -101,7 +101,7 @@ func (e *execution) refuse(err error) error {
 
 func (e *execution) run(ctx context.Context, x runner, req executor.Request) error {
 	if err := noCore(); err != nil {
-		return fmt.Errorf("keep secrets out of core files: %w", err)
+		return e.refuse(fmt.Errorf("keep secrets out of core files: %w", err))
 	}
 	t := e.newTerminal()
 	defer t.restore()
