@@ -72,6 +72,10 @@ type Request struct {
 // with 64 jobs stays below a thousand.
 const defaultPids = 4096
 
+// defaultOpenFiles bounds the open files of one process. The usual 1024 is too
+// few for npm and pnpm; some programs walk through as many as there may be.
+const defaultOpenFiles = 65536
+
 // New makes an Executor and removes what a killed run left in the state folder.
 func New(cfg Config) (*Executor, error) {
 	if cfg.Log == nil {
@@ -209,7 +213,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	if err != nil {
 		return report, err
 	}
-	report.ID = c.job.ID
+	report.ID, report.Limits = c.job.ID, reportLimits(c.spec.Limits)
 	defer func() { //nolint:contextcheck // tear-down outlives the context
 		if cerr := c.close(); cerr != nil {
 			x.cfg.Log.Warn("tear-down", slog.String("job", c.job.ID), slog.Any("error", cerr))
@@ -260,6 +264,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 			d.Path = maskText(d.Path, r.Secrets)
 			report.Denials = append(report.Denials, d)
 		}
+		report.Limits.Reached = said.limit()
 	}
 	return report, err
 }
