@@ -48,6 +48,7 @@ func (j *job) waitFull(addr string, want bool) {
 func TestHandshakesAreCappedAtEveryDoor(t *testing.T) {
 	const tlsDoor, httpDoor, proxyDoor, eitherDoor = "169.254.1.1:443", "169.254.1.1:80", "169.254.1.1:3128", "169.254.1.1:8080"
 	open := func(t *testing.T) *job {
+		t.Helper()
 		return openJob(t, func(c *Config) {
 			c.Policy.Limits.Handshakes = 2
 			c.Policy.Limits.HelloTimeout = time.Minute
@@ -76,9 +77,11 @@ func TestHandshakesAreCappedAtEveryDoor(t *testing.T) {
 				c := j.dial("tcp", tt.door)
 				_, _ = io.WriteString(c, tt.send)
 				if tt.send == first {
-					if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+					resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+					if err != nil {
 						t.Fatal(err)
 					}
+					resp.Body.Close()
 					time.Sleep(100 * time.Millisecond) // the web server waits again
 					_, _ = io.WriteString(c, "GET /")
 				}

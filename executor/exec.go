@@ -280,16 +280,20 @@ func (x *Executor) run(ctx context.Context, r Request, c *cell, said *tail) (san
 	cmd.Stdout, cmd.Stderr = sandbox.Serialize(cmd.Stdout, cmd.Stderr)
 	masks := maskStreams(&cmd, r.Secrets)
 	cmd.Stdout, cmd.Stderr = said.through(cmd.Stdout), said.through(cmd.Stderr)
-	if wall := c.spec.Limits.Wall; wall > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, wall, context.DeadlineExceeded)
-		defer cancel()
-	}
 	ctx, full := context.WithCancelCause(ctx)
 	defer full(nil)
+	// The limit is the command's. The start gets a minute at least: a busy machine
+	// must not make a short limit an error of ours.
+	wall := c.spec.Limits.Wall
+	timer := time.AfterFunc(max(wall, time.Minute), func() { full(context.DeadlineExceeded) })
+	defer timer.Stop()
 	p, err := c.box.Start(ctx, &cmd)
 	if err != nil {
 		return sandbox.Result{}, nil, err
+	}
+	timer.Stop()
+	if wall > 0 {
+		timer.Reset(wall)
 	}
 	phase(r, "")
 	ended := make(chan struct{})

@@ -148,7 +148,7 @@ func dribble(ctx context.Context, addr, first, rest string) bool {
 	if err != nil {
 		return false
 	}
-	defer c.Close()
+	defer c.Close() //nolint:errcheck // the process ends
 	if _, err := io.WriteString(c, first); err != nil {
 		return false
 	}
@@ -236,7 +236,7 @@ func floodDNS(long time.Duration) (string, error) {
 			if err != nil {
 				return
 			}
-			defer c.Close()
+			defer c.Close() //nolint:errcheck // the process ends
 			for i := 0; time.Now().Before(end); i++ {
 				name := AllowedHost
 				if i%2 == 1 {
