@@ -84,6 +84,9 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 	if limits.Pids == 0 {
 		limits.Pids = defaultPids
 	}
+	if limits.OpenFiles == 0 {
+		limits.OpenFiles = defaultOpenFiles
+	}
 	c.spec = sandbox.Spec{
 		ID: c.job.ID, StateDir: c.job.Dir, Home: jobHome, Hostname: "zviz",
 		Root: root, Hide: hide, Files: accountFiles(jobHome), Mounts: mounts,

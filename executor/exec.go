@@ -79,6 +79,10 @@ type Request struct {
 // with 64 jobs stays below a thousand.
 const defaultPids = 4096
 
+// defaultOpenFiles bounds the open files of one process. The usual 1024 is too
+// few for npm and pnpm; some programs walk through as many as there may be.
+const defaultOpenFiles = 65536
+
 // New makes an Executor and removes what a killed run left in the state folder.
 func New(cfg Config) (*Executor, error) {
 	if cfg.Log == nil {
@@ -234,7 +238,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	if err != nil {
 		return report, err
 	}
-	report.ID = c.job.ID
+	report.ID, report.Limits = c.job.ID, reportLimits(c.spec.Limits)
 	defer func() { //nolint:contextcheck // tear-down outlives the context
 		if cerr := c.close(); cerr != nil {
 			x.cfg.Log.Warn("tear-down", slog.String("job", c.job.ID), slog.Any("error", cerr))
@@ -292,6 +296,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 			d.Path = maskText(d.Path, r.Secrets)
 			report.Denials = append(report.Denials, d)
 		}
+		report.Limits.Reached = said.limit()
 	}
 	return report, err
 }
@@ -339,16 +344,20 @@ func (x *Executor) run(ctx context.Context, r Request, c *cell, said *tail) (san
 	cmd.Stdout, cmd.Stderr = sandbox.Serialize(cmd.Stdout, cmd.Stderr)
 	masks := maskStreams(&cmd, r.Secrets)
 	cmd.Stdout, cmd.Stderr = said.through(cmd.Stdout), said.through(cmd.Stderr)
-	if wall := c.spec.Limits.Wall; wall > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, wall, context.DeadlineExceeded)
-		defer cancel()
-	}
 	ctx, full := context.WithCancelCause(ctx)
 	defer full(nil)
+	// The limit is the command's. The start gets a minute at least: a busy machine
+	// must not make a short limit an error of ours.
+	wall := c.spec.Limits.Wall
+	timer := time.AfterFunc(max(wall, time.Minute), func() { full(context.DeadlineExceeded) })
+	defer timer.Stop()
 	p, err := c.box.Start(ctx, &cmd)
 	if err != nil {
 		return sandbox.Result{}, nil, err
+	}
+	timer.Stop()
+	if wall > 0 {
+		timer.Reset(wall)
 	}
 	phase(r, "")
 	ended := make(chan struct{})

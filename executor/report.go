@@ -43,6 +43,7 @@ type Report struct {
 	Rootfs     string                `json:"rootfs"`
 	Layers     []sandbox.LayerReport `json:"layers"`
 	Usage      ReportUsage           `json:"usage"`
+	Limits     ReportLimits          `json:"limits"`
 	Denials    []ReportDenial        `json:"denials"`
 	Egress     ReportEgress          `json:"egress"`
 	Packages   []ReportPackage       `json:"packages"`
@@ -70,6 +71,22 @@ type ReportUsage struct {
 	PidsPeak        int   `json:"pids_peak"`
 	PidsDenied      int   `json:"pids_denied"` // forks that failed at the limit
 	OOMKills        int   `json:"oom_kills"`   // processes that the memory limit killed
+}
+
+// ReportLimits are the limits that were in force; 0 is none.
+type ReportLimits struct {
+	MemoryBytes int64   `json:"memory_bytes"`
+	CPUs        float64 `json:"cpus"`
+	Pids        int     `json:"pids"`
+	OpenFiles   int     `json:"open_files"` // of one process
+	WallMS      int64   `json:"wall_ms"`
+	// Reached is what the command's own last words name: "open_files", or "space"
+	// of a file system. The kernel tells us nothing of these.
+	Reached string `json:"reached,omitempty"`
+}
+
+func reportLimits(l sandbox.Limits) ReportLimits {
+	return ReportLimits{MemoryBytes: l.MemoryBytes, CPUs: l.CPUs, Pids: l.Pids, OpenFiles: l.OpenFiles, WallMS: l.Wall.Milliseconds()}
 }
 
 // ReportDenial is a system call or a file that was refused.

@@ -198,7 +198,8 @@ func (p *Process) reap(ctx context.Context, exited chan<- struct{}) {
 	p.drain(ctx)
 	p.err = errors.Join(p.err, p.control.Close())
 	if p.super != nil {
-		p.res.Denials = p.super.result()
+		denials, err := p.super.result()
+		p.res.Denials, p.err = denials, errors.Join(p.err, err)
 	}
 	u := p.group.Usage()
 	p.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -92,6 +93,10 @@ func (e *execution) log() *slog.Logger {
 	return slog.New(slog.NewTextHandler(ui.NewCleanWriter(e.ui.Err()), &slog.HandlerOptions{Level: slog.LevelInfo}))
 }
 
+// heapGoal is from where on the collector works harder rather than let garbage
+// double what a job makes us keep. It is no limit: what is needed is had.
+const heapGoal = 20 << 20
+
 // refuse ends an execution whose command did not run.
 func (e *execution) refuse(err error) error {
 	f := describe(err)
@@ -103,6 +108,7 @@ func (e *execution) run(ctx context.Context, x runner, req executor.Request) err
 	if err := noCore(); err != nil {
 		return e.refuse(fmt.Errorf("keep secrets out of core files: %w", err))
 	}
+	debug.SetMemoryLimit(heapGoal)
 	t := e.newTerminal()
 	defer t.restore()
 	ctx, cancel := context.WithCancelCause(ctx)
