@@ -8,6 +8,7 @@ GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -buildid='
 FUZZTIME ?= 30s
 ROUNDS ?= 40
 KILLS ?= 200
+CALLS ?= 0
 
 # Tools are built once for each tools/go.sum and Go version, outside of the
 # repository: golangci-lint takes minutes on two cores.
@@ -15,7 +16,7 @@ TOOLS_KEY := $(shell { cat tools/go.sum; go version; } 2>/dev/null | sha256sum |
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/zviz-run-tools/$(TOOLS_KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test race realwork attack kills lint fmt fuzz oracle bench cross vuln clean
+.PHONY: help setup build demo test race realwork attack layers kills faults lint fmt fuzz oracle bench cross vuln clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,8 +43,14 @@ attack: build ## the escape suite as a table by class; PEERS=1: other sandboxes 
 	@mkdir -p bin && go build -o bin/attack-table ./internal/attack/table
 	@bin/attack-table -runner bin/zviz-runner $(if $(PEERS),-peers)
 
+layers: ## lift each layer in turn and print what it stops alone, for docs/security.md; needs root, minutes
+	ZVIZ_LAYERS=1 go test -count=1 -timeout 50m -v -run '^TestLayersTable$$' ./sandbox
+
 kills: build ## kill the runner at KILLS (200) random moments and look for what is left; needs root
 	go run ./bench/kills -runner bin/zviz-runner -rounds $(KILLS)
+
+faults: build ## kill the runner at each system call, and make each fail (CALLS=N: a sample of N); needs root
+	go run ./bench/kills -runner bin/zviz-runner -every-call -rounds $(CALLS)
 
 oracle: ## compare our system call filter with libseccomp's (cgo)
 	go test -count=1 -tags libseccomp ./sandbox/seccomp/...

@@ -135,8 +135,6 @@ func (c *cell) makeGatewayNS(ctx context.Context, ports []uint16, inJob *netlink
 		{"net/ipv6/conf/default/disable_ipv6", "1"},
 		// Every address is local here, but there is nobody to answer a ping.
 		{"net/ipv4/icmp_echo_ignore_all", "1"},
-		// A refusal of the gateway's own address is immediate, always.
-		{"net/ipv4/icmp_ratelimit", "0"},
 	} {
 		if err := sysctlIfAny(s[0], s[1]); err != nil {
 			return err
@@ -157,8 +155,11 @@ func (c *cell) makeGatewayNS(ctx context.Context, ports []uint16, inJob *netlink
 	return c.listen(ctx, ports, index)
 }
 
-// link makes the veth, its peer born in the job's namespace, and gives both ends
-// their addresses.
+// link makes the veth, its peer born in the job's namespace.
+//
+// The gateway's end has no address: GatewayAddr is local as every other one is, by
+// routeAll. Of an address of its own the kernel would refuse closed ports itself,
+// and the socket that asked would be gone before we can look whose it was.
 func (c *cell) link(h, inJob *netlink.Handle) (index int, err error) {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = gatewayIf
@@ -166,9 +167,13 @@ func (c *cell) link(h, inJob *netlink.Handle) (index int, err error) {
 	if err := h.LinkAdd(veth); err != nil {
 		return 0, fmt.Errorf("link add %s type veth: %w", gatewayIf, err)
 	}
-	gw, err := up(h, gatewayIf, GatewayAddr)
+	gw, err := up(h, gatewayIf, "")
 	if err != nil {
 		return 0, err
+	}
+	job := &net.IPNet{IP: net.ParseIP(JobAddr).To4(), Mask: net.CIDRMask(32, 32)}
+	if err := h.RouteAdd(&netlink.Route{LinkIndex: gw, Dst: job, Scope: netlink.SCOPE_LINK}); err != nil {
+		return 0, fmt.Errorf("route add %s dev %s: %w", job, gatewayIf, err)
 	}
 	eth, err := up(inJob, jobIf, JobAddr)
 	if err != nil {
@@ -191,9 +196,11 @@ func up(h *netlink.Handle, name, addr string) (index int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("link %s: %w", name, err)
 	}
-	ipnet := &net.IPNet{IP: net.ParseIP(addr).To4(), Mask: net.CIDRMask(linkBits, 32)}
-	if err := h.AddrAdd(l, &netlink.Addr{IPNet: ipnet}); err != nil {
-		return 0, fmt.Errorf("addr add %s dev %s: %w", ipnet, name, err)
+	if addr != "" {
+		ipnet := &net.IPNet{IP: net.ParseIP(addr).To4(), Mask: net.CIDRMask(linkBits, 32)}
+		if err := h.AddrAdd(l, &netlink.Addr{IPNet: ipnet}); err != nil {
+			return 0, fmt.Errorf("addr add %s dev %s: %w", ipnet, name, err)
+		}
 	}
 	if err := h.LinkSetUp(l); err != nil {
 		return 0, fmt.Errorf("link %s up: %w", name, err)
@@ -249,7 +256,7 @@ func (c *cell) listen(ctx context.Context, ports []uint16, index int) error {
 		return err
 	}
 	c.push(c.dnsTCP.Close)
-	if c.dnsUDP, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(gateway, 53))); err != nil {
+	if c.dnsUDP, err = listenUDP(ctx, netip.AddrPortFrom(gateway, 53)); err != nil {
 		return err
 	}
 	c.push(c.dnsUDP.Close)
@@ -260,22 +267,34 @@ func (c *cell) listen(ctx context.Context, ports []uint16, index int) error {
 	return nil
 }
 
-// listenTCP listens with IP_TRANSPARENT: else the answer to a connection to a
-// foreign address has no valid source, and the connect times out (ip(7)).
+// listenTCP listens with IP_TRANSPARENT.
 func listenTCP(ctx context.Context, addr netip.AddrPort) (*net.TCPListener, error) {
-	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		var errno error
-		err := c.Control(func(fd uintptr) {
-			errno = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_TRANSPARENT, 1)
-		})
-		return errors.Join(err, os.NewSyscallError("setsockopt IP_TRANSPARENT", errno))
-	}}
+	lc := net.ListenConfig{Control: transparent}
 	lc.SetMultipathTCP(false) // splice(2) between sockets wants plain TCP
 	l, err := lc.Listen(ctx, "tcp4", addr.String())
 	if err != nil {
 		return nil, err
 	}
 	return l.(*net.TCPListener), nil
+}
+
+func listenUDP(ctx context.Context, addr netip.AddrPort) (*net.UDPConn, error) {
+	lc := net.ListenConfig{Control: transparent}
+	c, err := lc.ListenPacket(ctx, "udp4", addr.String())
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.UDPConn), nil
+}
+
+// transparent sets IP_TRANSPARENT: else an answer as an address that is not the
+// namespace's own has no valid source, and the client waits in vain (ip(7)).
+func transparent(_, _ string, c syscall.RawConn) error {
+	var errno error
+	err := c.Control(func(fd uintptr) {
+		errno = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_TRANSPARENT, 1)
+	})
+	return errors.Join(err, os.NewSyscallError("setsockopt IP_TRANSPARENT", errno))
 }
 
 // sysctlIfAny ignores a file that this kernel does not have: without IPv6 there

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -15,8 +16,9 @@ import (
 )
 
 const (
-	dnsTTL  = 60  // seconds
-	dnsMost = 512 // bytes of an answer, RFC 1035 section 4.2.1: no answer of ours is near it
+	dnsTTL     = 60  // seconds
+	dnsStreams = 32  // TCP connections
+	dnsMost    = 512 // bytes of an answer, RFC 1035 section 4.2.1: no answer of ours is near it
 )
 
 // resolver answers allowed names with the gateway's own address. It never asks
@@ -35,7 +37,11 @@ func newResolver(g *gateway) *resolver {
 
 // run serves until close.
 func (r *resolver) run(ctx context.Context, udp net.PacketConn, tcp net.Listener) {
-	tcpLimited := &limitListener{Listener: tcp, slots: make(chan struct{}, 32)}
+	tcpLimited := &limitListener{Listener: tcp, slots: make(chan struct{}, dnsStreams), over: func() {
+		e := limited(Event{Door: DoorDNS, Transport: "tcp"}, "", 0)
+		e.Hint = "at most " + strconv.Itoa(dnsStreams) + " connections at the same time are served"
+		r.g.rec.emit(e)
+	}}
 	for _, s := range []*dns.Server{
 		{PacketConn: udp, Handler: r, MsgAcceptFunc: r.accept, MsgInvalidFunc: r.invalid, UDPSize: 4096},
 		{Listener: tcpLimited, Handler: r, MsgAcceptFunc: r.accept, MsgInvalidFunc: r.invalid, MaxTCPQueries: 128, ReadTimeout: 5 * time.Second},
@@ -90,10 +96,11 @@ func (r *resolver) malformed() {
 
 // ServeDNS answers one question.
 func (r *resolver) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
+	defer r.g.survive(context.Background(), DoorDNS)
 	start := time.Now()
 	local, remote := addrPort(w.LocalAddr()), addrPort(w.RemoteAddr())
 	if !r.bucket.take(start) {
-		r.g.rec.emit(Event{Door: DoorDNS, Verdict: VerdictDeny, Rule: "default", Reason: ReasonLimit, Dst: local.String()})
+		r.g.rec.emit(limited(Event{Door: DoorDNS}, "dns_per_second", r.g.limits.DNSPerSecond))
 		return // silence: the client tries again later
 	}
 	resp, e := r.answer(req)
@@ -188,6 +195,7 @@ func addrPort(a net.Addr) netip.AddrPort {
 type limitListener struct {
 	net.Listener
 	slots chan struct{}
+	over  func() // called for each one that is closed
 }
 
 func (l *limitListener) Accept() (net.Conn, error) {
@@ -201,6 +209,7 @@ func (l *limitListener) Accept() (net.Conn, error) {
 			return &limitedConn{Conn: c, slots: l.slots}, nil
 		default:
 			shut(c)
+			l.over()
 		}
 	}
 }

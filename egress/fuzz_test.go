@@ -239,7 +239,7 @@ func FuzzRequest(f *testing.F) {
 		if err != nil {
 			return
 		}
-		c := &doorConn{proxy: proxy, visit: &visit{dst: netip.MustParseAddrPort("198.51.100.7:80"), start: time.Now()}}
+		c := &doorConn{proxy: proxy, visit: &visit{dst: netip.MustParseAddrPort("198.51.100.7:80"), start: time.Now(), slot: &slot{of: g.hellos}}}
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Second, errors.New("too long"))
 		defer cancel()
 		rw := httptest.NewRecorder()

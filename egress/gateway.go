@@ -48,6 +48,7 @@ type visit struct {
 	door     Door
 	start    time.Time
 	origin   origin
+	slot     *slot
 }
 
 // event begins an event about the connection.
@@ -84,20 +85,29 @@ func (g *gateway) serve(ctx context.Context, l *net.TCPListener, door Door, hand
 		v := &visit{conn: conn, door: door, start: time.Now(), src: tcpAddr(conn.RemoteAddr()), dst: tcpAddr(conn.LocalAddr())}
 		if !g.conns.add(conn) {
 			reset(conn)
-			e := v.event(door)
-			e.Verdict, e.Reason = VerdictDeny, ReasonLimit
-			g.rec.emit(e)
+			g.rec.emit(limited(v.event(door), "connections", g.limits.Connections))
+			continue
+		}
+		v.slot = &slot{of: g.hellos}
+		if !v.slot.take() {
+			g.conns.drop(conn)
+			g.rec.emit(limited(v.event(door), "handshakes", g.limits.Handshakes))
 			continue
 		}
 		g.wg.Go(func() {
 			defer g.conns.remove(conn)
-			defer func() {
-				if r := recover(); r != nil {
-					g.log.LogAttrs(ctx, slog.LevelError, "bug: panic in a door, please report", slog.String("door", string(door)), slog.Any("panic", r))
-				}
-			}()
+			defer v.slot.give()
+			defer g.survive(ctx, door)
 			handle(ctx, v)
 		})
+	}
+}
+
+// survive, deferred, makes a panic cost what was being served and nothing else: a
+// runner may hold other jobs.
+func (g *gateway) survive(ctx context.Context, door Door) {
+	if r := recover(); r != nil {
+		g.log.LogAttrs(ctx, slog.LevelError, "bug: panic in a door, please report", slog.String("door", string(door)), slog.Any("panic", r))
 	}
 }
 
@@ -173,6 +183,12 @@ func (s *connSet) remove(c *net.TCPConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
+}
+
+// drop forgets a connection and resets it.
+func (s *connSet) drop(c *net.TCPConn) {
+	reset(c)
+	s.remove(c)
 }
 
 // cut ends every connection and lets none in any more.

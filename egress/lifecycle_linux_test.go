@@ -136,7 +136,7 @@ func TestConnectionsAreCapped(t *testing.T) {
 		}
 		over.Close()
 	}
-	j.want(Event{Verdict: VerdictDeny, Reason: ReasonLimit, Dst: "169.254.1.1:443"})
+	j.want(Event{Verdict: VerdictDeny, Door: DoorTLS, Reason: ReasonLimit, Port: 443})
 	j.untouched()
 }
 

@@ -27,8 +27,9 @@ type Policy struct {
 type Limits struct {
 	Connections  int           `json:"connections,omitempty"`    // open at the same time; default 512
 	Handshakes   int           `json:"handshakes,omitempty"`     // connections that have not said yet what they want; default 128
+	Requests     int           `json:"requests,omitempty"`       // of HTTP, served at the same time; default 128
 	DNSPerSecond int           `json:"dns_per_second,omitempty"` // questions; default 500
-	Events       int           `json:"events,omitempty"`         // kept one by one, the rest is counted; default 20000
+	Events       int           `json:"events,omitempty"`         // kept one by one as long as they fit 4 MiB, the rest is counted; default 20000
 	HelloTimeout time.Duration `json:"hello_timeout,omitempty"`  // for the first bytes of a connection; default 5 s
 }
 
@@ -41,6 +42,7 @@ func (l Limits) withDefaults() Limits {
 	}
 	set(&l.Connections, 512)
 	set(&l.Handshakes, 128)
+	set(&l.Requests, 128)
 	set(&l.DNSPerSecond, 500)
 	set(&l.Events, 20000)
 	if l.HelloTimeout <= 0 {

@@ -7,11 +7,16 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unsafe"
 )
 
 // foldWindow is the time in which refusals that are alike become one event: a
 // client that retries should not fill the report.
 const foldWindow = time.Second
+
+// eventBytesMost bounds what events take together: a path of 1 KiB is as easy to
+// make as a short one, and the report is written from memory.
+const eventBytesMost = 4 << 20
 
 // recorder hands events on, one at a time, and bounds how many a job can make.
 type recorder struct {
@@ -21,7 +26,9 @@ type recorder struct {
 
 	mu     sync.Mutex
 	n      int
+	bytes  int
 	recent map[string]*folded
+	swept  time.Time
 	over   map[overKey]int
 }
 
@@ -64,7 +71,8 @@ func (r *recorder) emit(e Event) {
 		}
 		r.flush(key, f)
 	}
-	if len(r.recent) >= 1024 {
+	if len(r.recent) >= 1024 && e.Time.Sub(r.swept) > foldWindow/4 {
+		r.swept = e.Time
 		r.sweep(e.Time)
 	}
 	if len(r.recent) < 4096 {
@@ -92,12 +100,29 @@ func (r *recorder) flush(key string, f *folded) {
 }
 
 func (r *recorder) send(e Event) {
-	if r.n >= r.most {
+	size := e.size()
+	if r.n >= r.most || r.bytes+size > eventBytesMost {
 		r.over[overKey{e.Door, e.Verdict}] += max(e.Count, 1)
 		return
 	}
 	r.n++
+	r.bytes += size
 	r.observe(e)
+}
+
+// size is about what an event takes.
+func (e *Event) size() int {
+	n := int(unsafe.Sizeof(*e))
+	for _, s := range []string{e.Host, e.Dst, e.Method, e.Path, e.Rule, e.Hint, e.Exe, e.Argv0, e.Pkg, e.Script} {
+		n += len(s)
+	}
+	for _, s := range e.Chain {
+		n += len(s) + 16
+	}
+	for _, s := range e.Redacted {
+		n += len(s) + 16
+	}
+	return n
 }
 
 // close hands on what was folded or only counted.
@@ -108,7 +133,9 @@ func (r *recorder) close() {
 		r.flush(key, f)
 	}
 	for k, n := range r.over {
-		r.observe(Event{Time: time.Now(), Type: "egress", Job: r.job, Verdict: k.verdict, Door: k.door, Rule: "default", Reason: ReasonLimit, Count: n})
+		e := limited(Event{Time: time.Now(), Type: "egress", Job: r.job, Door: k.door, Count: n}, "events", r.most)
+		e.Verdict = k.verdict
+		r.observe(e)
 	}
 	clear(r.over)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -30,12 +31,23 @@ func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer w.requests.Done()
+	defer w.survive(r.Context(), c.visit.door)
+	c.asked()
 	q := &request{web: w, conn: c, start: time.Now(), http1: r.ProtoMajor == 1, event: c.visit.event(DoorHTTP)}
 	q.event.Method, q.event.Path = clip(r.Method), clipTo(r.URL.Path, pathMost)
 	q.event.Time = q.start
+	if c.proxy && r.Method == http.MethodConnect {
+		q.connect(rw, r) // it counts as a connection
+		return
+	}
+	select {
+	case w.inFlight <- struct{}{}:
+		defer func() { <-w.inFlight }()
+	default:
+		q.busy(rw, r)
+		return
+	}
 	switch {
-	case c.proxy && r.Method == http.MethodConnect:
-		q.connect(rw, r)
 	case r.URL.Opaque != "":
 		// "x:secret" is a request target to net/url and would go out as it is, with
 		// no path to judge or to record (RFC 9112 section 3.2 knows no such form).
@@ -48,6 +60,18 @@ func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	default:
 		q.transparent(rw, r)
 	}
+}
+
+// survive, deferred, tells of a panic that net/http recovers from silently.
+func (w *web) survive(ctx context.Context, door Door) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	if err, ok := r.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+		w.g.log.LogAttrs(ctx, slog.LevelError, "bug: panic in a door, please report", slog.String("door", string(door)), slog.Any("panic", r))
+	}
+	panic(http.ErrAbortHandler)
 }
 
 // request is one request on its way.
@@ -248,6 +272,21 @@ func (q *request) refuse(rw http.ResponseWriter, status int, reason string) {
 		rw.Header().Set("Connection", "close") // a body that is refused is not read
 	}
 	writeText(rw, status, what, hint)
+}
+
+// busy refuses a request because too many are served already.
+func (q *request) busy(rw http.ResponseWriter, r *http.Request) {
+	e := q.event
+	e.Host, e.Path, e.Status = clip(r.Host), "", http.StatusServiceUnavailable
+	if q.conn.to.host != "" {
+		e.Host, e.Port = q.conn.to.host, q.conn.to.port
+	}
+	e = limited(e, "requests", q.web.g.limits.Requests)
+	q.web.g.rec.emit(e)
+	if q.http1 {
+		rw.Header().Set("Connection", "close")
+	}
+	writeText(rw, http.StatusServiceUnavailable, "zviz: too many requests at the same time", e.Hint)
 }
 
 func writeText(rw http.ResponseWriter, status int, lines ...string) {

@@ -8,7 +8,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,7 +20,8 @@ func (g *gateway) terminate(ctx context.Context, v *visit, raw []byte, to author
 	if g.ca == nil {
 		return // no rule that terminates, so no such decision
 	}
-	under := &doorConn{TCPConn: v.conn, first: bytes.NewReader(raw), visit: v, done: make(chan struct{}), to: to, decision: d}
+	under := g.door(v, raw)
+	under.to, under.decision = to, d
 	conn := tls.Server(under, &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"h2", "http/1.1"}, // npm speaks the one, go the other
@@ -27,10 +30,13 @@ func (g *gateway) terminate(ctx context.Context, v *visit, raw []byte, to author
 	shaking, cancel := context.WithTimeoutCause(ctx, 2*g.limits.HelloTimeout, errors.New("TLS handshake took too long"))
 	err := conn.HandshakeContext(shaking)
 	cancel()
+	v.slot.give()
 	if err != nil {
 		g.handshakeFailed(v, to, d, err)
 		return
 	}
+	under.h2 = conn.ConnectionState().NegotiatedProtocol == "h2"
+	under.await()
 	if !g.web.hand(ctx, conn) {
 		return
 	}
@@ -65,13 +71,55 @@ type doorConn struct {
 	badRequest func(status string) // called when the web server answers for itself
 	done       chan struct{}
 	once       sync.Once
+
+	h2      bool        // frames come whenever they like
+	waiting atomic.Bool // for the first byte of a request
+	expired func()      // the head of a request took too long
+	refused func()      // there was no slot for one
 }
 
+// asked is called when the head of a request was read.
+func (c *doorConn) asked() {
+	c.waiting.Store(false)
+	c.visit.slot.give()
+}
+
+// await makes the next byte the first one of a request. The head of one takes
+// memory like a ClientHello, so it takes a slot like it. Not with HTTP/2, where
+// the web server bounds what a connection takes.
+func (c *doorConn) await() { c.waiting.Store(!c.h2) }
+
 func (c *doorConn) Read(b []byte) (int, error) {
-	if c.first.Len() > 0 {
-		return c.first.Read(b)
+	if c.first != nil {
+		if n, err := c.first.Read(b); err == nil {
+			return n, nil
+		}
+		c.first = nil // a hello of many records is large, and a connection may stay
 	}
-	return c.TCPConn.Read(b)
+	n, err := c.TCPConn.Read(b)
+	switch {
+	case n > 0 && c.waiting.CompareAndSwap(true, false) && !c.visit.slot.take():
+		c.refused()
+		return 0, errBusy
+	case c.expired != nil && errors.Is(err, os.ErrDeadlineExceeded) && c.visit.slot.has():
+		c.expired()
+	}
+	return n, err
+}
+
+var errBusy = errors.New("too many requests that have not said yet what they want")
+
+// door wraps a connection for the web server; first was read from it already.
+func (g *gateway) door(v *visit, first []byte) *doorConn {
+	c := &doorConn{TCPConn: v.conn, first: bytes.NewReader(first), visit: v, done: make(chan struct{})}
+	event := func() Event {
+		e := v.event(v.door)
+		e.Host = c.to.host
+		return e
+	}
+	c.refused = func() { g.rec.emit(limited(event(), "handshakes", g.limits.Handshakes)) }
+	c.expired = func() { g.deny(v, event(), decision{reason: ReasonHelloTimeout}) }
+	return c
 }
 
 // ownAnswer is how net/http ends the head of an answer that no handler gave

@@ -33,6 +33,7 @@ type sink struct {
 	mu       sync.Mutex
 	requests []*http.Request
 	bodies   []string
+	wait     func(*http.Request) // may hold an answer back
 }
 
 // countedConn counts the bytes that the outside gets.
@@ -105,6 +106,9 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.requests = append(s.requests, r)
 	s.bodies = append(s.bodies, string(body))
 	s.mu.Unlock()
+	if s.wait != nil {
+		s.wait(r)
+	}
 	w.Header().Set("Alt-Svc", `h3=":443"`)
 	if strings.HasPrefix(r.URL.Path, "/redirect") {
 		http.Redirect(w, r, "https://elsewhere.test/x", http.StatusFound)

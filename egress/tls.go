@@ -20,18 +20,14 @@ func (g *gateway) serveTLS(ctx context.Context, v *visit) { g.tls(ctx, v, nil, a
 // tls judges a connection by its ClientHello. initial was read from it already;
 // want is what a CONNECT was for, or nothing.
 func (g *gateway) tls(ctx context.Context, v *visit, initial []byte, want authority) {
-	select {
-	case g.hellos <- struct{}{}:
-	default:
-		e := v.event(v.door)
-		g.deny(v, e, decision{reason: ReasonLimit})
+	if !v.slot.take() { // after a CONNECT it was given back
+		g.rec.emit(limited(v.event(v.door), "handshakes", g.limits.Handshakes))
 		reset(v.conn)
 		return
 	}
 	_ = v.conn.SetReadDeadline(time.Now().Add(g.limits.HelloTimeout)) // if it fails, so does the read
 	rest := bytes.NewReader(initial)
 	raw, h, err := readHello(io.MultiReader(rest, v.conn))
-	<-g.hellos
 	raw = append(raw, initial[len(initial)-rest.Len():]...)
 	_ = v.conn.SetReadDeadline(time.Time{})
 	v.origin = g.who(protoTCP, v.src, v.dst)
@@ -40,10 +36,14 @@ func (g *gateway) tls(ctx context.Context, v *visit, initial []byte, want author
 		e.Host, e.Port = want.host, want.port
 	}
 	if err != nil {
+		v.slot.give()
 		g.refuseHello(v, e, err)
 		return
 	}
 	to, d := g.judgeHello(v, &e, h, want)
+	if d.denied() || !d.terminate {
+		v.slot.give() // else after the handshake: until then we keep the hello
+	}
 	switch {
 	case d.denied():
 		g.deny(v, e, d)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -44,11 +45,12 @@ func (w *watcher) run(ctx context.Context, in *os.File) {
 		if err != nil {
 			continue
 		}
-		w.packet(p)
+		w.packet(ctx, p)
 	}
 }
 
-func (w *watcher) packet(p packet) {
+func (w *watcher) packet(ctx context.Context, p packet) {
+	defer w.g.survive(ctx, p.door())
 	gateway := netip.MustParseAddr(GatewayAddr)
 	toGateway := p.dst.Addr() == gateway
 	if p.proto == unix.IPPROTO_TCP && toGateway && (p.dst.Port() == 53 || p.dst.Port() == ProxyPort) {
@@ -65,6 +67,7 @@ func (w *watcher) packet(p packet) {
 	}
 	if !w.bucket.take(time.Now()) {
 		e.Reason, e.Dst, e.Port = ReasonLimit, "", 0
+		e.Hint = "at most " + strconv.Itoa(watchPerSecond) + " packets a second are answered"
 		w.g.rec.emit(e)
 		return
 	}
@@ -74,9 +77,6 @@ func (w *watcher) packet(p packet) {
 		e.Process, e.Pkg, e.Script = o.Process, o.pkg, o.script
 	}
 	w.g.rec.emit(e)
-	if toGateway && p.proto != unix.IPPROTO_ICMP {
-		return // the kernel answers for an address of its own
-	}
 	if b := refusal(p); b != nil {
 		w.send(b, p.src.Addr())
 	}

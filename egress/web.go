@@ -3,7 +3,6 @@
 package egress
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -31,6 +30,8 @@ type web struct {
 	queue     connQueue
 	buffers   sync.Pool
 
+	inFlight chan struct{} // requests that are served: each takes some ten kilobytes
+
 	mu       sync.Mutex
 	closed   bool
 	requests sync.WaitGroup
@@ -39,16 +40,27 @@ type web struct {
 type doorKey struct{}
 
 func newWeb(ctx context.Context, g *gateway) *web {
-	w := &web{g: g, queue: connQueue{conns: make(chan net.Conn), closed: make(chan struct{})}}
+	w := &web{g: g, queue: connQueue{conns: make(chan net.Conn), closed: make(chan struct{})}, inFlight: make(chan struct{}, g.limits.Requests)}
 	w.buffers.New = func() any { b := make([]byte, 32<<10); return &b }
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	w.server = &http.Server{
-		Handler:           w,
-		Protocols:         protocols,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ConnContext:       withDoor,
+		Handler:     w,
+		Protocols:   protocols,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ConnContext: withDoor,
+		ConnState: func(c net.Conn, s http.ConnState) {
+			if d, ok := doorOf(c).(*doorConn); ok && s == http.StateIdle {
+				d.await()
+			}
+		},
+		// What a stream may make us keep is far less than net/http's defaults: a frame
+		// of 1 MiB for each connection, and as much of a body for each stream.
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: 100, MaxReadFrameSize: 16 << 10,
+			MaxReceiveBufferPerConnection: 64 << 10, MaxReceiveBufferPerStream: 64 << 10,
+		},
 		ReadHeaderTimeout: g.limits.HelloTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    headerParsed,
@@ -64,17 +76,23 @@ func (w *web) client() *http.Transport {
 	return w.transport
 }
 
+// newTransport speaks HTTP/1.1 only. With HTTP/2 the answers to a job that does
+// not read would be kept here, up to 4 MiB for each stream; like this they stay in
+// the kernel's buffers, and then with the server.
 func (w *web) newTransport() *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
 	return &http.Transport{
-		DialContext:           w.dialContext,
-		TLSClientConfig:       &tls.Config{RootCAs: w.g.roots(), MinVersion: tls.VersionTLS12},
-		ForceAttemptHTTP2:     true,
-		DisableCompression:    true,
-		MaxIdleConnsPerHost:   16,
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   dialTimeout,
-		ResponseHeaderTimeout: 2 * time.Minute,
-		Proxy:                 w.proxyFor,
+		DialContext:            w.dialContext,
+		TLSClientConfig:        &tls.Config{RootCAs: w.g.roots(), MinVersion: tls.VersionTLS12},
+		Protocols:              protocols,
+		DisableCompression:     true,
+		MaxIdleConnsPerHost:    16,
+		MaxResponseHeaderBytes: 256 << 10,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    dialTimeout,
+		ResponseHeaderTimeout:  2 * time.Minute,
+		Proxy:                  w.proxyFor,
 	}
 }
 
@@ -142,10 +160,15 @@ func (w *web) hand(ctx context.Context, c net.Conn) bool {
 }
 
 func withDoor(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, doorKey{}, doorOf(c))
+}
+
+// doorOf is the connection below TLS.
+func doorOf(c net.Conn) net.Conn {
 	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
+		return t.NetConn()
 	}
-	return context.WithValue(ctx, doorKey{}, c)
+	return c
 }
 
 // serveHTTP is the transparent door for plain HTTP.
@@ -175,7 +198,8 @@ func (g *gateway) serveEither(ctx context.Context, v *visit) {
 
 func (g *gateway) plain(ctx context.Context, v *visit, first []byte, proxy bool) {
 	v.origin = g.who(protoTCP, v.src, v.dst)
-	c := &doorConn{TCPConn: v.conn, first: bytes.NewReader(first), visit: v, proxy: proxy, done: make(chan struct{})}
+	c := g.door(v, first)
+	c.proxy = proxy
 	c.badRequest = func(status string) {
 		e := v.event(v.door)
 		reason := ReasonMalformed

@@ -13,6 +13,7 @@ import (
 
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/sandbox"
+	"github.com/zviz/run/sandbox/cgroup"
 	"github.com/zviz/run/sandbox/seccomp"
 )
 
@@ -22,6 +23,8 @@ type cell struct {
 	tools   tools
 	presets []egress.Preset
 	job     *jobState
+	groups  cgroup.Hierarchies // that hold the job's
+	places  []place            // what the job can write to and what stays
 	network *egress.Network
 	spec    sandbox.Spec
 	env     []string
@@ -34,7 +37,7 @@ type cell struct {
 // newCell checks the request and makes the job's folder; the network comes later.
 func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) (_ *cell, err error) {
 	phase(r, "workspace")
-	c := &cell{}
+	c := &cell{groups: probe.Cgroups}
 	if c.work, err = findWorkspace(r.Dir, x.cfg.Home, x.state); err != nil {
 		return nil, err
 	}
@@ -67,7 +70,19 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 	if r.Policy.Rootfs == "" {
 		hide = credentialFiles()
 	}
-	if c.job, err = newJob(x.state); err != nil {
+	if probe.User != nil {
+		// The job has the user's own id: what the user may write is the job's as it is.
+		c.work.owner = probe.User.IDs().Owner()
+		for i := range mounts {
+			owner := c.work.owner
+			mounts[i].Owner = &owner
+		}
+	}
+	mounts = append([]sandbox.Mount{c.work.mount(r.Policy)}, mounts...)
+	if c.places, err = writable(mounts); err != nil {
+		return nil, err
+	}
+	if c.job, err = newJob(x.state, jobFile{Places: c.places, Groups: c.groups}); err != nil {
 		return nil, &StateError{Dir: x.state, Err: err}
 	}
 	limits := r.Policy.Limits
@@ -77,18 +92,13 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 	if limits.Pids == 0 {
 		limits.Pids = defaultPids
 	}
-	ids := jobIDs(probe, c.job.Slot)
-	if probe.User != nil {
-		// The job has the user's own id: what the user may write is the job's as it is.
-		c.work.owner = ids.Owner()
-		for i := range mounts {
-			owner := c.work.owner
-			mounts[i].Owner = &owner
-		}
+	if limits.OpenFiles == 0 {
+		limits.OpenFiles = defaultOpenFiles
 	}
+	ids := jobIDs(probe, c.job.Slot)
 	c.spec = sandbox.Spec{
 		ID: c.job.ID, StateDir: c.job.Dir, Home: jobHome, Hostname: "zviz",
-		Root: root, Hide: hide, Files: accountFiles(jobHome, ids), Mounts: append([]sandbox.Mount{c.work.mount(r.Policy)}, mounts...),
+		Root: root, Hide: hide, Files: accountFiles(jobHome, ids), Mounts: mounts,
 		IDs:     ids,
 		Profile: profile, Limits: limits, MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
 	}
@@ -168,6 +178,26 @@ func (x *Executor) command(r Request, c *cell) sandbox.Cmd {
 	}
 }
 
+// disks returns the folders of the host whose disks the job can fill.
+func (c *cell) disks() []string {
+	dirs := []string{c.job.Dir}
+	for _, m := range c.spec.Mounts {
+		if m.Write && !m.Overlay {
+			dirs = append(dirs, m.Source)
+		}
+	}
+	return dirs
+}
+
+// readable is what everybody sees: links that lead there lead nowhere new.
+func (c *cell) readable() []string {
+	var out []string
+	for _, e := range c.spec.Root.Entries {
+		out = append(out, e.Target)
+	}
+	return out
+}
+
 // close ends what the cell has, in reverse.
 func (c *cell) close() error {
 	var errs []error
@@ -178,7 +208,7 @@ func (c *cell) close() error {
 		errs = append(errs, c.network.Close())
 	}
 	if c.job != nil {
-		errs = append(errs, c.job.remove())
+		errs = append(errs, c.job.end(c.groups))
 	}
 	return errors.Join(errs...)
 }

@@ -163,11 +163,11 @@ func (x *Executor) askTool(ctx context.Context, argv []string, allowed []sandbox
 	if err != nil {
 		return nil, err
 	}
-	job, err := newJob(x.state)
+	job, err := newJob(x.state, jobFile{Groups: probe.Cgroups})
 	if err != nil {
-		return nil, err
+		return nil, &StateError{Dir: x.state, Err: err}
 	}
-	defer func() { _ = job.remove() }()
+	defer func() { _ = job.end(probe.Cgroups) }()
 	tools := findTools(x.environ("PATH"), x.cfg.Home, "")
 	root, err := sandbox.HostRoot(slices.Concat(systemPaths(), tools.bind, []string{"/var/lib/apt", "/var/lib/dpkg"}))
 	if err != nil {

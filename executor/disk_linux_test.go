@@ -25,12 +25,14 @@ func TestDiskWatch(t *testing.T) {
 		{"bytes at home", "state", `while :; do head -c 1048576 /dev/zero >> ~/big; sleep 0.01; done`, sandbox.CauseDisk},
 		{"files in the workspace", "work", `n=0; while :; do n=$((n+1)); true > f$n || sleep 1; done 2>/dev/null`, sandbox.CauseDisk},
 		{"files in /tmp", "state", `cd /tmp; n=0; while :; do n=$((n+1)); true > f$n || sleep 1; done 2>/dev/null`, sandbox.CauseDisk},
+		{"bytes in a further mount", "other", `while :; do head -c 1048576 /dev/zero >> /mnt/other/big; sleep 0.01; done`, sandbox.CauseDisk},
 		{"half of it", "work", `head -c 33554432 /dev/zero > big; sleep 0.5`, sandbox.CauseExited},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBench(t)
-			folder := map[string]string{"work": b.work, "state": b.state}[tt.folder]
+			other := filepath.Join(filepath.Dir(b.work), "other")
+			folder := map[string]string{"work": b.work, "state": b.state, "other": other}[tt.folder]
 			if err := os.MkdirAll(folder, 0o700); err != nil {
 				t.Fatal(err)
 			}
@@ -39,6 +41,10 @@ func TestDiskWatch(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = syscall.Unmount(folder, syscall.MNT_DETACH) })
 			policy := executor.Policy{NoNetwork: true, Limits: sandbox.Limits{MemoryBytes: 256 << 20, Pids: 64, Wall: time.Minute}}
+			if tt.folder == "other" {
+				policy.Mounts = []sandbox.Mount{{Source: other, Target: "/mnt/other", Write: true}}
+				policy.Limits.Wall = 10 * time.Second // it would not end by itself
+			}
 			_, report, err := b.run(t, executor.Request{Policy: policy, Grace: 30 * time.Second}, tt.script)
 			if err != nil {
 				t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -43,6 +44,7 @@ type Request struct {
 	// Presets names registries whose hosts and settings the job gets
 	// (egress.Presets); they are discovered from the operator's toolchain.
 	Presets []string
+	Guessed []string // those of Presets that nobody asked for
 
 	Args []string
 	Env  []string // KEY=VALUE on top of the built-in environment
@@ -60,6 +62,11 @@ type Request struct {
 	// phase of the start ("network", "sandbox", ""). Both may be nil and must not block.
 	Observe func(egress.Event)
 	Phase   func(string)
+	// Amount gets how far a long phase is, for people; nil discards.
+	Amount func(string)
+
+	// Notice gets what the operator should know before the command runs; nil discards.
+	Notice func(string)
 
 	// DiffTo gets a unified diff of the text files that the command changed, with
 	// Policy.Diff; nil discards.
@@ -71,6 +78,10 @@ type Request struct {
 // defaultPids bounds processes and threads of a job; a build of a large C++ tree
 // with 64 jobs stays below a thousand.
 const defaultPids = 4096
+
+// defaultOpenFiles bounds the open files of one process. The usual 1024 is too
+// few for npm and pnpm; some programs walk through as many as there may be.
+const defaultOpenFiles = 65536
 
 // New makes an Executor and removes what a killed run left in the state folder.
 func New(cfg Config) (*Executor, error) {
@@ -87,20 +98,24 @@ func New(cfg Config) (*Executor, error) {
 	return x, nil
 }
 
-// open prepares the state folder and removes what killed runs left there.
-func (x *Executor) open(probe sandbox.Probe, p Policy) error {
-	if err := probe.Missing(p.AllowMissing); err != nil {
-		return err
+// open checks the machine, prepares the state folder and removes what killed runs
+// left there. onHost says that the command will be in the host's network.
+func (x *Executor) open(probe sandbox.Probe, r Request) (onHost bool, err error) {
+	if err := probe.Missing(r.Policy.AllowMissing); err != nil {
+		return false, err
+	}
+	if onHost, err = hostNetwork(probe, r); err != nil {
+		return false, err
 	}
 	state, err := prepareState(x.cfg.StateDir)
 	if err != nil {
-		return &StateError{Dir: x.cfg.StateDir, Err: err}
+		return false, &StateError{Dir: x.cfg.StateDir, Err: err}
 	}
 	x.state = state
-	if err := sweep(state, probe.Cgroups); err != nil {
+	if err := sweep(state, probe.Cgroups, x.cfg.Log); err != nil {
 		x.cfg.Log.Warn("sweep of dead jobs", slog.Any("error", err))
 	}
-	return nil
+	return onHost, nil
 }
 
 // errNested: a sandbox in a sandbox would have to make namespaces, which is what
@@ -146,15 +161,22 @@ func (x *Executor) Plan(ctx context.Context, r Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := x.open(probe, r.Policy); err != nil {
+	onHost, err := x.open(probe, r)
+	if err != nil {
 		return "", err
+	}
+	if onHost {
+		r.Presets = nil
 	}
 	c, err := x.newCell(ctx, r, probe)
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = c.close() }() //nolint:contextcheck // tear-down outlives the context
-	if !r.Policy.NoNetwork {
+	switch {
+	case onHost:
+		c.useHostNetwork()
+	case !r.Policy.NoNetwork:
 		c.spec.NetNS = "the job's network"
 	}
 	prog, err := sandbox.Compile(c.spec, x.command(r, c), probe)
@@ -202,26 +224,37 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	if err != nil {
 		return report, err
 	}
-	if err := x.open(probe, r.Policy); err != nil {
+	onHost, err := x.open(probe, r)
+	if err != nil {
 		return report, err
+	}
+	if onHost {
+		report.Egress.Complete, r.Presets = false, nil
+		if r.Notice != nil {
+			r.Notice(hostNetworkNote)
+		}
 	}
 	c, err := x.newCell(ctx, r, probe)
 	if err != nil {
 		return report, err
 	}
-	report.ID = c.job.ID
+	report.ID, report.Limits = c.job.ID, reportLimits(c.spec.Limits)
 	defer func() { //nolint:contextcheck // tear-down outlives the context
 		if cerr := c.close(); cerr != nil {
 			x.cfg.Log.Warn("tear-down", slog.String("job", c.job.ID), slog.Any("error", cerr))
 		}
 	}()
-	if !r.Policy.NoNetwork {
+	switch {
+	case onHost:
+		c.useHostNetwork()
+	case !r.Policy.NoNetwork:
 		if err := x.connect(ctx, r, c); err != nil {
 			return report, err
 		}
 	}
 	phase(r, "sandbox")
-	before, began := snapshot(c.work), clock{time.Now()}
+	list := append(watched(), gitPaths(c.work, x.cfg.Home)...)
+	before, began := snapshot(c.work, list), readClock()
 	box, err := sandbox.New(c.spec, probe)
 	if err != nil {
 		if _, ok := errors.AsType[*fs.PathError](err); ok && !isLayer(err) {
@@ -236,15 +269,18 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	var said tail
 	res, layers, err := x.run(ctx, r, c, &said)
 	report.Layers = layers
-	left := settle(c.spec, began) // whatever went wrong: the command may have run
-	report.Leftovers = ReportLeftovers{Entries: left.entries, Incomplete: left.incomplete}
+	left := collect(ctx, r, c, began) // whatever went wrong: the command may have run
+	report.Leftovers = ReportLeftovers{Entries: int(left.entries.Load()), Incomplete: left.incomplete}
+	if err == nil && res.Cause == sandbox.CauseNotStarted && sandbox.ShortageHint(res.StartErr) != "" {
+		err = fmt.Errorf("start of %q: %w", r.Args[0], res.StartErr) // says nothing of the command
+	}
 	if err != nil {
 		return report, err
 	}
 	if r.Policy.Ephemeral || r.Policy.Diff {
 		report.Changed, err = overlayChanges(c.spec, c.work, r.DiffTo)
 	} else {
-		report.Changed = before.compare(snapshot(c.work))
+		report.Changed = before.compare(snapshot(c.work, list), list)
 	}
 	report.Changed = append(report.Changed, left.changes...)
 	for i := range report.Changed {
@@ -256,12 +292,45 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	}
 	report.finish(res, c.events)
 	if report.Conclusion == Failure {
-		if d, ok := said.deniedFile(c.work, r.Policy); ok {
+		for _, d := range said.deniedFiles(newView(c, r.Policy)) {
 			d.Path = maskText(d.Path, r.Secrets)
 			report.Denials = append(report.Denials, d)
 		}
+		report.Limits.Reached = said.limit()
 	}
 	return report, err
+}
+
+// progressStep is after what time, and how often, a long look at what was left is
+// shown.
+const progressStep = 300 * time.Millisecond
+
+// collect looks at what the command left.
+func collect(ctx context.Context, r Request, c *cell, began clock) *leftovers {
+	ctx, cancel := graced(ctx, walkGrace)
+	defer cancel(nil)
+	l := newLeftovers(ctx, began.since(readClock()))
+	done := make(chan struct{})
+	var shown sync.WaitGroup
+	shown.Go(func() {
+		tick := time.NewTicker(progressStep)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+			phase(r, "look at what it left")
+			if r.Amount != nil {
+				r.Amount(strconv.FormatInt(l.entries.Load(), 10) + " entries")
+			}
+		}
+	})
+	l.settle(c.work.top, c.places, c.readable())
+	close(done)
+	shown.Wait()
+	return l
 }
 
 func isLayer(err error) bool {
@@ -275,21 +344,25 @@ func (x *Executor) run(ctx context.Context, r Request, c *cell, said *tail) (san
 	cmd.Stdout, cmd.Stderr = sandbox.Serialize(cmd.Stdout, cmd.Stderr)
 	masks := maskStreams(&cmd, r.Secrets)
 	cmd.Stdout, cmd.Stderr = said.through(cmd.Stdout), said.through(cmd.Stderr)
-	if wall := c.spec.Limits.Wall; wall > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, wall, context.DeadlineExceeded)
-		defer cancel()
-	}
 	ctx, full := context.WithCancelCause(ctx)
 	defer full(nil)
+	// The limit is the command's. The start gets a minute at least: a busy machine
+	// must not make a short limit an error of ours.
+	wall := c.spec.Limits.Wall
+	timer := time.AfterFunc(max(wall, time.Minute), func() { full(context.DeadlineExceeded) })
+	defer timer.Stop()
 	p, err := c.box.Start(ctx, &cmd)
 	if err != nil {
 		return sandbox.Result{}, nil, err
 	}
+	timer.Stop()
+	if wall > 0 {
+		timer.Reset(wall)
+	}
 	phase(r, "")
 	ended := make(chan struct{})
 	var relay sync.WaitGroup
-	relay.Go(func() { watchDisk(ended, full, c.job.Dir, c.work.top) })
+	relay.Go(func() { watchDisk(ended, full, c.disks()...) })
 	relay.Go(func() {
 		for {
 			select {

@@ -137,7 +137,7 @@ func TestExecGit(t *testing.T) {
 	want := []executor.Change{{Op: "M", Path: ".git/hooks", Note: "git hooks"}, {Op: "M", Path: ".git/config", Note: "obeyed by git"}}
 	got := report.Changed
 	for i := range got {
-		got[i].Size = 0
+		got[i].Size, got[i].Fix = 0, ""
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

@@ -4,7 +4,7 @@ package executor
 
 import (
 	"cmp"
-	"encoding/binary"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,179 +12,305 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/zviz/run/internal/linux"
 	"github.com/zviz/run/sandbox"
 )
 
-// settle makes what a job left behind harmless and lists it: set-user-ID and
-// set-group-ID bits are taken off, and named pipes, sockets, links that lead out,
-// repositories and huge sparse files are reported. Nothing is followed, and
-// everything is done relative to held descriptors.
-func settle(spec sandbox.Spec, began clock) *leftovers {
-	l := &leftovers{since: began.since(), max: maxWalk, maxDepth: maxWalkDepth}
-	for i, m := range spec.Mounts {
+// writable returns what a job can write to and what stays.
+func writable(mounts []sandbox.Mount) ([]place, error) {
+	var out []place
+	for _, m := range mounts {
 		if !m.Write || m.Overlay || m.Owner == nil {
 			continue
 		}
-		l.top, l.owner, l.prefix, l.skip = m.Source, *m.Owner, "", nil
-		if i > 0 {
-			l.prefix = m.Source + "/" // a further mount of the operator's
+		var st unix.Stat_t
+		if err := unix.Lstat(m.Source, &st); err != nil {
+			return nil, &os.PathError{Op: "stat", Path: m.Source, Err: err}
 		}
-		l.readable = nil
-		for _, e := range spec.Root.Entries {
-			l.readable = append(l.readable, e.Target)
-		}
+		p := place{Source: []byte(m.Source), Inode: st.Ino, UID: m.Owner.UID, File: m.File}
 		for _, r := range m.ReadOnly {
-			l.skip = append(l.skip, strings.TrimPrefix(r, m.Target+"/"))
+			p.Skip = append(p.Skip, []byte(strings.TrimPrefix(r, m.Target+"/")))
 		}
-		if m.File {
-			l.prefix = ""
-			l.entry(unix.AT_FDCWD, m.Source, m.Source, unix.DT_REG, 0)
-			continue
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// newLeftovers prepares a walk that ends with ctx. Since is in Unix nanoseconds.
+func newLeftovers(ctx context.Context, since int64) *leftovers {
+	return &leftovers{
+		since: since, max: maxWalk, maxDepth: maxWalkDepth, broken: ctx.Done(), nested: nested(), workers: make(chan struct{}, walkers-1),
+		buffers: sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }},
+	}
+}
+
+// settle makes what a job left in these places harmless and lists it: set-user-ID
+// and set-group-ID bits are taken off, and named pipes, sockets, links that lead
+// out, repositories, files that tools obey and huge sparse files are reported.
+// Nothing is followed, and everything is done relative to held descriptors.
+// Readable is where links may lead to.
+func (l *leftovers) settle(workspace string, places []place, readable []string) {
+	for _, p := range places {
+		t := &tree{leftovers: l, top: string(p.Source), uid: p.UID, readable: readable}
+		for _, s := range p.Skip {
+			t.skip = append(t.skip, string(s))
 		}
-		fd, err := openBeneath(unix.AT_FDCWD, m.Source, unix.O_DIRECTORY)
-		if err != nil {
-			l.stop(m.Source + ": " + err.Error())
-			continue
+		if t.top != workspace && !p.File {
+			t.prefix = t.top + "/" // a further mount of the operator's
 		}
-		l.walk(fd, "", 0)
-		_ = unix.Close(fd)
+		t.settle(p)
+		l.running.Wait()
 	}
 	sortChanges(l.changes)
 	if l.unlisted > 0 {
 		l.stop(fmt.Sprintf("%d more that would be listed", l.unlisted))
 	}
-	return l
 }
 
-// walk looks at what is in the directory fd, whose path below top is dir.
-func (l *leftovers) walk(fd int, dir string, depth int) {
-	buf := make([]byte, 32<<10)
-	var dirs []string
-	var seen bareRepository
+func (t *tree) settle(p place) {
+	whole := t.top
+	name, flags := "", unix.AT_EMPTY_PATH
+	if p.File {
+		t.top, name = path.Split(whole)
+		t.top, flags = path.Clean(t.top), unix.AT_SYMLINK_NOFOLLOW
+	}
+	fd, err := openBeneath(unix.AT_FDCWD, t.top, unix.O_DIRECTORY)
+	if err != nil {
+		t.stop(t.top + ": " + err.Error())
+		return
+	}
+	defer func() { t.running.Wait(); _ = unix.Close(fd) }()
+	var st unix.Stat_t
+	switch err := unix.Fstatat(fd, name, &st, flags); {
+	case err != nil || st.Ino != p.Inode:
+		t.stop(whole + " is not what it was")
+	case p.File:
+		t.prefix = t.top + "/"
+		t.file(fd, name)
+	default:
+		(&folder{tree: t, fd: fd}).walk()
+	}
+}
+
+const statMask = unix.STATX_TYPE | unix.STATX_MODE | unix.STATX_UID | unix.STATX_CTIME | unix.STATX_SIZE | unix.STATX_BLOCKS
+
+// walk looks at what is in the folder, and reports whether the job changed
+// something in it.
+func (f *folder) walk() (touched bool) {
+	var seen repository
 	for {
-		n, err := unix.Getdents(fd, buf)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			l.stop(cmp.Or(dir, ".") + ": " + err.Error())
+		// Of a huge directory no more than a buffer's names are held at a time.
+		dirs, fresh, more := f.read(&seen)
+		if !more {
 			break
 		}
-		if n == 0 {
-			break
+		touched = fresh || touched
+		for _, name := range dirs {
+			touched = f.descend(name, &seen) || touched
 		}
-		for rest := buf[:n]; len(rest) > 0; {
-			// linux_dirent64 of getdents(2): inode 8, offset 8, length 2, type 1, name.
-			size := int(binary.NativeEndian.Uint16(rest[16:]))
-			kind := rest[18]
-			name, _, _ := strings.Cut(string(rest[19:size]), "\x00")
-			rest = rest[size:]
-			if name == "." || name == ".." {
-				continue
-			}
-			if l.entries++; l.entries > l.max {
-				l.stop(fmt.Sprintf("more than %d entries", l.max))
-				return
-			}
-			seen.add(name)
-			if l.entry(fd, name, path.Join(dir, name), kind, depth) {
-				dirs = append(dirs, name)
-			}
+		if f.over() {
+			return touched
 		}
 	}
-	if seen.complete() && path.Base(dir) != ".git" {
-		var st unix.Stat_t
-		if unix.Fstat(fd, &st) == nil && l.fresh(&st) {
-			l.list("M", cmp.Or(dir, "."), 0, noteGit)
+	if f.depth > 0 && f.name == ".git" && f.parent.parent == nil {
+		return touched // the workspace's own: its parts are watched one by one
+	}
+	if f.name == ".git" || seen.complete() {
+		if seen.fresh || f.changed() {
+			f.list("M", cmp.Or(f.path(), "."), 0, noteGit)
 		}
 	}
-	for _, name := range dirs {
-		sub := path.Join(dir, name)
-		if slices.Contains(l.skip, sub) {
-			continue
-		}
-		if depth+1 >= l.maxDepth {
-			l.stop(fmt.Sprintf("directories more than %d deep", l.maxDepth))
-			return
-		}
-		child, err := openBeneath(fd, name, unix.O_DIRECTORY)
-		if err != nil {
-			// Another mount (EXDEV) was not shown to the job.
-			if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EXDEV) {
-				l.stop(sub + ": " + err.Error())
-			}
-			continue
-		}
-		l.walk(child, sub, depth+1)
-		_ = unix.Close(child)
-		if l.entries > l.max {
-			return
-		}
-	}
+	return touched
 }
 
-// entry looks at one name and reports whether it is a directory.
-func (l *leftovers) entry(dir int, name, rel string, kind byte, depth int) bool {
-	git := name == ".git" && depth > 0
-	if kind == unix.DT_DIR && !git {
+// read looks at one buffer of entries.
+func (f *folder) read(seen *repository) (dirs []string, touched, more bool) {
+	buf := f.buffers.Get().(*[]byte)
+	defer f.buffers.Put(buf)
+	got, err := linux.ReadDirents(f.fd, *buf)
+	if err != nil {
+		f.stop(cmp.Or(f.path(), ".") + ": " + err.Error())
+	}
+	if len(got) == 0 {
+		return nil, false, false
+	}
+	dirs, touched = f.look(got, seen)
+	return dirs, touched, true
+}
+
+// look looks at the entries of one buffer and returns the directories among
+// them.
+func (f *folder) look(got []byte, seen *repository) (dirs []string, touched bool) {
+	n := int64(0)
+	for len(got) > 0 {
+		var d linux.Dirent
+		d, got = linux.NextDirent(got)
+		name := d.Text()
+		if string(name) == "." || string(name) == ".." {
+			continue
+		}
+		n++
+		seen.add(name)
+		if d.Kind == unix.DT_DIR {
+			dirs = append(dirs, string(name))
+			continue
+		}
+		var st unix.Statx_t
+		if err := linux.StatAt(f.fd, d, statMask, &st); err != nil {
+			continue // gone
+		}
+		if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			dirs = append(dirs, string(name))
+			continue
+		}
+		// Only the owner of a file sets these bits, and only a change sets its time.
+		if f.fresh(&st) && st.Uid == f.uid {
+			touched = true
+			f.leaf(string(name), &st, seen)
+		}
+	}
+	f.entries.Add(n)
+	return dirs, touched
+}
+
+// over reports whether the walk has to end.
+func (f *folder) over() bool {
+	if f.entries.Load() > f.max {
+		f.stop(fmt.Sprintf("more than %d entries", f.max))
 		return true
 	}
-	var st unix.Stat_t
-	if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return false // gone
+	if f.ended() {
+		f.stop("interrupted")
+		return true
 	}
-	isDir := st.Mode&unix.S_IFMT == unix.S_IFDIR
-	// Only the owner of a file sets these bits, and only a change sets its time.
-	if !l.fresh(&st) || st.Uid != l.owner.UID {
-		return isDir
+	return false
+}
+
+// descend walks a directory, on another goroutine if one is free and nobody here
+// has to know what it finds.
+func (f *folder) descend(name string, seen *repository) (touched bool) {
+	if len(f.skip) > 0 && slices.Contains(f.skip, f.join(name)) || f.ended() {
+		return false
+	}
+	if f.depth+1 >= f.maxDepth {
+		f.stop(fmt.Sprintf("directories more than %d deep", f.maxDepth))
+		return false
+	}
+	fd, err := openBeneath(f.fd, name, unix.O_DIRECTORY)
+	if err != nil {
+		// Another mount (EXDEV) was not shown to the job.
+		if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EXDEV) {
+			f.stop(f.join(name) + ": " + err.Error())
+		}
+		return false
+	}
+	child := &folder{tree: f.tree, parent: f, name: name, fd: fd, depth: f.depth + 1}
+	child.installed = f.installed || f.name == "node_modules" && name != ".bin"
+	note := trustedNote(f, name, true)
+	child.trusted = f.trusted || note != ""
+	obeyed := name == "hooks" || name == "info"
+	if !child.trusted && !obeyed {
+		select {
+		case f.workers <- struct{}{}:
+			f.running.Go(func() {
+				defer func() { <-f.workers }()
+				child.walk()
+				_ = unix.Close(fd)
+			})
+			return false
+		default:
+		}
+	}
+	defer func() { _ = unix.Close(fd) }()
+	touched = child.walk()
+	if obeyed && (touched || child.changed()) {
+		seen.fresh = true
+	}
+	if note != "" && (touched || child.changed()) {
+		f.list("M", child.path(), 0, note)
+	}
+	return touched && child.trusted
+}
+
+// changed reports whether the job changed the folder's own list of names.
+func (f *folder) changed() bool {
+	var st unix.Statx_t
+	return unix.Statx(f.fd, "", unix.AT_EMPTY_PATH, statMask, &st) == nil && f.fresh(&st)
+}
+
+// file looks at a single file that was the job's to write.
+func (t *tree) file(dir int, name string) {
+	var st unix.Statx_t
+	f := &folder{tree: t, fd: dir}
+	if err := unix.Statx(dir, name, unix.AT_SYMLINK_NOFOLLOW, statMask, &st); err == nil && f.fresh(&st) && st.Uid == t.uid {
+		f.leaf(name, &st, &repository{})
+	}
+	t.entries.Add(1)
+}
+
+// leaf looks at one name that is new or changed and no directory.
+func (f *folder) leaf(name string, st *unix.Statx_t, seen *repository) {
+	size := int64(st.Size)
+	switch name {
+	case "config", "config.worktree", "commondir", "HEAD":
+		seen.fresh = true
+	case ".git":
+		if k := st.Mode & unix.S_IFMT; k == unix.S_IFREG || k == unix.S_IFLNK {
+			f.list("M", f.join(name), 0, noteGit)
+		}
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
 		if st.Mode&(unix.S_ISUID|unix.S_ISGID) != 0 {
 			note := noteSetID
-			if err := stripSetID(dir, name); err != nil {
+			if err := stripSetID(f.fd, name); err != nil {
 				note = noteKept
 			}
-			l.list("M", rel, st.Size, note)
+			f.list("M", f.join(name), size, note)
 		}
-		if st.Size >= sparseBytes && st.Blocks*512 < st.Size/2 {
-			l.list("M", rel, st.Size, noteSparse)
+		if size >= sparseBytes && int64(st.Blocks)*512 < size/2 {
+			f.list("M", f.join(name), size, noteSparse)
 		}
 	case unix.S_IFIFO:
-		l.list("A", rel, 0, notePipe)
+		f.list("A", f.join(name), 0, notePipe)
+		return
 	case unix.S_IFSOCK:
-		l.list("A", rel, 0, noteSocket)
+		f.list("A", f.join(name), 0, noteSocket)
+		return
 	case unix.S_IFLNK:
-		if l.leadsOut(dir, name, rel) {
-			l.list("A", rel, st.Size, noteLink)
+		if f.leadsOut(name) {
+			f.list("A", f.join(name), size, noteLink)
 		}
 	}
-	if git && (isDir || st.Mode&unix.S_IFMT == unix.S_IFREG) {
-		l.list("M", rel, 0, noteGit)
+	if note := trustedNote(f, name, false); note != "" {
+		f.list("M", f.join(name), size, note)
 	}
-	return isDir
 }
 
-func (l *leftovers) fresh(st *unix.Stat_t) bool { return st.Ctim.Nano() >= l.since }
+func (l *leftovers) fresh(st *unix.Statx_t) bool {
+	return st.Ctime.Sec*1e9+int64(st.Ctime.Nsec) >= l.since
+}
 
 // leadsOut tells a link whose text leads out of the workspace, but for those to
 // what everybody sees: the system's own programs.
-func (l *leftovers) leadsOut(dir int, name, rel string) bool {
+func (f *folder) leadsOut(name string) bool {
 	buf := make([]byte, 4096)
-	n, err := unix.Readlinkat(dir, name, buf)
+	n, err := unix.Readlinkat(f.fd, name, buf)
 	if err != nil {
 		return false
 	}
 	to := string(buf[:n])
 	if !path.IsAbs(to) {
-		to = path.Join(l.top, path.Dir(rel), to)
+		to = path.Join(f.top, f.path(), to)
 	}
 	to = path.Clean(to)
 	within := func(d string) bool { return to == d || contains(d, to) }
-	return !within(l.top) && !slices.ContainsFunc(l.readable, func(d string) bool { return !strings.HasPrefix(d, "/etc") && within(d) })
+	return !within(f.top) && !slices.ContainsFunc(f.readable, func(d string) bool { return !strings.HasPrefix(d, "/etc") && within(d) })
 }
 
 // openBeneath opens a name of a directory for reading, neither through a link nor
@@ -211,4 +337,12 @@ func stripSetID(dir int, name string) error {
 		return err
 	}
 	return f.Chmod(st.Mode() &^ (fs.ModeSetuid | fs.ModeSetgid))
+}
+
+// changeTime is when a file was last changed in any way. Nobody can set it.
+func changeTime(st fs.FileInfo) int64 {
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+		return sys.Ctim.Nano()
+	}
+	return 0
 }

@@ -5,8 +5,10 @@ package executor_test
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -127,6 +129,112 @@ func TestLeftoversAreReported(t *testing.T) {
 		"huge": "M larger than the disk space that it has", "sub/.git": git, "bare": git, "bare/.git": git,
 	}, got); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestLeftoversThatToolsTrust: what a tool of the host obeys by itself in a
+// directory that somebody enters, whatever its depth and however it was changed.
+func TestLeftoversThatToolsTrust(t *testing.T) {
+	b := newBench(t)
+	const big = 3 << 20
+	b.write(t, ".pnp.cjs", strings.Repeat("x", big))
+	for _, name := range []string{
+		".vscode/deep/tasks.json", "sub/.vscode/tasks.json", "sub/.envrc", "kept/.envrc", "kept/.vscode/tasks.json",
+		"nested/.git/HEAD", "nested/.git/config", "nested/.git/hooks/post-commit", "nested2/.git/HEAD", "nested2/.git/hooks/post-commit",
+		"mirror/HEAD", "mirror/config", "mirror/objects/x", "mirror/refs/x", "calm/.git/HEAD", "calm/.git/config",
+		"packages/a/node_modules/.bin/tool", "node_modules/x/.npmrc", "node_modules/.bin/tool",
+	} {
+		b.write(t, name, "old")
+	}
+	pause()
+	// All of it in place: no directory's own time changes.
+	got := b.changed(t, executor.Policy{}, `set -e
+		for f in .vscode/deep/tasks.json sub/.vscode/tasks.json sub/.envrc nested/.git/config nested2/.git/hooks/post-commit mirror/config packages/a/node_modules/.bin/tool node_modules/x/.npmrc
+		do printf new >$f; done
+		printf y | dd of=.pnp.cjs bs=1 seek=2500000 conv=notrunc 2>/dev/null
+		mkdir worktree; echo ref: x >worktree/HEAD; echo ../y >worktree/commondir; ln -s nested/.git other; mkdir linked; ln -s ../nested/.git linked/.git; echo x >calm/file`)
+	const git = "M a git repository: its hooks and settings are obeyed by git"
+	if d := cmp.Diff(map[string]string{
+		".vscode": "M obeyed by editors", "sub/.vscode": "M obeyed by editors", "sub/.envrc": "M run by direnv", ".pnp.cjs": "M run by node",
+		"nested/.git": git, "nested2/.git": git, "mirror": git, "worktree": git, "linked/.git": git,
+		"packages/a/node_modules/.bin": "M run by npx and npm scripts",
+	}, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestLeftoverGitAtTheTop: a workspace that was no repository becomes one.
+func TestLeftoverGitAtTheTop(t *testing.T) {
+	const git = "M a git repository: its hooks and settings are obeyed by git"
+	for name, tt := range map[string]struct {
+		script string
+		want   map[string]string
+	}{
+		"directory": {"mkdir -p .git/hooks; echo x >.git/config", map[string]string{".git/hooks": "A git hooks", ".git/config": "A obeyed by git"}},
+		"file":      {"echo gitdir: x >.git", map[string]string{".git": git}},
+		"link":      {"mkdir x; ln -s x .git", map[string]string{".git": git}},
+		"bare":      {"mkdir objects refs; echo x >HEAD", map[string]string{".": git}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if d := cmp.Diff(tt.want, newBench(t).changed(t, executor.Policy{}, tt.script)); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// TestWhatGitIsToldToRun: git's own configuration is read-only, but it may name
+// files that are not.
+func TestWhatGitIsToldToRun(t *testing.T) {
+	testenv.NeedTool(t, "git")
+	b := newBench(t)
+	if out, err := exec.Command("git", "init", "-q", b.work).CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	for _, c := range [][2]string{
+		{"core.hooksPath", "githooks"},
+		{"core.fsmonitor", "tools/monitor.sh"},
+		{"filter.x.clean", "'./tools/clean' %f"},
+		{"include.path", "../team.gitconfig"},
+		{"remote.origin.url", "https://example.com/x/y"},
+	} {
+		if out, err := exec.Command("git", "-C", b.work, "config", c[0], c[1]).CombinedOutput(); err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+	}
+	b.write(t, "tools/clean", "old")
+	b.write(t, "tools/other", "old")
+	got := b.changed(t, executor.Policy{}, `mkdir githooks; echo x >githooks/pre-commit; echo x >tools/monitor.sh; echo x >tools/clean; echo x >tools/other; echo x >team.gitconfig`)
+	by := func(op, key string) string {
+		return op + " run or obeyed by git: " + key + " of its configuration names it"
+	}
+	if d := cmp.Diff(map[string]string{
+		"githooks": by("A", "core.hookspath"), "tools/monitor.sh": by("A", "core.fsmonitor"), "tools/clean": by("M", "filter.clean"), "team.gitconfig": by("A", "include.path"),
+	}, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestLeftoversHaveAFix: whatever is listed for a reason says what to do, but what
+// was made harmless; names of the job's are kept as they are.
+func TestLeftoversHaveAFix(t *testing.T) {
+	b := newBench(t)
+	if err := syscall.Mount("tmpfs", b.work, "tmpfs", 0, "size=16m"); err != nil { // ext4 holds no petabyte
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(b.work, syscall.MNT_DETACH) })
+	_, report, err := b.run(t, executor.Request{Policy: executor.Policy{NoNetwork: true}}, `truncate -s 4P huge; truncate -s 4P .npmrc; mkfifo "$(printf 'a\nb\033[2Jc')"; ln -s /etc/shadow l
+		cp /bin/true s; chmod 4755 s; mknod d c 1 3; ln /etc/passwd h; ln .npmrc n; true`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for _, c := range report.Changed {
+		got[c.Path] = c.Fix != ""
+	}
+	delete(got, "n")
+	if d := cmp.Diff(map[string]bool{"huge": true, ".npmrc": true, "a\nb\x1b[2Jc": true, "l": true, "s": false}, got); d != "" {
+		t.Errorf("%s\n%+v", d, report.Changed)
 	}
 }
 

@@ -343,6 +343,7 @@ func (d *policyDecoder) egressLimits(n *yaml.Node) error {
 	return d.mapping(n, where, []field{
 		parsed(d, where, "connections", &l.Connections, count),
 		parsed(d, where, "handshakes", &l.Handshakes, count),
+		parsed(d, where, "requests", &l.Requests, count),
 		parsed(d, where, "dns_per_second", &l.DNSPerSecond, count),
 		parsed(d, where, "events", &l.Events, count),
 		parsed(d, where, "hello_timeout", &l.HelloTimeout, func(s string) (time.Duration, error) {

@@ -40,7 +40,7 @@ egress:
       paths: ["/acme/*/info/refs", "/acme/*/git-upload-pack"]
       private: true
   deny: [tracker.example.test, "*.ads.example.test"]
-  limits: {connections: 64, handshakes: 8, dns_per_second: 20, events: 100, hello_timeout: 2s}
+  limits: {connections: 64, handshakes: 8, requests: 16, dns_per_second: 20, events: 100, hello_timeout: 2s}
   upstream:
     dns: 192.0.2.53:53
     hosts: {registry.example.test: "192.0.2.7:8443", other.example.test: "2001:db8::7"}
@@ -73,7 +73,7 @@ func TestParsePolicy(t *testing.T) {
 					},
 				},
 				Deny:   []string{"tracker.example.test", "*.ads.example.test"},
-				Limits: egress.Limits{Connections: 64, Handshakes: 8, DNSPerSecond: 20, Events: 100, HelloTimeout: 2 * time.Second},
+				Limits: egress.Limits{Connections: 64, Handshakes: 8, Requests: 16, DNSPerSecond: 20, Events: 100, HelloTimeout: 2 * time.Second},
 				Upstream: egress.Upstream{
 					DNS:    "192.0.2.53:53",
 					Hosts:  map[string]string{"registry.example.test": "192.0.2.7:8443", "other.example.test": "2001:db8::7"},
@@ -375,6 +375,7 @@ func encodePolicy(f PolicyFile) string {
 	line(1, "limits:")
 	num(2, "connections", e.Limits.Connections)
 	num(2, "handshakes", e.Limits.Handshakes)
+	num(2, "requests", e.Limits.Requests)
 	num(2, "dns_per_second", e.Limits.DNSPerSecond)
 	num(2, "events", e.Limits.Events)
 	if e.Limits.HelloTimeout != 0 {

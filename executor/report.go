@@ -43,6 +43,7 @@ type Report struct {
 	Rootfs     string                `json:"rootfs"`
 	Layers     []sandbox.LayerReport `json:"layers"`
 	Usage      ReportUsage           `json:"usage"`
+	Limits     ReportLimits          `json:"limits"`
 	Denials    []ReportDenial        `json:"denials"`
 	Egress     ReportEgress          `json:"egress"`
 	Packages   []ReportPackage       `json:"packages"`
@@ -69,6 +70,23 @@ type ReportUsage struct {
 	MemoryPeakBytes int64 `json:"memory_peak_bytes"`
 	PidsPeak        int   `json:"pids_peak"`
 	PidsDenied      int   `json:"pids_denied"` // forks that failed at the limit
+	OOMKills        int   `json:"oom_kills"`   // processes that the memory limit killed
+}
+
+// ReportLimits are the limits that were in force; 0 is none.
+type ReportLimits struct {
+	MemoryBytes int64   `json:"memory_bytes"`
+	CPUs        float64 `json:"cpus"`
+	Pids        int     `json:"pids"`
+	OpenFiles   int     `json:"open_files"` // of one process
+	WallMS      int64   `json:"wall_ms"`
+	// Reached is what the command's own last words name: "open_files", or "space"
+	// of a file system. The kernel tells us nothing of these.
+	Reached string `json:"reached,omitempty"`
+}
+
+func reportLimits(l sandbox.Limits) ReportLimits {
+	return ReportLimits{MemoryBytes: l.MemoryBytes, CPUs: l.CPUs, Pids: l.Pids, OpenFiles: l.OpenFiles, WallMS: l.Wall.Milliseconds()}
 }
 
 // ReportDenial is a system call or a file that was refused.
@@ -107,6 +125,7 @@ type Change struct {
 	Path string `json:"path"`
 	Size int64  `json:"size"`
 	Note string `json:"note,omitempty"` // why it is listed: "run by npx", "git hook"
+	Fix  string `json:"fix,omitempty"`  // what to do about it
 }
 
 // ReportLeftovers says how far the look at what the command left went; what it
@@ -138,7 +157,7 @@ func (r *Report) finish(res sandbox.Result, events []egress.Event) {
 	}
 	r.Usage = ReportUsage{
 		WallMS: res.Usage.Wall.Milliseconds(), UserMS: res.Usage.User.Milliseconds(), SysMS: res.Usage.System.Milliseconds(),
-		MemoryPeakBytes: res.Usage.MemoryPeakBytes, PidsPeak: res.Usage.PidsPeak, PidsDenied: res.Usage.PidsDenied,
+		MemoryPeakBytes: res.Usage.MemoryPeakBytes, PidsPeak: res.Usage.PidsPeak, PidsDenied: res.Usage.PidsDenied, OOMKills: res.Usage.OOMKills,
 	}
 	for _, d := range res.Denials {
 		r.Denials = append(r.Denials, ReportDenial{Syscall: d.Syscall, Errno: unix.ErrnoName(d.Errno), Count: d.Count, PID: d.PID, Exe: d.Exe})

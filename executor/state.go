@@ -3,12 +3,14 @@
 package executor
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -44,8 +46,13 @@ type jobState struct {
 
 // jobFile is the lock's content: what a sweep needs to know.
 type jobFile struct {
-	Slot int `json:"slot"`
-	PID  int `json:"pid"` // of the runner, for people
+	Slot   int     `json:"slot"`
+	PID    int     `json:"pid"`   // of the runner, for people
+	Began  clock   `json:"began"` // before the job could write anything
+	Places []place `json:"places,omitempty"`
+	// Groups is below which its control groups are: those of the runner, which the
+	// next one need not be in.
+	Groups cgroup.Hierarchies `json:"groups"`
 }
 
 // prepareState makes the state folder and resolves links in its path: the
@@ -71,8 +78,9 @@ func prepareState(dir string) (string, error) {
 }
 
 // newJob makes a job's folder, locked from the start: it gets its name only
-// once the lock is held, so that a sweep never sees it free.
-func newJob(state string) (_ *jobState, err error) {
+// once the lock is held, so that a sweep never sees it free. Of f are the places
+// that the job will be able to write to, and its groups.
+func newJob(state string, f jobFile) (_ *jobState, err error) {
 	var b [6]byte
 	if _, err := rand.Read(b[:]); err != nil {
 		return nil, err
@@ -95,7 +103,8 @@ func newJob(state string) (_ *jobState, err error) {
 	if j.Slot, j.slot, err = takeSlot(state); err != nil {
 		return nil, err
 	}
-	data, err := json.Marshal(jobFile{Slot: j.Slot, PID: os.Getpid()})
+	f.Slot, f.PID, f.Began = j.Slot, os.Getpid(), readClock()
+	data, err := json.Marshal(f)
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +120,17 @@ func (j *jobState) close() {
 			_ = f.Close()
 		}
 	}
+}
+
+// end removes the job's control groups, if they are still there, and then its
+// folder. As long as a group cannot be removed the folder stays: without it no next
+// start would know of the group.
+func (j *jobState) end(h cgroup.Hierarchies) error {
+	if err := cgroup.Sweep(h, cgroup.Prefix+j.ID); err != nil {
+		j.close()
+		return err
+	}
+	return j.remove()
 }
 
 // remove deletes the job's folder and gives its ids back. If something cannot be
@@ -173,7 +193,7 @@ func readJob(dir string) (jobFile, error) {
 }
 
 // sweep ends and removes what killed runners left: only jobs whose lock is free.
-func sweep(state string, h cgroup.Hierarchies) error {
+func sweep(state string, h cgroup.Hierarchies, log *slog.Logger) error {
 	dir := filepath.Join(state, "jobs")
 	jobs, err := os.ReadDir(dir)
 	if err != nil {
@@ -181,22 +201,46 @@ func sweep(state string, h cgroup.Hierarchies) error {
 	}
 	var errs []error
 	for _, d := range jobs {
-		job := filepath.Join(dir, d.Name())
 		if strings.HasPrefix(d.Name(), ".") {
-			st, err := d.Info()
-			if err != nil || time.Since(st.ModTime()) < orphanMinAge {
-				continue // it may be about to get its lock and name
+			// It may be about to get its lock and name. One from the future is no young
+			// one: the clock was set back.
+			if st, err := d.Info(); err != nil || time.Since(st.ModTime()).Abs() < orphanMinAge {
+				continue
 			}
 		}
-		lock, err := tryLock(filepath.Join(job, "lock"))
-		if errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		errs = append(errs, cgroup.Sweep(h, cgroup.Prefix+strings.TrimPrefix(d.Name(), ".")), removeTree(job), lock.Close())
+		errs = append(errs, sweepJob(filepath.Join(dir, d.Name()), h, log))
 	}
 	return errors.Join(errs...)
+}
+
+// sweepJob ends what a dead runner's job still runs, then makes harmless what the
+// job left where it could write, and only then forgets it: whoever is killed in
+// between leaves the rest to the next start.
+func sweepJob(job string, h cgroup.Hierarchies, log *slog.Logger) (err error) {
+	lock, err := tryLock(filepath.Join(job, "lock"))
+	if errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	id := strings.TrimPrefix(filepath.Base(job), ".")
+	f, unread := readJob(job) // empty if the runner died before it was written
+	if err := errors.Join(cgroup.Sweep(f.Groups, cgroup.Prefix+id), cgroup.Sweep(h, cgroup.Prefix+id)); err != nil {
+		return err // as long as a process of it lives, nobody else gets its ids
+	}
+	if unread == nil && len(f.Places) > 0 {
+		l := newLeftovers(context.Background(), f.Began.since(readClock()))
+		l.settle("", f.Places, nil)
+		for _, c := range l.changes {
+			if c.Note == noteSetID || c.Note == noteKept {
+				log.Warn("a job whose runner was killed left a program", slog.String("job", id), slog.String("path", c.Path), slog.String("note", c.Note))
+			}
+		}
+		if l.incomplete != "" {
+			log.Warn("what a job left could not all be looked at", slog.String("job", id), slog.String("why", l.incomplete))
+		}
+	}
+	return removeTree(job)
 }

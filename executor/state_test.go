@@ -5,10 +5,12 @@
 package executor
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zviz/run/sandbox/cgroup"
 )
@@ -21,7 +23,7 @@ func TestSlotsAreNotShared(t *testing.T) {
 	seen := map[int]bool{}
 	var jobs []*jobState
 	for range 5 {
-		j, err := newJob(state)
+		j, err := newJob(state, jobFile{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,7 +36,7 @@ func TestSlotsAreNotShared(t *testing.T) {
 	// The ids of a dead job whose folder could not be removed stay taken.
 	dead := jobs[0]
 	dead.close()
-	j, err := newJob(state)
+	j, err := newJob(state, jobFile{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,11 +59,11 @@ func TestSweep(t *testing.T) {
 	if err := os.WriteFile(outside, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	alive, err := newJob(state)
+	alive, err := newJob(state, jobFile{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	dead, err := newJob(state)
+	dead, err := newJob(state, jobFile{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +76,7 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	dead.close()
-	if err := sweep(state, cgroup.Hierarchies{}); err != nil {
+	if err := sweep(state, cgroup.Hierarchies{}, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(dead.Dir); err == nil {
@@ -88,6 +90,60 @@ func TestSweep(t *testing.T) {
 	}
 	if err := alive.remove(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestSweepOtherTimes: a folder that has no name yet may be another runner's that
+// just starts, unless it is old. One from the future is no young one.
+func TestSweepOtherTimes(t *testing.T) {
+	state, err := prepareState(filepath.Join(t.TempDir(), "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{".young": true, ".old": false, ".future": false, "named-old": false, "named-future": false}
+	for name, age := range map[string]time.Duration{".young": 0, ".old": time.Hour, ".future": -time.Hour, "named-old": time.Hour, "named-future": -time.Hour} {
+		dir := filepath.Join(state, "jobs", name)
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		when := time.Now().Add(-age)
+		if err := os.Chtimes(dir, when, when); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := sweep(state, cgroup.Hierarchies{}, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	for name, stays := range want {
+		if _, err := os.Lstat(filepath.Join(state, "jobs", name)); (err == nil) != stays {
+			t.Errorf("%s: stays %v, want %v", name, err == nil, stays)
+		}
+	}
+}
+
+func TestClockSince(t *testing.T) {
+	const second = int64(time.Second)
+	began := clock{Wall: 1000 * second, Up: 50 * second, Boot: "a"}
+	for _, tt := range []struct {
+		name string
+		now  clock
+		want int64
+	}{
+		{"nothing happened", clock{Wall: 1010 * second, Up: 60 * second, Boot: "a"}, 1000 * second},
+		{"set back by 300 s", clock{Wall: 710 * second, Up: 60 * second, Boot: "a"}, 700 * second},
+		{"set forward by 300 s", clock{Wall: 1310 * second, Up: 60 * second, Boot: "a"}, 1000 * second},
+		{"started again", clock{Wall: 1100 * second, Up: 3 * second, Boot: "b"}, 1000 * second},
+		{"nobody knows which start", clock{Wall: 710 * second, Up: 60 * second}, 1000 * second},
+	} {
+		if got := began.since(tt.now); got != tt.want-kernelLag {
+			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want-kernelLag)
+		}
+	}
+	// Both clocks run, and one second of theirs is one of ours.
+	a := readClock()
+	time.Sleep(10 * time.Millisecond)
+	if b := readClock(); b.Wall <= a.Wall || b.Up <= a.Up || b.Boot != a.Boot || a.Boot == "" {
+		t.Errorf("got %+v, then %+v", a, b)
 	}
 }
 

@@ -39,12 +39,12 @@ func AsUser(args, env []string) error {
 	}
 	ns, err := -1, error(nil)
 	if m, ok := rangeMap(); ok {
-		ns, err = userNS(m, nil, true)
+		ns, err = userNamespace{maps: m, try: true}.make()
 	}
 	// newuidmap(1) has more reasons to refuse than are worth telling: the report
 	// says which ids there are.
 	if ns < 0 {
-		ns, err = userNS(singleMap(), nil, true)
+		ns, err = userNamespace{maps: singleMap(), try: true}.make()
 	}
 	if err != nil {
 		return explainUserNS(err)

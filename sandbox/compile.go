@@ -194,6 +194,14 @@ func (c *compiler) namespaces() {
 }
 
 func (c *compiler) network() {
+	if o := c.probe.Offer(LayerNet); !o.OK && slices.Contains(c.spec.AllowMissing, LayerNet) {
+		if !c.spec.HostNetwork || c.spec.NetNS != "" {
+			c.fail(&LayerError{Layer: LayerNet, Err: errors.New(o.Evidence), Fix: o.Fix})
+			return
+		}
+		c.applied(LayerNet, MissingAllowed, "the command is in this machine's network: "+o.Evidence)
+		return
+	}
 	if !c.offered(LayerNet) {
 		return
 	}

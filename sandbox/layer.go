@@ -127,6 +127,9 @@ func (e *LayerError) Hint() string {
 	if e.Layer == LayerRootfs && e.Path == "/proc" && errors.Is(e.Err, syscall.EPERM) {
 		return "parts of /proc are covered here, as in a container: start the container with --security-opt systempaths=unconfined (Kubernetes: procMount: Unmasked), or run as root"
 	}
+	if hint := ShortageHint(e.Err); hint != "" {
+		return hint
+	}
 	if !e.Layer.Required() {
 		return "accept the gap: --allow-missing " + string(e.Layer)
 	}

@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"sync"
@@ -22,6 +23,7 @@ type supervisor struct {
 	fd      int
 	profile seccomp.Profile
 	done    chan struct{}
+	err     error // read it after done
 
 	mu      sync.Mutex
 	denials []Denial
@@ -44,7 +46,12 @@ func supervise(fd int, p seccomp.Profile) *supervisor {
 
 func (s *supervisor) loop() {
 	defer close(s.done)
-	defer closeAll(s.fd)
+	defer closeAll(s.fd) // without a listener the kernel refuses: ENOSYS (seccomp_unotify(2))
+	defer func() {
+		if r := recover(); r != nil { // the runner may hold other jobs
+			s.err = fmt.Errorf("bug: panic in the supervisor of refused calls: %v", r)
+		}
+	}()
 	poll := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}}
 	left, since := notifyBurst, time.Now()
 	for {
@@ -91,9 +98,9 @@ func (s *supervisor) count(name string, errno syscall.Errno, pid int) {
 }
 
 // result waits until nobody is left under the filter.
-func (s *supervisor) result() []Denial {
+func (s *supervisor) result() ([]Denial, error) {
 	<-s.done
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.denials
+	return s.denials, s.err
 }

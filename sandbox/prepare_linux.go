@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -198,6 +199,10 @@ func fill(fd int, nodes []Node) error {
 }
 
 func writeNode(dir int, n Node) error {
+	// A tmpfs with a file that somebody may write cannot become read-only (EBUSY), and
+	// a child of another start would have a copy.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	fd, err := unix.Openat(dir, n.Path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, n.Mode)
 	if err != nil {
 		return err

@@ -198,14 +198,15 @@ func (p *Process) reap(ctx context.Context, exited chan<- struct{}) {
 	p.drain(ctx)
 	p.err = errors.Join(p.err, p.control.Close())
 	if p.super != nil {
-		p.res.Denials = p.super.result()
+		denials, err := p.super.result()
+		p.res.Denials, p.err = denials, errors.Join(p.err, err)
 	}
 	u := p.group.Usage()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.res.Usage = Usage{
 		Wall: wall, User: time.Duration(ru.Utime.Nano()), System: time.Duration(ru.Stime.Nano()),
-		MemoryPeakBytes: u.MemoryPeakBytes, PidsPeak: u.PidsPeak, PidsDenied: p.group.PidsDenied(),
+		MemoryPeakBytes: u.MemoryPeakBytes, PidsPeak: u.PidsPeak, PidsDenied: p.group.PidsDenied(), OOMKills: u.OOMKills,
 	}
 	p.conclude(record, ws, u.OOMKills > 0)
 	p.err = errors.Join(p.err, unix.Close(p.pidfd))
@@ -262,7 +263,9 @@ func (p *Process) conclude(record []byte, own syscall.WaitStatus, oom bool) {
 		if r.Cause == CauseTimeout {
 			r.ExitCode = 124
 		}
-	case oom && r.ExitCode == 128+int(syscall.SIGKILL):
+	case oom && r.ExitCode != 0:
+		// Also if the command lived on: cgroup v1 kills one process only, and what
+		// npm or make then say is a code of their own.
 		r.Cause = CauseOOM
 	}
 }

@@ -43,6 +43,7 @@ type Usage struct {
 	MemoryPeakBytes    int64 // 0 if the kernel does not tell
 	PidsPeak           int   // 0 if the kernel does not tell
 	PidsDenied         int   // forks that failed at the limit
+	OOMKills           int   // processes that the memory limit killed
 }
 
 // Denial is one kind of system call that was refused, and how often.

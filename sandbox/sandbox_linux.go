@@ -155,6 +155,10 @@ func (s *Sandbox) Start(ctx context.Context, cmd *Cmd) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.start(ctx, prog, cmd)
+}
+
+func (s *Sandbox) start(ctx context.Context, prog Program, cmd *Cmd) (*Process, error) {
 	prep, err := prepare(prog, s.users)
 	if err != nil {
 		return nil, err

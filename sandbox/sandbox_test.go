@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -271,19 +272,28 @@ func TestDenialsAreNamed(t *testing.T) {
 	}
 }
 
-// A descriptor that the runner holds never reaches the command, close-on-exec or not.
+// A descriptor that the runner holds never reaches the command, whatever it is,
+// whatever its number, close-on-exec or not.
 func TestDescriptors(t *testing.T) {
-	s, probe := newSpec(t)
-	for range 50 {
-		fd, err := unix.Open("/etc/passwd", unix.O_RDONLY, 0) // without O_CLOEXEC
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer unix.Close(fd)
-	}
-	out, _ := run(t, s, probe, "ls -1 /proc/$$/fd; true")
-	if got := strings.Fields(out); !slices.Equal(got, []string{"0", "1", "2"}) {
-		t.Errorf("descriptors %v, want 0 1 2", got)
+	for _, profile := range []seccomp.Profile{seccomp.CI(), seccomp.Hostile()} {
+		t.Run(profile.Name, func(t *testing.T) {
+			s, probe := newSpec(t)
+			s.Profile = profile
+			seed := rand.Uint64()
+			held, err := testenv.Descriptors(rand.New(rand.NewPCG(seed, 0)), 1000, 5000)
+			t.Cleanup(func() {
+				for _, d := range held {
+					_ = unix.Close(d.Number)
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, _ := run(t, s, probe, "ls -1 /proc/$$/fd; true")
+			if got := strings.Fields(out); !slices.Equal(got, []string{"0", "1", "2"}) {
+				t.Errorf("seed %d: descriptors %v, want 0 1 2", seed, got)
+			}
+		})
 	}
 }
 
@@ -297,6 +307,29 @@ func TestLimits(t *testing.T) {
 			t.Errorf("got %+v", res)
 		}
 	})
+	// Under cgroup v1 the kernel kills one process, and its parent may live on: npm
+	// and make then end with a code of their own.
+	for name, tt := range map[string]struct {
+		script string
+		cause  sandbox.Cause
+		code   int
+	}{
+		"a child's memory":            {`python3 -c 'x = bytearray(1 << 30)' || exit 2`, sandbox.CauseOOM, 2},
+		"a child's memory, forgotten": {`python3 -c 'x = bytearray(1 << 30)' || exit 0`, sandbox.CauseExited, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, probe := newSpec(t)
+			if !strings.HasPrefix(probe.Cgroups.Where("memory"), "cgroup v1") {
+				t.Skip("cgroup v2 ends all processes at once: memory.oom.group")
+			}
+			s.Limits.MemoryBytes = 64 << 20
+			testenv.NeedTool(t, "python3")
+			_, res := run(t, s, probe, tt.script)
+			if res.Cause != tt.cause || res.ExitCode != tt.code || res.Usage.OOMKills != 1 {
+				t.Errorf("got %+v", res)
+			}
+		})
+	}
 	t.Run("pids", func(t *testing.T) {
 		s, probe := newSpec(t)
 		s.Limits.Pids = 16
@@ -382,6 +415,13 @@ func TestMissingLayer(t *testing.T) {
 				t.Fatalf("got %v", err)
 			}
 			s.AllowMissing = sandbox.Layers()
+			if l == sandbox.LayerNet {
+				// Without a word on the host's network the job may not get into it.
+				if _, err := sandbox.Compile(s, sandbox.Cmd{Args: []string{"true"}, Dir: "/"}, probe); err == nil {
+					t.Fatal("a job without a network of its own is in the host's")
+				}
+				s.HostNetwork = true
+			}
 			prog, err := sandbox.Compile(s, sandbox.Cmd{Args: []string{"true"}, Dir: "/"}, probe)
 			if l.Required() {
 				if err == nil {
@@ -399,4 +439,38 @@ func TestMissingLayer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Starts at the same time do not hold each other up: a child has copies of all
+// descriptors of the runner until it runs its own program.
+func TestStartsTogether(t *testing.T) {
+	s, probe := newSpec(t)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for j := range 8 {
+				own := s
+				own.ID, own.StateDir = fmt.Sprintf("together-%d-%d-%d", os.Getpid(), i, j), filepath.Join(s.StateDir, fmt.Sprint(i, "-", j))
+				// A mount with an owner has a second user namespace to be made.
+				own.Mounts = []sandbox.Mount{{Source: t.TempDir(), Target: "/data", Write: true, Owner: &sandbox.Owner{}}}
+				if err := os.Mkdir(own.StateDir, 0o700); err != nil {
+					t.Error(err)
+					return
+				}
+				box, err := sandbox.New(own, probe)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				p, err := box.Start(t.Context(), &sandbox.Cmd{Args: []string{"true"}, Env: []string{"PATH=/usr/bin:/bin"}, Dir: "/tmp"})
+				if err == nil {
+					_, err = p.Wait()
+				}
+				if err := errors.Join(err, box.Close()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

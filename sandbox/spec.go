@@ -21,6 +21,10 @@ type Spec struct {
 	// NetNS is the path of the network namespace to join ("/proc/self/fd/N" or a
 	// bind mount). Empty means a fresh namespace with nothing but its loopback.
 	NetNS string
+	// HostNetwork lets a job be in the host's network where the machine has no
+	// network namespaces. LayerNet in AllowMissing alone does not: a fresh namespace
+	// was asked for.
+	HostNetwork bool
 
 	Root    Root
 	Mounts  []Mount

@@ -19,28 +19,42 @@ func namespaceLimits() []string {
 	return []string{"user", "pid", "mnt", "ipc", "uts", "net", "cgroup", "time"}
 }
 
-// inotifyLimits are bounds of the job's namespace. inotify is charged to the user that made the namespace, the runner's, as well
-// (ucounts, inotify(7)): without a bound of its own one job could take what the
-// machine's services have, usually 128 instances.
+// inotifyLimits are bounds of the job's namespace, below what a user has by
+// default (128 instances).
 func inotifyLimits() [][2]string {
 	return [][2]string{{"max_inotify_instances", "64"}, {"max_inotify_watches", "131072"}}
 }
 
 // jobUserNS makes the job's user namespace: its whole id range maps to host ids
 // that nobody else has, and no namespace of any kind can be made in it.
+//
+// What is counted in a namespace is charged to the user who made it as well: inotify
+// instances and watches, pending signals, locked memory, message queues (ucounts,
+// kernel/ucount.c). So the job's own user makes it. Were it root, two jobs could
+// take all inotify instances of the machine's services. To own the namespace gives
+// rights to processes outside of it only (user_namespaces(7)), where the job's user
+// has none.
 func jobUserNS(ids IDMap) (int, error) {
 	bounds := inotifyLimits()
 	for _, kind := range namespaceLimits() {
 		bounds = append(bounds, [2]string{"max_" + kind + "_namespaces", "0"})
 	}
-	return userNS(writeMaps(lines(ids.UIDs), lines(ids.GIDs)), bounds, false)
+	return userNamespace{maps: writeMaps(lines(ids.UIDs), lines(ids.GIDs)), bounds: bounds, maker: ids.Owner().UID}.make()
 }
 
 // ownerUserNS makes a user namespace that serves only as the map of a mount: on
 // disk the owner, seen by the job as its own user.
 func ownerUserNS(o Owner, ids IDMap) (int, error) {
 	to := ids.Owner()
-	return userNS(writeMaps(lines([]IDRange{{o.UID, to.UID, 1}}), lines([]IDRange{{o.GID, to.GID, 1}})), nil, false)
+	return userNamespace{maps: writeMaps(lines([]IDRange{{o.UID, to.UID, 1}}), lines([]IDRange{{o.GID, to.GID, 1}}))}.make()
+}
+
+// userNamespace is one to make.
+type userNamespace struct {
+	maps   mapper
+	bounds [][2]string // values of files in /proc/sys/user
+	maker  uint32      // the user who makes and owns it; 0 is the runner's own
+	try    bool        // makes a mount namespace in it, to see whether its rights are real
 }
 
 // mapper writes the maps of the user namespace of a process.
@@ -62,10 +76,9 @@ func writeMap(pid int, file, text string) error {
 	return nil
 }
 
-// userNS returns a descriptor of a new user namespace with the given maps and
-// bounds (user_namespaces(7)). A child that does nothing else holds it meanwhile;
-// with try it makes a mount namespace, to see whether its rights are real.
-func userNS(maps mapper, bounds [][2]string, try bool) (_ int, err error) {
+// make returns a descriptor of a new user namespace (user_namespaces(7)). A child
+// that does nothing else holds it meanwhile.
+func (u userNamespace) make() (_ int, err error) {
 	a, err := linux.NewArena(32, 4096)
 	if err != nil {
 		return -1, err
@@ -80,14 +93,14 @@ func userNS(maps mapper, bounds [][2]string, try bool) (_ int, err error) {
 		return -1, errors.Join(err, unix.Close(syncR), unix.Close(syncW))
 	}
 	defer closeAll(readyR)
-	for _, b := range bounds {
+	for _, b := range u.bounds {
 		at := int64(unix.AT_FDCWD)
 		open := a.Call(unix.SYS_OPENAT, 0, uint64(at), a.Bytes([]byte("/proc/sys/user/"+b[0])), unix.O_WRONLY|unix.O_CLOEXEC, 0)
 		w := a.Call(unix.SYS_WRITE, 0, 0, a.Bytes([]byte(b[1])), uint64(len(b[1])))
 		a.Refer(w, 0, open)
 	}
 	stage := "limit namespaces"
-	if try {
+	if u.try {
 		stage = "make a mount namespace in it"
 		a.Call(unix.SYS_UNSHARE, 0, unix.CLONE_NEWNS)
 	}
@@ -101,7 +114,7 @@ func userNS(maps mapper, bounds [][2]string, try bool) (_ int, err error) {
 	}
 	a.Call(unix.SYS_WRITE, 0, uint64(readyW), a.Bytes([]byte("r")), 1)
 	wait := a.Call(unix.SYS_READ, linux.OpZeroEnds, uint64(syncR), a.Bytes(make([]byte, 8)), 1)
-	pid, pidfd, err := linux.Spawn(a, unix.CLONE_NEWUSER, -1)
+	pid, pidfd, err := u.spawn(a)
 	_ = unix.Close(syncR)
 	_ = unix.Close(readyW)
 	if err != nil {
@@ -110,6 +123,9 @@ func userNS(maps mapper, bounds [][2]string, try bool) (_ int, err error) {
 	}
 	defer func() {
 		_ = unix.Close(syncW)
+		// The end of the pipe is not enough: a child of another start at the same time
+		// has a copy of our end, and waits in the same way.
+		_ = linux.Kill(pidfd, unix.SIGKILL)
 		_, _, werr := linux.Wait(pid)
 		err = errors.Join(err, werr, unix.Close(pidfd))
 	}()
@@ -126,7 +142,7 @@ func userNS(maps mapper, bounds [][2]string, try bool) (_ int, err error) {
 		}
 		return -1, &LayerError{Layer: LayerUser, Stage: "clone3", Err: errors.New("its first process died")}
 	}
-	if err := maps(pid); err != nil {
+	if err := u.maps(pid); err != nil {
 		return -1, err
 	}
 	ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/user", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -134,4 +150,18 @@ func userNS(maps mapper, bounds [][2]string, try bool) (_ int, err error) {
 		return -1, &LayerError{Layer: LayerUser, Stage: "open", Path: "ns/user", Err: err}
 	}
 	return ns, nil
+}
+
+func (u userNamespace) spawn(a *linux.Arena) (pid, pidfd int, err error) {
+	if u.maker == 0 {
+		return linux.Spawn(a, unix.CLONE_NEWUSER, -1)
+	}
+	err = linux.OnDiscardedThread(func() error {
+		if err := linux.BecomeUser(u.maker); err != nil {
+			return err
+		}
+		pid, pidfd, err = linux.Spawn(a, unix.CLONE_NEWUSER, -1)
+		return err
+	})
+	return pid, pidfd, err
 }

@@ -4,6 +4,13 @@
 // life, starts it again, and looks for what was left.
 //
 //	go run ./bench/kills -runner bin/zviz-runner -rounds 200
+//	go run ./bench/kills -runner bin/zviz-runner -every-call -rounds 0
+//
+// With -every-call the moments are not random: a job is run once for each system
+// call that its runner makes and that changes anything, and the runner is killed
+// instead of that call (ptrace(2)). Then again with the call failing as if a disk,
+// the table of files or the table of processes were full: the runner must say so
+// or do without.
 //
 // It exits 1 if anything was. All of it runs in pid, mount, net and ipc
 // namespaces of its own: whatever process, mount or namespace is found there
@@ -33,6 +40,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	runner := flags.String("runner", "bin/zviz-runner", "the runner to kill")
 	rounds := flags.Int("rounds", 200, "how often")
 	seed := flags.Uint64("seed", 1, "of the moments")
+	every := flags.Bool("every-call", false, "kill at each system call of the runner, and make each fail; rounds bounds how many of each kind, 0 is all")
 	longest := flags.Duration("longest", 150*time.Millisecond, "the latest moment")
 	isolated := flags.Bool("isolated", false, "set by the program itself")
 	if err := flags.Parse(args[1:]); err != nil {
@@ -46,8 +54,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "error: %v\n", err)
 		return 2
 	}
-	// moments to kill at are no secret
-	faults, err := killAll(ctx, path, *rounds, *longest, rand.New(rand.NewPCG(*seed, 0)), stdout)
+	faults, err := onSite(ctx, path, func(s *site) (int, error) {
+		if *every {
+			return everyCall(ctx, s, *rounds, stdout)
+		}
+		// moments to kill at are no secret
+		return killAll(ctx, s, *rounds, *longest, rand.New(rand.NewPCG(*seed, 0)), stdout)
+	})
 	switch {
 	case err != nil:
 		fmt.Fprintf(stderr, "error: %v\n", err)
@@ -83,8 +96,8 @@ func isolate(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// killAll prints the figures and returns how many things were left or lost.
-func killAll(ctx context.Context, runner string, rounds int, longest time.Duration, random *rand.Rand, out io.Writer) (faults int, err error) {
+// onSite makes a site and calls do.
+func onSite(ctx context.Context, runner string, do func(*site) (int, error)) (faults int, err error) {
 	dir, err := os.MkdirTemp("/var/tmp", "zviz-kills-")
 	if err != nil {
 		return 0, err
@@ -103,7 +116,11 @@ func killAll(ctx context.Context, runner string, rounds int, longest time.Durati
 	}
 	stop := s.watchJobs()
 	defer stop()
+	return do(s)
+}
 
+// killAll prints the figures and returns how many things were left or lost.
+func killAll(ctx context.Context, s *site, rounds int, longest time.Duration, random *rand.Rand, out io.Writer) (faults int, err error) {
 	var moments [phases]int
 	var leftJobs, leftGroups int
 	var slowestDeath, slowestStart time.Duration

@@ -273,6 +273,9 @@ func (s *site) inspect() (problems []string) {
 	}
 	for _, g := range groups {
 		problems = append(problems, "control group left: "+g)
+		s.mu.Lock()
+		delete(s.ids, strings.TrimPrefix(filepath.Base(g), "zviz-")) // said once
+		s.mu.Unlock()
 	}
 	now, err := mounts()
 	if err != nil {
@@ -310,7 +313,7 @@ func (s *site) lost() (problems []string) {
 		}
 	}
 	// What jobs wrote belongs to the user, and nothing else is there.
-	known := []string{"kept", "src", ".git", "empty", "large", "first", "last", "result", "result.new", "again"}
+	known := []string{"kept", "src", ".git", "empty", "large", "first", "last", "result", "result.new", "again", "set"}
 	entries, err := os.ReadDir(s.workspace)
 	if err != nil {
 		return append(problems, err.Error())
@@ -323,6 +326,9 @@ func (s *site) lost() (problems []string) {
 		}
 		if sys, ok := st.Sys().(*syscall.Stat_t); !ok || sys.Uid != 1000 || !slices.Contains(known, e.Name()) {
 			problems = append(problems, e.Name()+" in the workspace is not the user's")
+		}
+		if st.Mode()&(fs.ModeSetuid|fs.ModeSetgid) != 0 {
+			problems = append(problems, fmt.Sprintf("%s in the workspace is %v", e.Name(), st.Mode()))
 		}
 	}
 	return problems

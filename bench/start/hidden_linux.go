@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -43,4 +44,9 @@ func withoutUnified() (func(func()), error) {
 		work <- func() { f(); close(done) }
 		<-done
 	}, nil
+}
+
+// detachLeft unmounts what runsc leaves in its state folder, if anything.
+func detachLeft(scratch string) {
+	_ = unix.Unmount(filepath.Join(scratch, "state", "runsc", "null-netns"), unix.MNT_DETACH)
 }

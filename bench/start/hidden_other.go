@@ -7,3 +7,5 @@ package main
 func hybrid() bool { return false }
 
 func withoutUnified() (func(func()), error) { return func(f func()) { f() }, nil }
+
+func detachLeft(string) {}

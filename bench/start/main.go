@@ -47,7 +47,10 @@ func compare(ctx context.Context, runner string, rounds int, limit time.Duration
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(scratch) //nolint:errcheck // a leftover in the temporary folder
+	defer func() {
+		detachLeft(scratch)
+		_ = os.RemoveAll(scratch) // a leftover in the temporary folder
+	}()
 
 	all, err := peers(runner, scratch)
 	if err != nil {

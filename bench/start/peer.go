@@ -103,7 +103,7 @@ func peers(runner, scratch string) ([]*peer, error) {
 			"--ipc", "--uts", "--net", "--cgroup", "/bin/true"),
 		fixed("bwrap --unshare-all", append([]string{"bwrap", "--unshare-all", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"},
 			append(bwrapRoot(), "/bin/true")...)...),
-		fixed("nsjail", "nsjail", "--quiet", "--mode", "o", "--chroot", "/", "--", "/bin/true"),
+		fixed("nsjail -Mo --chroot /", "nsjail", "-q", "-Mo", "--chroot", "/", "--user", "99999", "--group", "99999", "--tmpfsmount", "/tmp", "--", "/bin/true"),
 		oci("crun"),
 		oci("runc"),
 		oci("runsc", "--network=none", "--ignore-cgroups"),

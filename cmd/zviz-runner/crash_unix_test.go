@@ -7,6 +7,7 @@ package main_test
 import (
 	"bufio"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,7 +52,7 @@ func startRunner(t *testing.T, state, work, script string, flags ...string) *exe
 func groupProcesses(t *testing.T, state string) (pids []int, groups []string) {
 	t.Helper()
 	jobs, err := os.ReadDir(filepath.Join(state, "jobs"))
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.Fatal(err)
 	}
 	for _, j := range jobs {
@@ -132,6 +133,61 @@ func TestRunnerIsKilled(t *testing.T) {
 	}
 	if b, err := os.ReadFile(filepath.Join(work, "kept")); err != nil || string(b) != "mine" {
 		t.Errorf("the user's file: %q %v", b, err)
+	}
+}
+
+// What a killed runner could not make harmless, the next start does, wherever it
+// runs: set-ID bits that its job set, in a workspace whose name is no text, and in a
+// further mount. What the job did not set stays.
+func TestRunnerIsKilledSetID(t *testing.T) {
+	testenv.NeedRoot(t)
+	state, other, mounted := t.TempDir(), t.TempDir(), t.TempDir()
+	work := filepath.Join(t.TempDir(), "w\xff\nx")
+	if err := os.Mkdir(work, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	const set = fs.ModeSetuid | 0o755
+	outside := filepath.Join(t.TempDir(), "outside")
+	for _, f := range []string{filepath.Join(work, "old"), outside} {
+		if err := os.WriteFile(f, []byte("mine"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(f, set); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(60 * time.Millisecond) // older than the run by more than the kernel's clock lags
+	cmd := startRunner(t, state, work, `cp /bin/true s; chmod 6755 s; mkdir -p a/b; cp s a/b/t; chmod 4755 a/b/t
+cp s /mnt/m/u; chmod 4755 /mnt/m/u; ln -s `+outside+` link; echo up; sleep 300`, "--no-network", "--mount", mounted+":/mnt/m:rw")
+	if err := os.Chmod(outside, set); err != nil { // as new as what the job made
+		t.Fatal(err)
+	}
+	made := []string{filepath.Join(work, "s"), filepath.Join(work, "a/b/t"), filepath.Join(mounted, "u")}
+	for _, f := range made {
+		if st, err := os.Lstat(f); err != nil || st.Mode()&fs.ModeSetuid == 0 {
+			t.Fatalf("the job did not make it: %s %v", f, err)
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	next := startRunner(t, state, other, "echo up", "--no-network")
+	if err := next.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range made {
+		if st, err := os.Lstat(f); err != nil || st.Mode() != 0o755 {
+			t.Errorf("%s: %v %v", f, st.Mode(), err)
+		}
+	}
+	for _, f := range []string{filepath.Join(work, "old"), outside} {
+		if st, err := os.Lstat(f); err != nil || st.Mode() != set {
+			t.Errorf("%s: %v %v", f, st.Mode(), err)
+		}
+	}
+	if jobs, err := os.ReadDir(filepath.Join(state, "jobs")); err != nil || len(jobs) != 0 {
+		t.Errorf("left: %v %v", jobs, err)
 	}
 }
 

@@ -19,4 +19,6 @@
 // 55 checks, of which this is the form that can fail.
 //
 // The program in internal/attack/program runs one attempt by its identifier.
+// zviz-runner does the same for its doctor, on a machine in use: there, what Harm
+// names is never made.
 package attack

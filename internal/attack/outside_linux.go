@@ -83,7 +83,7 @@ func (w *world) open() error {
 			}
 		})
 	}
-	cert, err := selfSigned()
+	cert, err := SelfSigned()
 	if err != nil {
 		return err
 	}
@@ -159,8 +159,8 @@ func serveAny(rw http.ResponseWriter, r *http.Request, cert tls.Certificate) {
 	}
 }
 
-// selfSigned returns one for any name, by nobody.
-func selfSigned() (tls.Certificate, error) {
+// SelfSigned returns one for any name, by nobody.
+func SelfSigned() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, err
@@ -172,7 +172,7 @@ func selfSigned() (tls.Certificate, error) {
 
 // ServeTLS answers TLS with any name on an address of the loopback.
 func ServeTLS(addr string) (at string, stop func(), err error) {
-	cert, err := selfSigned()
+	cert, err := SelfSigned()
 	if err != nil {
 		return "", nil, err
 	}

@@ -44,6 +44,22 @@ func fileRows() []Attempt {
 			run: opensForWriting("/sys/kernel/profiling"),
 		},
 		{
+			// Everybody may read it on the host: what is typed and moved there shows in it.
+			ID: "fs-13-interrupts", What: "read /proc/interrupts", Want: []string{"ENOENT", "empty"}, Control: AsRoot, Needs: "/proc/interrupts",
+			run: func([]string) (string, error) {
+				b, err := os.ReadFile("/proc/interrupts")
+				if err == nil && len(b) == 0 {
+					err = found("empty")
+				}
+				return fmt.Sprintf("read %d bytes", len(b)), err
+			},
+		},
+		{
+			// The kernel truncates no pipe and no terminal.
+			ID: "fs-16-output", What: "truncate the file of the caller's that the output goes to", Want: []string{"EINVAL"}, Control: ByTest,
+			run: func([]string) (string, error) { return "truncated", unix.Ftruncate(1, 0) },
+		},
+		{
 			// The hierarchy is there already: this only mounts it again.
 			ID: "fs-12", What: "mount a control group hierarchy of version 1", Want: []string{"EPERM"}, Control: AsRoot, Needs: "/sys/fs/cgroup/pids/tasks",
 			run: func([]string) (string, error) {
@@ -165,10 +181,14 @@ func processRows() []Attempt {
 			run: withPath(func(path string) (string, error) { return opensForReading(path)(nil) }),
 		},
 		{
-			ID: "proc-07-sysv", What: "make a System V shared memory segment", Want: []string{"ENOSYS"}, Control: InUserNamespace,
+			ID: "proc-07-sysv", What: "make a System V shared memory segment", Want: []string{"ENOSYS"}, WantCI: []string{"allowed"}, Control: InUserNamespace,
 			run: func([]string) (string, error) {
 				return "a segment", inChild(call{unix.SYS_SHMGET, 0x7a766a01, 4096, unix.IPC_CREAT | 0o600})
 			},
+		},
+		{
+			ID: "proc-07-ipc", What: "find a System V shared memory segment of the host", Want: []string{"ENOSYS"}, WantCI: []string{"ENOENT"}, Control: ByTest,
+			run: findsSegment,
 		},
 		{
 			ID: "proc-09", What: "paste a selection, ioctl(TIOCLINUX)", Want: []string{"EPERM"}, Control: Nowhere,
@@ -176,6 +196,19 @@ func processRows() []Attempt {
 			run:       func([]string) (string, error) { return typeInto(tiocLinux) },
 		},
 	}
+}
+
+// SegmentKey is the key of the segment that proc-07-ipc looks for (shmget(2)).
+const SegmentKey = 0x7a766a02
+
+// findsSegment looks for the segment; told to plant, it makes it.
+func findsSegment(args []string) (string, error) {
+	flags := 0
+	if len(args) == 1 && args[0] == "plant" {
+		flags = unix.IPC_CREAT | 0o666
+	}
+	_, err := unix.SysvShmGet(SegmentKey, 4096, flags)
+	return "a segment", err
 }
 
 const tiocLinux = 0x541C // ioctl_console(2)

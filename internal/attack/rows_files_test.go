@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/zviz/run/internal/attack"
 	"github.com/zviz/run/internal/testenv"
 )
@@ -158,6 +160,10 @@ func TestByTest(t *testing.T) {
 		switch a.ID {
 		case "fs-24":
 			outside = `cp /bin/sleep runner; ./runner 0.3 & ./attack fs-24 $!`
+		case "fs-16-output":
+			outside = `./attack fs-16-output >log; cat log`
+		case "proc-07-ipc":
+			outside = `./attack proc-07-ipc plant >/dev/null; ./attack proc-07-ipc`
 		case "fs-26", "fs-27", "fs-32", "ws-07":
 			outside += " ../in/file"
 			inside = append(inside, "/mnt/in/file")
@@ -187,13 +193,21 @@ func TestByTest(t *testing.T) {
 					}
 					defer func() { _ = other.Process.Signal(os.Interrupt); _ = other.Wait() }()
 					time.Sleep(300 * time.Millisecond)
+				case "proc-07-ipc":
+					id, err := unix.SysvShmGet(attack.SegmentKey, 4096, unix.IPC_CREAT|0o666)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer func() { _, _ = unix.SysvShmCtl(id, unix.IPC_RMID, nil) }()
 				case "proc-07":
 					if out, code := r.execIn(t, work, profile, "--", "sh", "-c", ": >/dev/shm/zviz-mark"); code != 0 {
 						t.Fatal(out)
 					}
 				}
 				got, _ := r.execIn(t, work, profile, append([]string{"--mount", input + ":/mnt/in", "--"}, inside...)...)
-				wantBlocked(t, a, got)
+				under := a
+				under.Want = a.Wants(profile)
+				wantBlocked(t, under, got)
 				if text, err := os.ReadFile(filepath.Join(input, "file")); err != nil || string(text) != "original\n" {
 					t.Errorf("%s: the input is %q %v", profile, text, err)
 				}

@@ -102,7 +102,11 @@ func Spawn(a *Arena, flags SpawnFlags, cgroupFD int) (pid, pidfd int, err error)
 	}
 	ops := unsafe.Pointer(&a.ops[0])
 	end := unsafe.Add(ops, uintptr(len(a.ops))*unsafe.Sizeof(Op{}))
+	// The child keeps copies of all descriptors until execve: those that must not be
+	// copied are opened and closed under the lock's other side.
+	syscall.ForkLock.Lock()
 	ret := clone3(&args, unsafe.Sizeof(args), ops, end)
+	syscall.ForkLock.Unlock()
 	_, _, e := syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&old)), 0, 8, 0, 0)
 	fd := *(*int32)(unsafe.Pointer(&a.mem[slot-uint64(uintptr(unsafe.Pointer(&a.mem[0])))]))
 	if ret < 0 {

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -73,6 +74,10 @@ func Image(text, data []byte) ([]byte, error) {
 // from the first instruction (execve(2), prctl(2) PR_SET_DUMPABLE). The
 // descriptor is O_PATH and close-on-exec.
 func File(name string, image []byte) (int, error) {
+	// A process that somebody else starts meanwhile must not have a copy of the
+	// descriptor that writes: execve(2) would fail with ETXTBSY.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
 	if errors.Is(err, unix.EINVAL) { // before Linux 6.3
 		fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)

@@ -147,7 +147,7 @@ func sweepProbes(dir string) {
 		if err == nil && pid > 0 && pid <= maxPID && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 			continue
 		}
-		if st, err := os.Stat(group); err == nil && time.Since(st.ModTime()) > probeMinAge {
+		if st, err := os.Stat(group); err == nil && time.Since(st.ModTime()).Abs() > probeMinAge {
 			_ = os.Remove(group)
 		}
 	}

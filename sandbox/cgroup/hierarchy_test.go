@@ -28,7 +28,8 @@ func TestSweepProbes(t *testing.T) {
 		stays bool
 	}{
 		{fmt.Sprintf("zviz-probe-%d-1", gone), old, false},
-		{fmt.Sprintf("zviz-probe-%d-2", gone), time.Now().Add(time.Minute), true},
+		{fmt.Sprintf("zviz-probe-%d-2", gone), time.Now().Add(probeMinAge * 9 / 10), true}, // nearly two seconds long
+		{fmt.Sprintf("zviz-probe-%d-4", gone), time.Now().Add(time.Hour), false},           // the clock was set back
 		{fmt.Sprintf("zviz-probe-%d-3", os.Getpid()), old, true},
 		{"zviz-probe-3166511842", old, false}, // no pid
 		{"zviz-0123456789ab", old, true},      // a job's

@@ -38,7 +38,9 @@ func TestMain(m *testing.M) {
 type victimJob struct {
 	Profile  Profile
 	Listener bool
-	Exec     []string // empty: make the calls that come on stdin
+	Answer   syscall.Errno // of the listener to every call; 0 for Profile.Answer
+	Guard    []Instruction // a filter to load before
+	Exec     []string      // empty: make the calls that come on stdin
 }
 
 // victimCall is a line of its stdin; its stdout has a number for each: the errno.
@@ -71,6 +73,11 @@ func victim(text string) error {
 	}
 	os.Unsetenv(victimEnv)
 	runtime.LockOSThread()
+	if len(job.Guard) > 0 {
+		if _, err := load(job.Guard, false); err != nil {
+			return fmt.Errorf("load the guard: %w", err)
+		}
+	}
 	fd, err := load(prog, job.Listener)
 	if err != nil {
 		return fmt.Errorf("load: %w", err)
@@ -118,7 +125,7 @@ func load(prog []Instruction, listener bool) (fd int, err error) {
 }
 
 // startVictim starts a victim. With a listener, every notified call is answered
-// by Profile.Answer; wait returns their names and how often each was made.
+// by Profile.Answer or job.Answer; wait returns their names and how often each was made.
 func startVictim(t testing.TB, job victimJob, cmd *exec.Cmd) (wait func() (map[string]int, error)) {
 	t.Helper()
 	text, err := json.Marshal(job)
@@ -166,7 +173,7 @@ func startVictim(t testing.TB, job victimJob, cmd *exec.Cmd) (wait func() (map[s
 	var served sync.WaitGroup
 	served.Go(func() {
 		defer unix.Close(fd)
-		if err := serve(fd, job.Profile, seen); err != nil {
+		if err := serve(fd, job, seen); err != nil {
 			t.Errorf("listener: %v", err)
 			cmd.Process.Kill()
 		}
@@ -199,7 +206,7 @@ type notifResp struct {
 }
 
 // serve answers until nobody is left under the filter.
-func serve(fd int, p Profile, seen map[string]int) error {
+func serve(fd int, job victimJob, seen map[string]int) error {
 	for {
 		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		if _, err := unix.Poll(poll, -1); errors.Is(err, unix.EINTR) {
@@ -217,7 +224,10 @@ func serve(fd int, p Profile, seen map[string]int) error {
 			}
 			return errno
 		}
-		name, errno := p.Answer(Native(), n.nr, n.args)
+		name, errno := job.Profile.Answer(Native(), n.nr, n.args)
+		if job.Answer != 0 {
+			errno = job.Answer
+		}
 		seen[name]++
 		resp := notifResp{id: n.id, errno: -int32(errno)}
 		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&resp))); errno != 0 && errno != unix.ENOENT {

@@ -8,6 +8,8 @@
 //	program outside ID [ARG...]   the same, with services at every address: for a namespace of its own
 //	program serve ADDR     a service at an address, until it is killed
 //	program facts          what a process inside is: JSON
+//	program flood NAME TIME   an attack on the runner's doors that goes on for a time
+//	program neighbour N    what an honest job does, N times
 //	program find NAME      every path under / with that name in it, but for /proc, /sys and /usr
 package main
 
@@ -39,6 +41,10 @@ func run(args []string) int {
 	case "serve":
 		fmt.Fprintln(os.Stderr, attack.Serve(args[1]))
 		return 2
+	case "flood":
+		return say(attack.Flood(args[1], args[2]))
+	case "neighbour":
+		return say(attack.Neighbour(args[1]))
 	case "find":
 		for _, path := range attack.Find("/", args[1]) {
 			fmt.Println(path)
@@ -60,5 +66,14 @@ func run(args []string) int {
 		return 2
 	}
 	fmt.Println(attack.Run(a, args[1:]))
+	return 0
+}
+
+func say(did string, err error) int {
+	if err != nil {
+		fmt.Println("FAILED", err)
+		return 1
+	}
+	fmt.Println("DONE", did)
 	return 0
 }

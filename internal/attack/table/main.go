@@ -8,7 +8,8 @@
 //	go run ./internal/attack/table -runner bin/zviz-runner -peers
 //
 // With -peers it prints the same for other sandboxes that are installed, as
-// their users start them; see peers.go. An attempt whose success would do harm
+// their users start them; see peers.go. ZVIZ_PEER_SECCOMP=FILE gives containers
+// the list of system calls of a file in Docker's form. An attempt whose success would do harm
 // is made in zviz-runner only.
 //
 // All of it runs in mount, net, ipc and uts namespaces of its own with a
@@ -104,10 +105,17 @@ func restart(ctx context.Context, args []string, stdout, stderr io.Writer) (code
 		return 0, fmt.Errorf("go build: %w\n%s", err, text)
 	}
 
-	const prepare = `mount -t tmpfs none /usr/local && { ip link set lo up 2>/dev/null || true; } && exec "$0" "$@"`
+	// What is installed in /usr/local/bin, as peers often are, stays within reach.
+	bin := filepath.Join(dir, "bin")
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		return 0, err
+	}
+	const prepare = `if test -d /usr/local/bin; then mount --bind -o ro /usr/local/bin "$0"; fi
+		mount -t tmpfs none /usr/local && { ip link set lo up 2>/dev/null || true; } && exec "$@"`
 	cmd := exec.CommandContext(ctx, "unshare", append([]string{
-		"--mount", "--net", "--ipc", "--uts", "--", "sh", "-ec", prepare, self, "-program", program,
+		"--mount", "--net", "--ipc", "--uts", "--", "sh", "-ec", prepare, bin, self, "-program", program,
 	}, args...)...)
+	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":"+bin)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	err = cmd.Run()
 	if e, ok := errors.AsType[*exec.ExitError](err); ok {

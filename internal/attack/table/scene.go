@@ -17,6 +17,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/zviz/run/internal/attack"
 )
 
@@ -136,6 +138,10 @@ func (s *scene) close() error {
 	var errs []error
 	for _, l := range s.listeners {
 		errs = append(errs, l.Close())
+	}
+	// runsc leaves a network namespace mounted in its state folder.
+	if err := unix.Unmount(filepath.Join(s.dir, "runsc", "null-netns"), unix.MNT_DETACH); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) {
+		errs = append(errs, fmt.Errorf("unmount null-netns: %w", err))
 	}
 	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
 }

@@ -3,7 +3,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -74,6 +73,9 @@ func describe(err error) failure {
 	if h, ok := find[hinter](err); ok {
 		f.Fix = h.Hint()
 	}
+	if f.Fix == "" {
+		f.Fix = sandbox.ShortageHint(err)
+	}
 	if w, ok := find[whyer](err); ok {
 		f.Why = w.Why()
 	}
@@ -95,7 +97,6 @@ func find[T any](err error) (T, bool) {
 					return t, true
 				}
 			}
-			break
 		}
 		err = errors.Unwrap(err)
 	}
@@ -155,13 +156,8 @@ func (f failure) printJSON(w io.Writer) {
 	}{f})
 }
 
-// writeJSON writes v on one line. Characters of HTML stay as they are: "->" in
-// a log line is no reason for \u003e.
-func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
-}
+// writeJSON writes v on one line.
+func writeJSON(w io.Writer, v any) error { return encodeJSON(w, v, "") }
 
 func printLine(w io.Writer, s string) error {
 	_, err := fmt.Fprintln(w, s)

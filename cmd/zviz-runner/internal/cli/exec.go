@@ -218,7 +218,7 @@ func (o *execOptions) network(r *executor.Request, file executor.PolicyFile) (no
 	}
 	if o.origin["allow"] == "" && !file.DecidesHosts {
 		if preset, ok := egress.PresetOf(o.args[0]); ok {
-			o.guessed = preset
+			o.guessed, r.Guessed = preset, []string{preset}
 			presets = append(presets, preset)
 			notes = append(notes, fmt.Sprintf("allowing %s (preset of %s); to allow other hosts: --allow %s,HOST", preset, filepath.Base(o.args[0]), preset))
 		}

@@ -57,7 +57,7 @@ func TestExecRequest(t *testing.T) {
 // plain drops what is not data.
 func plain(r executor.Request) executor.Request {
 	r.Stdin, r.Stdout, r.Stderr, r.DiffTo = nil, nil, nil, nil
-	r.Resize, r.Signals, r.Observe, r.Phase = nil, nil, nil, nil
+	r.Resize, r.Signals, r.Observe, r.Phase, r.Amount, r.Notice = nil, nil, nil, nil, nil, nil
 	return r
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -92,6 +93,10 @@ func (e *execution) log() *slog.Logger {
 	return slog.New(slog.NewTextHandler(ui.NewCleanWriter(e.ui.Err()), &slog.HandlerOptions{Level: slog.LevelInfo}))
 }
 
+// heapGoal is from where on the collector works harder rather than let garbage
+// double what a job makes us keep. It is no limit: what is needed is had.
+const heapGoal = 20 << 20
+
 // refuse ends an execution whose command did not run.
 func (e *execution) refuse(err error) error {
 	f := describe(err)
@@ -101,8 +106,9 @@ func (e *execution) refuse(err error) error {
 
 func (e *execution) run(ctx context.Context, x runner, req executor.Request) error {
 	if err := noCore(); err != nil {
-		return fmt.Errorf("keep secrets out of core files: %w", err)
+		return e.refuse(fmt.Errorf("keep secrets out of core files: %w", err))
 	}
+	debug.SetMemoryLimit(heapGoal)
 	t := e.newTerminal()
 	defer t.restore()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -122,13 +128,20 @@ func (e *execution) run(ctx context.Context, x runner, req executor.Request) err
 		defer func() { _ = d.Close() }()
 		req.DiffTo = d
 	}
+	ran := false
 	req.Phase = func(name string) {
+		if ran {
+			t.restore() // the command is over: keys and lines are ours
+		}
 		e.ui.Phase(name)
-		if name == "" {
+		if ran = ran || name == ""; name == "" {
 			// Not before: as long as the command does not run, Ctrl-C is for us.
 			t.raw()
 		}
 	}
+
+	req.Amount = e.ui.Amount
+	req.Notice = func(s string) { e.ui.Notef("%s", ui.CleanLine(s)) }
 
 	done := make(chan outcome, 1)
 	go func() {

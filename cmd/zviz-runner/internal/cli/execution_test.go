@@ -109,8 +109,38 @@ func TestExecEnd(t *testing.T) {
 			err: "zviz: ended by the time limit after 1.0s\n  fix: if it needs longer: --timeout TIME, or limits.timeout of the policy file\n",
 		},
 		{
+			name: "memory of a child", args: "-- x", code: 2,
+			report: executor.Report{Cause: sandbox.CauseOOM, ExitCode: 2, Usage: executor.ReportUsage{MemoryPeakBytes: 3 << 29, OOMKills: 1}},
+			err:    "zviz: the memory limit killed 1 process at 1.5 GiB\n  fix: if it needs more: --memory SIZE, or limits.memory of the policy file\n",
+		},
+		{
+			name: "memory of children, and it succeeded", args: "-- x",
+			report: executor.Report{Cause: sandbox.CauseExited, Usage: executor.ReportUsage{OOMKills: 3}},
+			err:    "zviz: the memory limit killed 3 processes\n  fix: if it needs more: --memory SIZE, or limits.memory of the policy file\n",
+		},
+		{
 			name: "memory", args: "-- x", report: executor.Report{Cause: sandbox.CauseOOM, ExitCode: 137, Usage: executor.ReportUsage{MemoryPeakBytes: 3 << 29}}, code: 137,
 			err: "zviz: killed by the memory limit at 1.5 GiB\n  fix: if it needs more: --memory SIZE, or limits.memory of the policy file\n",
+		},
+		{
+			name: "limits by name", args: "-- x", code: 137,
+			report: executor.Report{
+				Cause: sandbox.CauseOOM, ExitCode: 137,
+				Limits: executor.ReportLimits{MemoryBytes: 2 << 30, Pids: 64}, Usage: executor.ReportUsage{MemoryPeakBytes: 2 << 30, PidsPeak: 64, PidsDenied: 3},
+			},
+			err: "zviz: killed by the memory limit of 2.0 GiB at 2.0 GiB\n  fix: if it needs more: --memory SIZE, or limits.memory of the policy file\n" +
+				"zviz: 3 forks failed at the limit of processes of 64 (64 at most at one time)\n  fix: if it needs more: --pids N, or limits.pids of the policy file\n",
+		},
+		{
+			name: "open files", args: "-- x", code: 1,
+			report: executor.Report{Cause: sandbox.CauseExited, ExitCode: 1, Limits: executor.ReportLimits{OpenFiles: 100, Reached: "open_files"}},
+			err:    "zviz: its last words name the limit of open files: 100 for each process\n  fix: if it needs more: limits.open_files of the policy file\n",
+		},
+		{
+			name: "full", args: "-- x", code: 1,
+			report: executor.Report{Cause: sandbox.CauseExited, ExitCode: 1, Limits: executor.ReportLimits{MemoryBytes: 1 << 30, Reached: "space"}},
+			err: "zviz: its last words name a full file system: /dev/shm holds half of the memory limit of 1.0 GiB, all else is the disk\n" +
+				"  fix: if it needs more there: --memory SIZE; else free space on the disk\n",
 		},
 		{
 			name: "not found", args: "-- nope", report: executor.Report{Cause: sandbox.CauseNotStarted, ExitCode: 127}, code: 127,

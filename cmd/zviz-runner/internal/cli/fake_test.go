@@ -40,6 +40,8 @@ func (f *fake) Probe(context.Context) (sandbox.Probe, error) { return f.probe, n
 
 // cmdline runs the command line in a folder of its own.
 type cmdline struct {
+	newRunner func(executor.Config) (runner, error) // nil: the fake
+
 	*fake
 	t        *testing.T
 	root     string // holds home, ws and state
@@ -100,6 +102,9 @@ func (c *cmdline) runArgs(args ...string) {
 		newRunner: func(executor.Config) (runner, error) {
 			return c.fake, nil
 		},
+	}
+	if c.newRunner != nil {
+		a.newRunner = c.newRunner
 	}
 	out, err := collect(outR), collect(errR)
 	c.code = a.main()

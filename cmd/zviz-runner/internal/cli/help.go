@@ -18,7 +18,7 @@ func (a app) helpCommand() *cobra.Command {
 		GroupID: "look",
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) (names []string, d cobra.ShellCompDirective) {
 			for _, c := range cmd.Root().Commands() {
-				if len(args) == 0 {
+				if len(args) == 0 && !c.Hidden {
 					names = append(names, c.Name())
 				}
 			}
@@ -30,6 +30,9 @@ func (a app) helpCommand() *cobra.Command {
 			}
 			var names []string
 			for _, c := range cmd.Root().Commands() {
+				if c.Hidden {
+					continue
+				}
 				if c.Name() == args[0] {
 					return c.Help()
 				}

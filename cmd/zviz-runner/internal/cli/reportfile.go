@@ -3,10 +3,9 @@
 package cli
 
 import (
-	"bytes"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -41,7 +40,7 @@ func openReport(path string) (_ *reportFile, err error) {
 		return nil, err
 	}
 	// Better to learn now than after an hour that the disk is read-only.
-	tmp, err := r.create(nil)
+	tmp, err := r.create(func(io.Writer) error { return nil })
 	if err != nil {
 		return nil, err
 	}
@@ -99,14 +98,7 @@ func (r *reportFile) check() error {
 
 // write puts the report in place. The job has ended.
 func (r *reportFile) write(rep executor.Report) error {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(rep); err != nil {
-		return err
-	}
-	tmp, err := r.create(b.Bytes())
+	tmp, err := r.create(func(w io.Writer) error { return encodeJSON(w, rep, "  ") })
 	if err != nil {
 		return err
 	}
@@ -117,14 +109,13 @@ func (r *reportFile) write(rep executor.Report) error {
 }
 
 // create makes a new file with a name that nobody can guess.
-func (r *reportFile) create(data []byte) (name string, err error) {
+func (r *reportFile) create(fill func(io.Writer) error) (name string, err error) {
 	name = ".zviz-report-" + rand.Text()
 	f, err := r.dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return "", err
 	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err = errors.Join(fill(f), f.Close()); err != nil {
 		return "", errors.Join(err, r.dir.Remove(name))
 	}
 	return name, nil

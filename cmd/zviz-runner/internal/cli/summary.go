@@ -41,27 +41,60 @@ func (e *execution) summarize(r executor.Report) {
 func (e *execution) limit(r executor.Report) {
 	switch r.Cause {
 	case sandbox.CauseTimeout:
-		e.ui.Notef("ended by the time limit after %s", duration(r.Usage.WallMS))
+		after := r.Limits.WallMS // its clock runs from before the command's start
+		if after == 0 {
+			after = r.Usage.WallMS
+		}
+		e.ui.Notef("ended by the time limit after %s", duration(after))
 		e.ui.Fixf("if it needs longer: --timeout TIME, or limits.timeout of the policy file")
 	case sandbox.CauseOOM:
-		at := ""
-		if r.Usage.MemoryPeakBytes > 0 {
-			at = " at " + amount(r.Usage.MemoryPeakBytes)
+		if r.ExitCode == exitSignal+9 || r.Usage.OOMKills == 0 {
+			e.memory("killed by the memory limit"+memoryLimit(r), r)
 		}
-		e.ui.Notef("killed by the memory limit%s", at)
-		e.ui.Fixf("if it needs more: --memory SIZE, or limits.memory of the policy file")
 	case sandbox.CauseDisk:
-		e.ui.Notef("ended because the disk was almost full")
+		e.ui.Notef("ended because the disk was almost full: of the workspace, or of the state folder, where home and /tmp are")
+		e.ui.Fixf("free space there, or name another disk: -C DIR for the one, XDG_STATE_HOME for the other")
 	case sandbox.CauseCancelled:
 		if s := r.ExitCode - exitSignal; s > 0 {
 			e.ui.Notef("interrupted")
 		}
 	default: // the command's own doing
 	}
+	if n := r.Usage.OOMKills; n > 0 && (r.Cause != sandbox.CauseOOM || r.ExitCode != exitSignal+9) {
+		e.memory("the memory limit"+memoryLimit(r)+" killed "+count(n, "process", "processes"), r) // and the command lived on
+	}
 	if n := r.Usage.PidsDenied; n > 0 {
-		e.ui.Notef("%s failed at the limit of processes%s", count(n, "fork", "forks"), peak(r.Usage.PidsPeak))
+		of := ""
+		if r.Limits.Pids > 0 {
+			of = " of " + strconv.Itoa(r.Limits.Pids)
+		}
+		e.ui.Notef("%s failed at the limit of processes%s%s", count(n, "fork", "forks"), of, peak(r.Usage.PidsPeak))
 		e.ui.Fixf("if it needs more: --pids N, or limits.pids of the policy file")
 	}
+	switch r.Limits.Reached {
+	case "open_files":
+		e.ui.Notef("its last words name the limit of open files: %d for each process", r.Limits.OpenFiles)
+		e.ui.Fixf("if it needs more: limits.open_files of the policy file")
+	case "space":
+		e.ui.Notef("its last words name a full file system: /dev/shm holds half of the memory limit of %s, all else is the disk", amount(r.Limits.MemoryBytes))
+		e.ui.Fixf("if it needs more there: --memory SIZE; else free space on the disk")
+	}
+}
+
+// memoryLimit is " of 64 MiB".
+func memoryLimit(r executor.Report) string {
+	if r.Limits.MemoryBytes == 0 {
+		return ""
+	}
+	return " of " + amount(r.Limits.MemoryBytes)
+}
+
+func (e *execution) memory(what string, r executor.Report) {
+	if r.Usage.MemoryPeakBytes > 0 {
+		what += " at " + amount(r.Usage.MemoryPeakBytes)
+	}
+	e.ui.Notef("%s", what)
+	e.ui.Fixf("if it needs more: --memory SIZE, or limits.memory of the policy file")
 }
 
 func peak(n int) string {
@@ -254,14 +287,20 @@ func (e *execution) changed(changes []executor.Change) {
 	if e.diff || e.ephemeral {
 		return // thrown away: nothing can run it
 	}
-	var rows []string
+	var rows, fixes []string
 	for _, c := range changes {
+		if c.Fix != "" && !slices.Contains(fixes, c.Fix) {
+			fixes = append(fixes, c.Fix)
+		}
 		if c.Note != "" {
 			rows = append(rows, e.mask(fmt.Sprintf("%s %s (%s)", ui.Clean(c.Op), ui.Clean(c.Path), ui.Clean(c.Note))))
 		}
 	}
 	if len(rows) > 0 {
 		e.list("changed "+count(len(rows), "file", "files")+" that tools outside of the sandbox may run", rows)
+	}
+	for _, f := range fixes {
+		e.ui.Fixf("%s", ui.CleanLine(f))
 	}
 }
 

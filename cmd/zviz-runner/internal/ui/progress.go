@@ -25,6 +25,7 @@ type Progress struct {
 
 	mu    sync.Mutex
 	phase string
+	done  string // how far it is
 	since time.Time
 	shown bool
 
@@ -69,7 +70,11 @@ func (p *Progress) redraw() {
 	if p.phase == "" {
 		return
 	}
-	line := []rune(fmt.Sprintf("zviz: %s  %.1fs", p.phase, time.Since(p.since).Seconds()))
+	done := ""
+	if p.done != "" {
+		done = "  " + p.done
+	}
+	line := []rune(fmt.Sprintf("zviz: %s%s  %.1fs", p.phase, done, time.Since(p.since).Seconds()))
 	cols := p.width()
 	if cols <= 0 {
 		cols = 80
@@ -107,10 +112,17 @@ func (p *Progress) Phase(name string) {
 			fmt.Fprintf(p.w, "zviz: %s\n", name)
 		}
 	}
-	p.phase, p.since = name, time.Now()
+	p.phase, p.done, p.since = name, "", time.Now()
 	if name == "" {
 		p.erase()
 	}
+}
+
+// Amount says how far the phase is; the next drawing shows it.
+func (p *Progress) Amount(done string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done = Clean(done)
 }
 
 // Close erases the line and ends the drawing.

@@ -44,6 +44,9 @@ func (u *UI) Close() { u.progress.Close() }
 // Phase shows what is being done; the empty name ends the line.
 func (u *UI) Phase(name string) { u.progress.Phase(name) }
 
+// Amount shows how far the phase is.
+func (u *UI) Amount(done string) { u.progress.Amount(done) }
+
 // Err returns standard error; what is written scrolls above the progress line.
 func (u *UI) Err() io.Writer { return u.err }
 

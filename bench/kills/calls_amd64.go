@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import "golang.org/x/sys/unix"
+
+const (
+	sysFstatat = unix.SYS_NEWFSTATAT
+	sysArch    = unix.SYS_ARCH_PRCTL
+)
