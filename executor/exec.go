@@ -100,7 +100,7 @@ func New(cfg Config) (*Executor, error) {
 
 // open checks the machine, prepares the state folder and removes what killed runs
 // left there. onHost says that the command will be in the host's network.
-func (x *Executor) open(probe sandbox.Probe, r Request) (onHost bool, err error) {
+func (x *Executor) open(ctx context.Context, probe sandbox.Probe, r Request) (onHost bool, err error) {
 	if err := probe.Missing(r.Policy.AllowMissing); err != nil {
 		return false, err
 	}
@@ -112,7 +112,7 @@ func (x *Executor) open(probe sandbox.Probe, r Request) (onHost bool, err error)
 		return false, &StateError{Dir: x.cfg.StateDir, Err: err}
 	}
 	x.state = state
-	if err := sweep(state, probe.Cgroups, x.cfg.Log); err != nil {
+	if err := sweep(ctx, state, probe.Cgroups, x.cfg.Log); err != nil {
 		x.cfg.Log.Warn("sweep of dead jobs", slog.Any("error", err))
 	}
 	return onHost, nil
@@ -161,7 +161,7 @@ func (x *Executor) Plan(ctx context.Context, r Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	onHost, err := x.open(probe, r)
+	onHost, err := x.open(ctx, probe, r)
 	if err != nil {
 		return "", err
 	}
@@ -224,7 +224,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	if err != nil {
 		return report, err
 	}
-	onHost, err := x.open(probe, r)
+	onHost, err := x.open(ctx, probe, r)
 	if err != nil {
 		return report, err
 	}

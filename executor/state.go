@@ -193,7 +193,7 @@ func readJob(dir string) (jobFile, error) {
 }
 
 // sweep ends and removes what killed runners left: only jobs whose lock is free.
-func sweep(state string, h cgroup.Hierarchies, log *slog.Logger) error {
+func sweep(ctx context.Context, state string, h cgroup.Hierarchies, log *slog.Logger) error {
 	dir := filepath.Join(state, "jobs")
 	jobs, err := os.ReadDir(dir)
 	if err != nil {
@@ -208,7 +208,7 @@ func sweep(state string, h cgroup.Hierarchies, log *slog.Logger) error {
 				continue
 			}
 		}
-		errs = append(errs, sweepJob(filepath.Join(dir, d.Name()), h, log))
+		errs = append(errs, sweepJob(ctx, filepath.Join(dir, d.Name()), h, log))
 	}
 	return errors.Join(errs...)
 }
@@ -216,7 +216,7 @@ func sweep(state string, h cgroup.Hierarchies, log *slog.Logger) error {
 // sweepJob ends what a dead runner's job still runs, then makes harmless what the
 // job left where it could write, and only then forgets it: whoever is killed in
 // between leaves the rest to the next start.
-func sweepJob(job string, h cgroup.Hierarchies, log *slog.Logger) (err error) {
+func sweepJob(ctx context.Context, job string, h cgroup.Hierarchies, log *slog.Logger) (err error) {
 	lock, err := tryLock(filepath.Join(job, "lock"))
 	if errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -231,8 +231,11 @@ func sweepJob(job string, h cgroup.Hierarchies, log *slog.Logger) (err error) {
 		return err // as long as a process of it lives, nobody else gets its ids
 	}
 	if unread == nil && len(f.Places) > 0 {
-		l := newLeftovers(context.Background(), f.Began.since(readClock()))
+		l := newLeftovers(ctx, f.Began.since(readClock()))
 		l.settle("", f.Places, nil)
+		if ctx.Err() != nil {
+			return context.Cause(ctx) // the next start goes on
+		}
 		for _, c := range l.changes {
 			if c.Note == noteSetID || c.Note == noteKept {
 				log.Warn("a job whose runner was killed left a program", slog.String("job", id), slog.String("path", c.Path), slog.String("note", c.Note))

@@ -76,7 +76,7 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	dead.close()
-	if err := sweep(state, cgroup.Hierarchies{}, slog.New(slog.DiscardHandler)); err != nil {
+	if err := sweep(t.Context(), state, cgroup.Hierarchies{}, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(dead.Dir); err == nil {
@@ -111,7 +111,7 @@ func TestSweepOtherTimes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := sweep(state, cgroup.Hierarchies{}, slog.New(slog.DiscardHandler)); err != nil {
+	if err := sweep(t.Context(), state, cgroup.Hierarchies{}, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	for name, stays := range want {

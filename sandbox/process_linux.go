@@ -74,7 +74,7 @@ func (s *Sandbox) spawn(ctx context.Context, prog Program, prep *prepared, st *s
 		return nil, err
 	}
 	defer func() { _ = arena.Free() }() // after the wait below nobody walks it: the child is process 1, or gone
-	pid, pidfd, err := linux.Spawn(arena, linux.SpawnFlags(prog.Flags), s.group.FD())
+	pid, pidfd, err := linux.SpawnKept(arena, linux.SpawnFlags(prog.Flags), s.group.FD())
 	if err != nil {
 		return nil, &LayerError{Layer: LayerPID, Stage: "clone3", Err: err}
 	}
