@@ -77,8 +77,8 @@ func Compile(spec Spec, cmd Cmd, probe Probe) (Program, error) {
 	}
 	c.p.Arch = probe.Arch
 	for _, step := range []func(){
-		c.namespaces, c.network, c.root, c.identity, c.limits, c.streams,
-		c.noNewPrivs, c.landlock, c.capabilities, c.seccomp, c.start,
+		c.namespaces, c.network, c.root, c.identity, c.streams,
+		c.noNewPrivs, c.landlock, c.capabilities, c.limits, c.seccomp, c.start,
 	} {
 		if step(); c.err != nil {
 			return Program{}, c.err
@@ -247,6 +247,8 @@ func (c *compiler) identity() {
 	c.applied(LayerUser, Applied, detail)
 }
 
+// limits come when nothing is opened any more: a runner with many jobs has
+// descriptors of higher numbers than a job may have.
 func (c *compiler) limits() {
 	if !c.offered(LayerRlimits) {
 		return

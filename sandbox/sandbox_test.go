@@ -474,3 +474,13 @@ func TestStartsTogether(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// A job may have fewer descriptors than its own start takes.
+func TestFewOpenFiles(t *testing.T) {
+	s, probe := newSpec(t)
+	s.Limits.OpenFiles = 10
+	out, res := run(t, s, probe, "ulimit -n; exec 3</dev/null")
+	if out != "10\n" || res.ExitCode != 0 {
+		t.Errorf("%+v: %q", res, out)
+	}
+}
