@@ -422,7 +422,7 @@ func (c *compiler) start() {
 	case c.cmd.TTY.Stderr:
 		tty = 2
 	}
-	c.p.Command = pid1.Command{Args: c.cmd.Args, Env: c.cmd.Env, Tty: tty}
+	c.p.Command = pid1.Command{Args: c.cmd.Args, Env: c.cmd.Env, Tty: tty, Stay: c.cmd.Stay}
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -95,6 +96,13 @@ func (s *supervisor) count(name string, errno syscall.Errno, pid int) {
 	// The caller waits for our answer, so its pid is still its own.
 	exe, _ := os.Readlink("/proc/" + strconv.Itoa(pid) + "/exe")
 	s.denials = append(s.denials, Denial{Syscall: name, Errno: errno, Count: 1, PID: pid, Exe: exe})
+}
+
+// soFar is what was refused until now.
+func (s *supervisor) soFar() ([]Denial, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.denials), nil
 }
 
 // result waits until nobody is left under the filter.

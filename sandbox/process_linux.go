@@ -38,7 +38,8 @@ type Process struct {
 	mu    sync.Mutex
 	cause Cause // why we ended it; empty if we did not
 
-	done chan struct{} // closed when process 1 is gone
+	done chan struct{} // closed when the result is there
+	gone chan struct{} // closed when process 1 is gone, with Cmd.Stay
 	res  Result
 	err  error
 }
@@ -80,7 +81,7 @@ func (s *Sandbox) spawn(ctx context.Context, prog Program, prep *prepared, st *s
 	}
 	p := &Process{
 		Layers: prog.Layers, prog: prog, group: s.group, streams: st, started: time.Now(),
-		pid: pid, pidfd: pidfd, done: make(chan struct{}),
+		pid: pid, pidfd: pidfd, done: make(chan struct{}), gone: make(chan struct{}),
 	}
 	// A mount can hang (a dead network file system): the context ends the wait.
 	defer context.AfterFunc(ctx, func() { _ = linux.Kill(pidfd, syscall.SIGKILL) })()
@@ -143,7 +144,11 @@ func (s *Sandbox) spawn(ctx context.Context, prog Program, prep *prepared, st *s
 // watch reaps process 1 and ends it when it is time.
 func (p *Process) watch(ctx context.Context, cmd Cmd) {
 	exited := make(chan struct{})
-	go p.reap(ctx, exited)
+	if cmd.Stay {
+		go p.reapCommand(ctx, exited)
+	} else {
+		go p.reap(ctx, exited)
+	}
 	go func() {
 		select {
 		case <-exited:
@@ -210,6 +215,77 @@ func (p *Process) reap(ctx context.Context, exited chan<- struct{}) {
 	}
 	p.conclude(record, ws, u.OOMKills > 0)
 	p.err = errors.Join(p.err, unix.Close(p.pidfd))
+}
+
+// reapCommand waits for the command only. What it started lives on, and so do its
+// streams, until leave.
+func (p *Process) reapCommand(ctx context.Context, exited chan<- struct{}) {
+	defer close(p.gone)
+	record, err := io.ReadAll(io.LimitReader(p.status, pid1.RecordSize))
+	p.err = errors.Join(err, p.status.Close())
+	var ws syscall.WaitStatus
+	ended := len(record) < pid1.RecordSize // process 1 itself was killed
+	if ended {
+		ws, _, err = linux.Wait(p.pid)
+		p.err = errors.Join(p.err, err)
+	}
+	close(exited)
+	wall := time.Since(p.started)
+	p.catchUp(ctx)
+	if p.super != nil {
+		denials, err := p.super.soFar()
+		p.res.Denials, p.err = denials, errors.Join(p.err, err)
+	}
+	u := p.group.Usage()
+	p.mu.Lock()
+	p.res.Usage = Usage{Wall: wall, MemoryPeakBytes: u.MemoryPeakBytes, PidsPeak: u.PidsPeak, PidsDenied: p.group.PidsDenied(), OOMKills: u.OOMKills}
+	p.conclude(record, ws, u.OOMKills > 0)
+	p.mu.Unlock()
+	close(p.done)
+	if !ended {
+		_, _, _ = linux.Wait(p.pid)
+	}
+	_ = p.control.Close()
+}
+
+// leave ends what a command that stays left behind.
+func (p *Process) leave() {
+	p.kill()
+	<-p.gone
+	p.streams.close()
+	p.streams.wg.Wait()
+	if p.super != nil {
+		_, _ = p.super.result()
+	}
+	_ = unix.Close(p.pidfd)
+}
+
+// catchUp waits until what the command wrote is read. The end of the streams does
+// not come: a process in the background may hold them.
+func (p *Process) catchUp(ctx context.Context) {
+	ended := make(chan struct{})
+	go func() {
+		p.streams.wg.Wait()
+		close(ended)
+	}()
+	limit := time.NewTimer(drainLimit)
+	defer limit.Stop()
+	for wait := 100 * time.Microsecond; ; wait = min(2*wait, 10*time.Millisecond) {
+		if p.streams.empty() {
+			return
+		}
+		select {
+		case <-ended:
+			return
+		case <-ctx.Done():
+			select {
+			case <-ended:
+			case <-limit.C:
+			}
+			return
+		case <-time.After(wait):
+		}
+	}
 }
 
 // drainLimit is how long a caller that was told to end may take for what the

@@ -18,6 +18,14 @@ const (
 	stateWork  = "work"
 )
 
+// shared is where home and /tmp lie.
+func (s Spec) shared() string {
+	if s.Shared != "" {
+		return s.Shared
+	}
+	return s.StateDir
+}
+
 // hidden is an empty file of the root that covers what is hidden.
 const hidden = "run/.hidden"
 
@@ -64,10 +72,10 @@ func (c *compiler) root() {
 	}
 	c.tmpfs("/dev/shm", c.sharedMemory(), 0o1777)
 	c.place("/dev/pts", Handle{Kind: HandleDevpts, Layer: LayerRootfs, Name: "/dev/pts", Flags: []string{"nosuid", "noexec"}}, false, true)
-	c.bind(path.Join(c.spec.StateDir, stateTmp), "/tmp", []string{"nosuid", "nodev"}, nil, true, true)
+	c.bind(path.Join(c.spec.shared(), stateTmp), "/tmp", []string{"nosuid", "nodev"}, nil, true, true)
 	if c.spec.Home != "" {
 		nodes.dir(strings.TrimPrefix(c.spec.Home, "/"))
-		c.bind(path.Join(c.spec.StateDir, stateHome), c.spec.Home, []string{"nosuid", "nodev"}, nil, true, true)
+		c.bind(path.Join(c.spec.shared(), stateHome), c.spec.Home, []string{"nosuid", "nodev"}, nil, true, true)
 	}
 	c.workspaces(nodes)
 	// Parents before children, else a mount would be covered by a later one.

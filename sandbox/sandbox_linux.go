@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,6 +26,8 @@ type Sandbox struct {
 	group *cgroup.Group
 	users *userNamespaces
 
+	staying *Process // with Cmd.Stay
+
 	close func() error
 }
 
@@ -41,21 +44,17 @@ func New(spec Spec, probe Probe) (*Sandbox, error) {
 			users.close()
 		}
 	}()
-	// Each one costs half a millisecond on a journalling disk.
-	dirs := []string{stateTmp}
-	if spec.Home != "" {
-		dirs = append(dirs, stateHome)
-	}
-	if slices.ContainsFunc(spec.Mounts, func(m Mount) bool { return m.Overlay }) {
-		dirs = append(dirs, stateUpper, stateWork)
-	}
-	for _, d := range dirs {
-		if err := makeStateDir(spec, d); err != nil {
+	if spec.Shared == "" {
+		if err := makePrivate(spec); err != nil {
 			return nil, err
 		}
 	}
-	if err := makeMountPoints(spec); err != nil {
-		return nil, err
+	if slices.ContainsFunc(spec.Mounts, func(m Mount) bool { return m.Overlay }) {
+		for _, d := range []string{stateUpper, stateWork} {
+			if err := makeStateDir(spec, spec.StateDir, d); err != nil {
+				return nil, err
+			}
+		}
 	}
 	var without []string
 	for _, l := range []Layer{LayerKill, LayerMemory, LayerPids, LayerCPU} {
@@ -66,7 +65,11 @@ func New(spec Spec, probe Probe) (*Sandbox, error) {
 	if probe.PidsByRlimit {
 		without = append(without, string(LayerPids))
 	}
-	g, err := cgroup.Make(probe.Cgroups, cgroup.Prefix+spec.ID, cgroup.Limits{MemoryBytes: spec.Limits.MemoryBytes, Pids: spec.Limits.Pids, CPUs: spec.Limits.CPUs}, without)
+	limits := cgroup.Limits{MemoryBytes: spec.Limits.MemoryBytes, Pids: spec.Limits.Pids, CPUs: spec.Limits.CPUs}
+	if spec.Cgroup != "" {
+		limits = cgroup.Limits{} // they are those of the group around it
+	}
+	g, err := cgroup.Make(probe.Cgroups, path.Join(spec.Cgroup, cgroup.Prefix+spec.ID), limits, without)
 	if err != nil {
 		if use, ok := errors.AsType[*cgroup.Error](err); ok {
 			return nil, &LayerError{Layer: Layer(use.Use), Stage: "cgroup", Err: use.Err}
@@ -77,15 +80,37 @@ func New(spec Spec, probe Probe) (*Sandbox, error) {
 	made = true
 	s.close = sync.OnceValue(func() error {
 		users.close()
+		if s.staying != nil {
+			s.staying.leave()
+		}
 		return g.Remove()
 	})
 	return s, nil
 }
 
+// MakeShared makes the home and /tmp that the sandboxes of a job share in
+// spec.Shared, with the points of all mounts that lie in there. Later ones cannot be
+// made: the job owns these folders.
+func MakeShared(spec Spec) error { return makePrivate(spec) }
+
+func makePrivate(spec Spec) error {
+	// Each one costs half a millisecond on a journalling disk.
+	dirs := []string{stateTmp}
+	if spec.Home != "" {
+		dirs = append(dirs, stateHome)
+	}
+	for _, d := range dirs {
+		if err := makeStateDir(spec, spec.shared(), d); err != nil {
+			return err
+		}
+	}
+	return makeMountPoints(spec)
+}
+
 // makeStateDir makes a directory that the job's user owns, but for the overlay's
 // own.
-func makeStateDir(spec Spec, name string) error {
-	dir := filepath.Join(spec.StateDir, name)
+func makeStateDir(spec Spec, in, name string) error {
+	dir := filepath.Join(in, name)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
@@ -117,7 +142,7 @@ func makeMountPoints(spec Spec) error {
 			if place.inside == "" || !ok {
 				continue
 			}
-			point := filepath.Join(spec.StateDir, place.state, rel)
+			point := filepath.Join(spec.shared(), place.state, rel)
 			dir := point
 			if m.File {
 				dir = filepath.Dir(point)
@@ -183,6 +208,9 @@ func (s *Sandbox) start(ctx context.Context, prog Program, cmd *Cmd) (*Process, 
 	own := *cmd
 	own.Stdout, own.Stderr = Serialize(cmd.Stdout, cmd.Stderr)
 	st.run(own)
+	if cmd.Stay {
+		s.staying = p
+	}
 	p.watch(ctx, own)
 	return p, nil
 }

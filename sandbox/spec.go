@@ -16,6 +16,8 @@ type Spec struct {
 	ID       string // names the cgroup and the state folder; [a-z0-9-], at most 32 bytes
 	Hostname string // at most 64 bytes (sethostname(2))
 	StateDir string // a directory of the sandbox's own, 0700, on a disk: home, /tmp and overlay uppers live there
+	Shared   string // a directory like it of which home and /tmp are shown instead, made by MakeShared: the job's, for its steps
+	Cgroup   string // a control group below the runner's that the sandbox's is made in; it has the limits of the job, and the sandbox's own has none
 	Home     string // the job's home directory inside, absolute
 
 	// NetNS is the path of the network namespace to join ("/proc/self/fd/N" or a
@@ -112,6 +114,10 @@ type Cmd struct {
 	Stderr io.Writer // nil discards; may be the same as Stdout
 
 	TTY TTY
+
+	// Stay lets what the command started in the background live until Close, as the
+	// steps of a job do. Wait returns with the command all the same.
+	Stay bool
 
 	// Grace is the time between SIGTERM and the end of everything when the
 	// context ends or Limits.Wall runs out.

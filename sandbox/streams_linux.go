@@ -23,6 +23,7 @@ type streams struct {
 	out    [2]*os.File // stdout, stderr; nil if they are the terminal
 	master *os.File
 	wg     sync.WaitGroup
+	turns  [3]sync.Mutex // held from before a read until it is handed on: stdout, stderr, terminal
 }
 
 // openStreams makes them. devpts is the sandbox's own devpts mount.
@@ -155,14 +156,14 @@ func (s *streams) run(cmd Cmd) {
 		if !cmd.TTY.Stdout {
 			out = cmd.Stderr
 		}
-		s.wg.Go(func() { drain(out, s.master) })
+		s.wg.Go(func() { drain(out, s.master, &s.turns[2]) })
 		if cmd.TTY.Stdin && cmd.Stdin != nil {
 			go func() { _, _ = io.Copy(struct{ io.Writer }{s.master}, cmd.Stdin) }()
 		}
 	}
 	for i, w := range []io.Writer{cmd.Stdout, cmd.Stderr} {
 		if r := s.out[i]; r != nil {
-			s.wg.Go(func() { drain(w, r) })
+			s.wg.Go(func() { drain(w, r, &s.turns[i]) })
 		}
 	}
 }
@@ -174,12 +175,66 @@ func feed(w *os.File, r io.Reader) {
 
 // drain copies output. When the caller's side is gone ours closes too, so that
 // the command meets SIGPIPE as it would without us.
-func drain(w io.Writer, r *os.File) {
+func drain(w io.Writer, r *os.File, turn *sync.Mutex) {
+	defer func() { _ = r.Close() }()
 	if w == nil {
 		w = io.Discard
 	}
-	_, _ = io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, make([]byte, 64<<10)) // EIO ends a terminal
-	_ = r.Close()
+	raw, err := r.SyscallConn()
+	if err != nil {
+		return
+	}
+	buf := make([]byte, 64<<10)
+	for {
+		n := 0
+		var failed error
+		err := raw.Read(func(fd uintptr) bool {
+			turn.Lock()
+			n, failed = unix.Read(int(fd), buf)
+			if errors.Is(failed, unix.EAGAIN) {
+				turn.Unlock()
+				return false
+			}
+			return true
+		})
+		if err != nil {
+			return // closed; the turn is not ours
+		}
+		if n > 0 {
+			_, failed = w.Write(buf[:n])
+		}
+		turn.Unlock()
+		if errors.Is(failed, unix.EINTR) {
+			continue
+		}
+		if n <= 0 || failed != nil { // EIO ends a terminal
+			return
+		}
+	}
+}
+
+// empty reports whether everything that was written so far has been handed to the
+// caller.
+func (s *streams) empty() bool {
+	for i, f := range []*os.File{s.out[0], s.out[1], s.master} {
+		if f == nil {
+			continue
+		}
+		if !s.turns[i].TryLock() {
+			return false
+		}
+		defer s.turns[i].Unlock()
+		raw, err := f.SyscallConn()
+		if err != nil {
+			continue // closed
+		}
+		pending := 0
+		_ = raw.Control(func(fd uintptr) { pending, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+		if pending > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *streams) closeChild() {

@@ -122,6 +122,8 @@ reap:
 	MOVQ $0x40000001, DX      // __WALL | WNOHANG
 	XORQ R10, R10
 	CALL(SYS_wait4)
+	CMPQ AX, $-10             // ECHILD: nobody is left to stay for
+	JEQ  die
 	TESTQ AX, AX
 	JLE  wait
 	CMPQ AX, R13
@@ -131,6 +133,9 @@ reap:
 	MOVQ SP, SI
 	MOVQ $8, DX
 	CALL(SYS_write)
+	MOVQ 48(R12), AX          // stay
+	TESTQ AX, AX
+	JNE  reap
 
 die:
 	XORQ DI, DI

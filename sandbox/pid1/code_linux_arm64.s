@@ -109,6 +109,8 @@ reap:
 	MOVD $0x40000001, R2      // __WALL | WNOHANG
 	MOVD $0, R3
 	CALL(SYS_wait4)
+	CMN  $10, R0              // ECHILD
+	BEQ  die
 	CMP  $0, R0
 	BLE  wait
 	CMP  R20, R0
@@ -119,6 +121,8 @@ reap:
 	MOVD R23, R1
 	MOVD $8, R2
 	CALL(SYS_write)
+	MOVD 48(R19), R9          // stay
+	CBNZ R9, reap
 
 die:
 	MOVD $0, R0

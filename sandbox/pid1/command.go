@@ -7,6 +7,8 @@ type Command struct {
 	Args []string
 	Env  []string
 	Tty  int // descriptor that becomes the controlling terminal, or -1
+	// Stay: process 1 does not end with the command, but when no process is left.
+	Stay bool
 }
 
 // The record that process 1 writes to descriptor 4, once: two little-endian

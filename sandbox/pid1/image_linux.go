@@ -19,7 +19,8 @@ func codeAddr() unsafe.Pointer
 // Image returns the ELF file of process 1 for the command.
 //
 // Its data segment starts with the terminal's descriptor, the addresses of three
-// null-terminated arrays (the paths to try, argv and envp) and its name.
+// null-terminated arrays (the paths to try, argv and envp), its name, and whether it
+// stays.
 func Image(c Command) ([]byte, error) {
 	text, err := tiny.Routine(codeAddr())
 	if err != nil {
@@ -34,9 +35,9 @@ func Image(c Command) ([]byte, error) {
 // layout builds the data segment.
 func layout(c Command) []byte {
 	paths := Paths(c.Args[0], c.Env)
-	words := 6 + len(paths) + 1 + len(c.Args) + 1 + len(c.Env) + 1
+	words := 7 + len(paths) + 1 + len(c.Args) + 1 + len(c.Env) + 1
 	data := make([]byte, words*8)
-	at := 6
+	at := 7
 	put := func(i int, v uint64) { binary.LittleEndian.PutUint64(data[i*8:], v) }
 	list := func(header int, ss []string) {
 		put(header, tiny.DataBase+uint64(at)*8)
@@ -49,6 +50,9 @@ func layout(c Command) []byte {
 	}
 	put(0, uint64(int64(c.Tty)))
 	copy(data[32:48], Name)
+	if c.Stay {
+		put(6, 1)
+	}
 	list(1, paths)
 	list(2, c.Args)
 	list(3, c.Env)
