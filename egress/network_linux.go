@@ -5,8 +5,11 @@ package egress
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strconv"
+
+	"github.com/zviz/run/internal/linux"
 )
 
 // Network is the network of one job.
@@ -100,3 +103,30 @@ func (n *Network) Close() error {
 	}
 	return err
 }
+
+// Loopback is a network namespace with nothing but its loopback, for steps that
+// share it.
+type Loopback struct{ cell *cell }
+
+// OpenLoopback makes one.
+func OpenLoopback() (*Loopback, error) {
+	c := &cell{}
+	err := linux.OnDiscardedThread(func() error {
+		h, err := c.makeJobNS()
+		if err != nil {
+			return err
+		}
+		h.Close()
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("job namespace: %w", err), c.close())
+	}
+	return &Loopback{c}, nil
+}
+
+// Path returns the namespace's path, valid in this process until Close.
+func (l *Loopback) Path() string { return "/proc/self/fd/" + strconv.Itoa(int(l.cell.jobNS.Fd())) }
+
+// Close gives the namespace up. The kernel removes it with its last process.
+func (l *Loopback) Close() error { return l.cell.close() }

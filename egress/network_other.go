@@ -28,3 +28,15 @@ func (*Network) Complete() bool { return false }
 
 // Close does nothing.
 func (*Network) Close() error { return nil }
+
+// Loopback is a network namespace with nothing but its loopback.
+type Loopback struct{}
+
+// OpenLoopback fails.
+func OpenLoopback() (*Loopback, error) { return nil, errors.New("a job's network needs Linux") }
+
+// Path returns nothing.
+func (*Loopback) Path() string { return "" }
+
+// Close does nothing.
+func (*Loopback) Close() error { return nil }

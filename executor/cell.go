@@ -19,19 +19,40 @@ import (
 
 // cell is what one job has for itself.
 type cell struct {
-	work    workspace
-	tools   tools
-	presets []egress.Preset
-	job     *jobState
-	groups  cgroup.Hierarchies // that hold the job's
-	places  []place            // what the job can write to and what stays
-	network *egress.Network
-	spec    sandbox.Spec
-	env     []string
+	work     workspace
+	tools    tools
+	presets  []egress.Preset
+	job      *jobState
+	groups   cgroup.Hierarchies // that hold the job's
+	around   func() error       // removes the control group around those of the steps; nil if there is none
+	places   []place            // what the job can write to and what stays
+	network  *egress.Network
+	loopback *egress.Loopback // of steps without a network
+	spec     sandbox.Spec
+	env      []string
 
 	mu     sync.Mutex
 	events []egress.Event
-	box    *sandbox.Sandbox
+	boxes  []*sandbox.Sandbox // one, or those of the steps so far
+}
+
+// hold keeps a sandbox until the cell is closed.
+func (c *cell) hold(box *sandbox.Sandbox) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.boxes = append(c.boxes, box)
+}
+
+// processes returns the pids of the job.
+func (c *cell) processes() []int {
+	c.mu.Lock()
+	boxes := slices.Clone(c.boxes)
+	c.mu.Unlock()
+	var out []int
+	for _, box := range boxes {
+		out = append(out, box.Processes()...)
+	}
+	return out
 }
 
 // newCell checks the request and makes the job's folder; the network comes later.
@@ -85,7 +106,18 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 	if c.job, err = newJob(x.state, jobFile{Places: c.places, Groups: c.groups}); err != nil {
 		return nil, &StateError{Dir: x.state, Err: err}
 	}
-	limits := r.Policy.Limits
+	ids := jobIDs(probe, c.job.Slot)
+	c.spec = sandbox.Spec{
+		ID: c.job.ID, StateDir: c.job.Dir, Home: jobHome, Hostname: "zviz",
+		Root: root, Hide: hide, Files: accountFiles(jobUser, jobHome, ids), Mounts: mounts,
+		IDs:     ids,
+		Profile: profile, Limits: defaultLimits(r.Policy.Limits, probe), MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
+	}
+	return c, nil
+}
+
+// defaultLimits fills in what the operator did not say.
+func defaultLimits(limits sandbox.Limits, probe sandbox.Probe) sandbox.Limits {
 	if limits.MemoryBytes == 0 {
 		limits.MemoryBytes = probe.MemoryBytes / 5 * 4
 	}
@@ -95,14 +127,7 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 	if limits.OpenFiles == 0 {
 		limits.OpenFiles = defaultOpenFiles
 	}
-	ids := jobIDs(probe, c.job.Slot)
-	c.spec = sandbox.Spec{
-		ID: c.job.ID, StateDir: c.job.Dir, Home: jobHome, Hostname: "zviz",
-		Root: root, Hide: hide, Files: accountFiles(jobHome, ids), Mounts: mounts,
-		IDs:     ids,
-		Profile: profile, Limits: limits, MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
-	}
-	return c, nil
+	return limits
 }
 
 func profileName(p Policy) string {
@@ -133,15 +158,7 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 				r.Observe(e)
 			}
 		},
-		Processes: func() []int {
-			c.mu.Lock()
-			box := c.box
-			c.mu.Unlock()
-			if box == nil {
-				return nil
-			}
-			return box.Processes()
-		},
+		Processes: c.processes,
 	})
 	if err != nil {
 		return &sandbox.LayerError{Layer: sandbox.LayerNet, Stage: "network", Err: err}
@@ -201,11 +218,17 @@ func (c *cell) readable() []string {
 // close ends what the cell has, in reverse.
 func (c *cell) close() error {
 	var errs []error
-	if c.box != nil {
-		errs = append(errs, c.box.Close())
+	for _, box := range slices.Backward(c.boxes) {
+		errs = append(errs, box.Close())
+	}
+	if c.around != nil {
+		errs = append(errs, c.around())
 	}
 	if c.network != nil {
 		errs = append(errs, c.network.Close())
+	}
+	if c.loopback != nil {
+		errs = append(errs, c.loopback.Close())
 	}
 	if c.job != nil {
 		errs = append(errs, c.job.end(c.groups))

@@ -176,7 +176,7 @@ func (x *Executor) askTool(ctx context.Context, argv []string, allowed []sandbox
 	ids := jobIDs(probe, job.Slot)
 	spec := sandbox.Spec{
 		ID: job.ID, StateDir: job.Dir, Hostname: "zviz", Root: root, Profile: seccomp.CI(),
-		Files:        accountFiles("/", ids),
+		Files:        accountFiles(jobUser, "/", ids),
 		IDs:          ids,
 		Limits:       sandbox.Limits{MemoryBytes: 1 << 30, Pids: 256},
 		AllowMissing: allowed,

@@ -29,13 +29,13 @@ func jobIDs(probe sandbox.Probe, slot int) sandbox.IDMap {
 }
 
 // accountFiles are the synthesized files of /etc that name users and hosts.
-func accountFiles(home string, ids sandbox.IDMap) map[string]sandbox.File {
+func accountFiles(user, home string, ids sandbox.IDMap) map[string]sandbox.File {
 	text := func(format string, args ...any) sandbox.File {
 		return sandbox.File{Data: fmt.Appendf(nil, format, args...)}
 	}
 	return map[string]sandbox.File{
-		"/etc/passwd":        text("root:x:0:0:root:/root:/usr/sbin/nologin\n%s:x:%d:%d::%s:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n", jobUser, ids.UID, ids.GID, home),
-		"/etc/group":         text("root:x:0:\ntty:x:5:\n%s:x:%d:\nnogroup:x:65534:\n", jobUser, ids.GID),
+		"/etc/passwd":        text("root:x:0:0:root:/root:/usr/sbin/nologin\n%s:x:%d:%d::%s:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n", user, ids.UID, ids.GID, home),
+		"/etc/group":         text("root:x:0:\ntty:x:5:\n%s:x:%d:\nnogroup:x:65534:\n", user, ids.GID),
 		"/etc/hosts":         text("127.0.0.1 localhost\n::1 localhost\n"),
 		"/etc/nsswitch.conf": text("passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"),
 		"/etc/hostname":      text("zviz\n"),

@@ -262,12 +262,10 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		}
 		return report, err
 	}
-	c.mu.Lock()
-	c.box = box
-	c.mu.Unlock()
+	c.hold(box)
 
 	var said tail
-	res, layers, err := x.run(ctx, r, c, &said)
+	res, layers, err := x.run(ctx, r, c, box, &said)
 	report.Layers = layers
 	left := collect(ctx, r, c, began) // whatever went wrong: the command may have run
 	report.Leftovers = ReportLeftovers{Entries: int(left.entries.Load()), Incomplete: left.incomplete}
@@ -339,7 +337,7 @@ func isLayer(err error) bool {
 }
 
 // run starts the command and waits for it.
-func (x *Executor) run(ctx context.Context, r Request, c *cell, said *tail) (sandbox.Result, []sandbox.LayerReport, error) {
+func (x *Executor) run(ctx context.Context, r Request, c *cell, box *sandbox.Sandbox, said *tail) (sandbox.Result, []sandbox.LayerReport, error) {
 	cmd := x.command(r, c)
 	cmd.Stdout, cmd.Stderr = sandbox.Serialize(cmd.Stdout, cmd.Stderr)
 	masks := maskStreams(&cmd, r.Secrets)
@@ -351,7 +349,7 @@ func (x *Executor) run(ctx context.Context, r Request, c *cell, said *tail) (san
 	wall := c.spec.Limits.Wall
 	timer := time.AfterFunc(max(wall, time.Minute), func() { full(context.DeadlineExceeded) })
 	defer timer.Stop()
-	p, err := c.box.Start(ctx, &cmd)
+	p, err := box.Start(ctx, &cmd)
 	if err != nil {
 		return sandbox.Result{}, nil, err
 	}

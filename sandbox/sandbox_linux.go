@@ -56,20 +56,11 @@ func New(spec Spec, probe Probe) (*Sandbox, error) {
 			}
 		}
 	}
-	var without []string
-	for _, l := range []Layer{LayerKill, LayerMemory, LayerPids, LayerCPU} {
-		if slices.Contains(spec.AllowMissing, l) && !probe.Offer(l).OK {
-			without = append(without, string(l))
-		}
-	}
-	if probe.PidsByRlimit {
-		without = append(without, string(LayerPids))
-	}
 	limits := cgroup.Limits{MemoryBytes: spec.Limits.MemoryBytes, Pids: spec.Limits.Pids, CPUs: spec.Limits.CPUs}
 	if spec.Cgroup != "" {
 		limits = cgroup.Limits{} // they are those of the group around it
 	}
-	g, err := cgroup.Make(probe.Cgroups, path.Join(spec.Cgroup, cgroup.Prefix+spec.ID), limits, without)
+	g, err := cgroup.Make(probe.Cgroups, path.Join(spec.Cgroup, cgroup.Prefix+spec.ID), limits, WithoutGroups(spec, probe))
 	if err != nil {
 		if use, ok := errors.AsType[*cgroup.Error](err); ok {
 			return nil, &LayerError{Layer: Layer(use.Use), Stage: "cgroup", Err: use.Err}
@@ -86,6 +77,21 @@ func New(spec Spec, probe Probe) (*Sandbox, error) {
 		return g.Remove()
 	})
 	return s, nil
+}
+
+// WithoutGroups names the uses of control groups that the spec goes without on this
+// machine.
+func WithoutGroups(spec Spec, probe Probe) []string {
+	var without []string
+	for _, l := range []Layer{LayerKill, LayerMemory, LayerPids, LayerCPU} {
+		if slices.Contains(spec.AllowMissing, l) && !probe.Offer(l).OK {
+			without = append(without, string(l))
+		}
+	}
+	if probe.PidsByRlimit {
+		without = append(without, string(LayerPids))
+	}
+	return without
 }
 
 // MakeShared makes the home and /tmp that the sandboxes of a job share in

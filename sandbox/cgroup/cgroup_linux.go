@@ -262,9 +262,29 @@ func removeDir(dir string) error {
 	return &os.PathError{Op: "rmdir", Path: dir, Err: err}
 }
 
-// Sweep ends and removes a group of the given name that a killed runner left.
+// Sweep ends and removes a group of the given name that a killed runner left, with
+// those of the steps in it.
 func Sweep(h Hierarchies, name string) error {
 	g := &Group{fd: -1}
+	for _, base := range []string{h.V2, h.Memory, h.Pids, h.CPU} {
+		if base == "" {
+			continue
+		}
+		inner, err := filepath.Glob(filepath.Join(base, name, Prefix+"*"))
+		if err != nil {
+			return err
+		}
+		for _, dir := range inner {
+			if base == h.V2 {
+				g.v2 = dir
+			} else {
+				g.v1 = append(g.v1, dir)
+			}
+			if err := g.Remove(); err != nil {
+				return err
+			}
+		}
+	}
 	if h.V2 != "" && exists(filepath.Join(h.V2, name)) {
 		g.v2 = filepath.Join(h.V2, name)
 	}

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package executor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/zviz/run/egress"
+	"github.com/zviz/run/sandbox"
+	"github.com/zviz/run/sandbox/cgroup"
+	"github.com/zviz/run/sandbox/seccomp"
+)
+
+// Where a job's folders are inside. They are those of GitHub's hosted runners.
+const (
+	RunnerHome = "/home/runner"
+	RunnerWork = "/home/runner/work" // holds the workspace and _temp
+	ToolCache  = "/opt/hostedtoolcache"
+	runnerUser = "runner"
+	runnerUID  = 1001
+)
+
+// CellRequest says what one job has for itself.
+type CellRequest struct {
+	Policy  Policy
+	Presets []string
+	// Secrets are masked in egress events; what steps print is the caller's to mask.
+	Secrets []string
+	Observe func(egress.Event) // may be nil, must not block
+	Phase   func(string)       // may be nil
+}
+
+// Cell is what one job has for itself: a network, a control group with the job's
+// limits, a workspace, and a home and /tmp that its steps share. Each step runs in
+// a sandbox of its own. It is not safe for concurrent use but for Run.
+type Cell struct {
+	x     *Executor
+	c     *cell
+	probe sandbox.Probe
+	work  *os.Root
+	owner sandbox.Owner
+
+	mu   sync.Mutex
+	step int
+}
+
+// Step is one process of a job, with all that it starts.
+type Step struct {
+	Args []string
+	Env  map[string]string // on top of Environ
+	Path []string          // directories in front of the cell's PATH
+	Dir  string            // inside, absolute
+
+	// Mounts are shown read-only, outside of home, /tmp and RunnerWork.
+	Mounts []sandbox.Mount
+
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer // written to as long as the job lives: a background process may print
+
+	Timeout time.Duration // 0 means none
+	Grace   time.Duration // between SIGTERM and the end; 0 means 500 ms
+}
+
+// OpenCell makes a cell. The context bounds the opening only.
+func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err error) {
+	req := Request{Policy: r.Policy, Presets: r.Presets, Secrets: r.Secrets, Observe: r.Observe, Phase: r.Phase}
+	defer phase(req, "")
+	probe, err := x.probe()
+	if err != nil {
+		return nil, err
+	}
+	onHost, err := x.open(ctx, probe, req)
+	if err != nil {
+		return nil, err
+	}
+	profile, err := seccomp.ByName(profileName(r.Policy))
+	if err != nil {
+		return nil, err
+	}
+	c := &cell{groups: probe.Cgroups}
+	cell := &Cell{x: x, c: c, probe: probe}
+	defer func() { //nolint:contextcheck // tear-down outlives the context
+		if err != nil {
+			err = errors.Join(err, cell.Close())
+		}
+	}()
+	c.tools = findTools(x.environ("PATH"), x.cfg.Home, "")
+	root, err := sandbox.HostRoot(slices.Concat(systemPaths(), c.tools.bind))
+	if err != nil {
+		return nil, fmt.Errorf("rootfs: %w", err)
+	}
+	if len(r.Presets) > 0 && !r.Policy.NoNetwork && !onHost {
+		phase(req, "presets")
+		if c.presets, err = x.presets(ctx, r.Presets, r.Policy.AllowMissing); err != nil {
+			return nil, err
+		}
+	}
+	if c.job, err = newJob(x.state, jobFile{Groups: c.groups}); err != nil {
+		return nil, &StateError{Dir: x.state, Err: err}
+	}
+	ids := jobIDs(probe, c.job.Slot)
+	if probe.User == nil {
+		ids.UID, ids.GID = runnerUID, runnerUID
+	}
+	cell.owner = ids.Owner()
+	if err := cell.makeWork(); err != nil {
+		return nil, &StateError{Dir: x.state, Err: err}
+	}
+	owner := cell.owner
+	c.spec = sandbox.Spec{
+		ID: c.job.ID, StateDir: c.job.Dir, Shared: c.job.Dir, Home: RunnerHome, Hostname: "zviz",
+		Root: root, Hide: credentialFiles(), Files: accountFiles(runnerUser, RunnerHome, ids),
+		Mounts: []sandbox.Mount{
+			{Source: filepath.Join(c.job.Dir, "work"), Target: RunnerWork, Write: true, Owner: &owner},
+			{Source: filepath.Join(c.job.Dir, "tools"), Target: ToolCache, Write: true, Owner: &owner},
+		},
+		IDs: ids, Profile: profile, Limits: defaultLimits(r.Policy.Limits, probe),
+		MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
+	}
+	if err := sandbox.MakeShared(c.spec); err != nil {
+		return nil, &StateError{Dir: x.state, Err: err}
+	}
+	if err := cell.makeGroup(); err != nil {
+		return nil, err
+	}
+	switch {
+	case onHost:
+		c.useHostNetwork()
+	case !r.Policy.NoNetwork:
+		if err := x.connect(ctx, req, c); err != nil {
+			return nil, err
+		}
+	default:
+		// Steps reach each other's services all the same.
+		if c.loopback, err = egress.OpenLoopback(); err != nil {
+			return nil, &sandbox.LayerError{Layer: sandbox.LayerNet, Stage: "network", Err: err}
+		}
+		c.spec.NetNS = c.loopback.Path()
+	}
+	return cell, nil
+}
+
+// makeWork makes the folders of the job on disk.
+func (l *Cell) makeWork() (err error) {
+	for _, d := range []string{"work", "work/_temp", "tools"} {
+		name := filepath.Join(l.c.job.Dir, d)
+		if err := os.Mkdir(name, 0o755); err != nil { //nolint:gosec // the job's own
+			return err
+		}
+		if err := os.Lchown(name, int(l.owner.UID), int(l.owner.GID)); err != nil {
+			return err
+		}
+	}
+	l.work, err = os.OpenRoot(filepath.Join(l.c.job.Dir, "work"))
+	return err
+}
+
+// makeGroup makes the control group with the job's limits; those of the steps are
+// made in it.
+func (l *Cell) makeGroup() error {
+	s := &l.c.spec
+	name := cgroup.Prefix + l.c.job.ID
+	g, err := cgroup.Make(l.probe.Cgroups, name, cgroup.Limits{MemoryBytes: s.Limits.MemoryBytes, Pids: s.Limits.Pids, CPUs: s.Limits.CPUs}, sandbox.WithoutGroups(*s, l.probe))
+	if use, ok := errors.AsType[*cgroup.Error](err); ok {
+		return &sandbox.LayerError{Layer: sandbox.Layer(use.Use), Stage: "cgroup", Err: use.Err}
+	}
+	if err != nil {
+		return err
+	}
+	l.c.around = g.Remove
+	s.Cgroup = name
+	return nil
+}
+
+// Environ is what every process of the job has: PATH, HOME, and what it needs to
+// find its network.
+func (l *Cell) Environ() map[string]string {
+	env := map[string]string{}
+	list := l.c.env
+	if list == nil {
+		list = l.x.environment(l.c.tools, nil, false, nil)
+	}
+	for _, kv := range list {
+		for i := range len(kv) {
+			if kv[i] == '=' {
+				env[kv[:i]] = kv[i+1:]
+				break
+			}
+		}
+	}
+	env["HOME"] = RunnerHome
+	return env
+}
+
+// LookPath finds a program in PATH inside, given as in Step.Path, and returns its
+// name inside; empty if it is not there.
+func (l *Cell) LookPath(name string, first []string) string {
+	for _, dir := range slices.Concat(first, l.c.tools.path) {
+		file := path.Join(dir, name)
+		if rel, ok := inWork(file); ok {
+			if st, err := l.work.Stat(rel); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
+				return file
+			}
+			continue
+		}
+		if st, err := os.Stat(file); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
+			return file
+		}
+	}
+	return ""
+}
+
+// inWork returns a path inside as one below RunnerWork.
+func inWork(name string) (rel string, ok bool) { return strings.CutPrefix(name, RunnerWork+"/") }
+
+// Run runs one step and returns when its command has ended. What it started in the
+// background goes on until Close, and cannot be seen by other steps but through the
+// network and files. The error is one of ours.
+func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
+	spec := l.c.spec
+	l.mu.Lock()
+	l.step++
+	n := l.step
+	l.mu.Unlock()
+	spec.ID = "step-" + strconv.Itoa(n)
+	spec.StateDir = filepath.Join(l.c.job.Dir, spec.ID)
+	if err := os.Mkdir(spec.StateDir, 0o700); err != nil {
+		return sandbox.Result{}, &StateError{Dir: l.x.state, Err: err}
+	}
+	spec.Mounts = slices.Concat(spec.Mounts, s.Mounts)
+	box, err := sandbox.New(spec, l.probe)
+	if err != nil {
+		return sandbox.Result{}, err
+	}
+	l.c.hold(box)
+	if s.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, s.Timeout, context.DeadlineExceeded)
+		defer cancel()
+	}
+	ctx, full := context.WithCancelCause(ctx)
+	defer full(nil)
+	cmd := sandbox.Cmd{
+		Args: s.Args, Env: l.environ(s), Dir: s.Dir, Stdin: s.Stdin, Stdout: s.Stdout, Stderr: s.Stderr,
+		Stay: true, Grace: cmp.Or(s.Grace, 500*time.Millisecond),
+	}
+	p, err := box.Start(ctx, &cmd)
+	if err != nil {
+		return sandbox.Result{}, err
+	}
+	ended := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() { watchDisk(ended, full, l.c.job.Dir) })
+	res, err := p.Wait()
+	close(ended)
+	watch.Wait()
+	return res, err
+}
+
+// environ is the environment of a step as a list.
+func (l *Cell) environ(s Step) []string {
+	env := l.Environ()
+	maps.Copy(env, s.Env)
+	for _, dir := range slices.Backward(s.Path) {
+		env["PATH"] = dir + ":" + env["PATH"]
+	}
+	out := make([]string, 0, len(env))
+	for _, k := range slices.Sorted(maps.Keys(env)) {
+		out = append(out, k+"="+env[k])
+	}
+	return out
+}
+
+// Work is the job's RunnerWork as the host sees it, for what the runner itself puts
+// there before any step ran. Nothing below is to be trusted later.
+func (l *Cell) Work() fs.FS { return l.work.FS() }
+
+// WriteFile makes a file of the job's in RunnerWork, given by its path inside. It
+// must not be there. Directories are made as needed.
+func (l *Cell) WriteFile(name string, data []byte, mode fs.FileMode) error {
+	rel, ok := inWork(name)
+	if !ok {
+		return fmt.Errorf("bug: %s is not in %s", name, RunnerWork)
+	}
+	if err := l.mkdir(path.Dir(rel)); err != nil {
+		return err
+	}
+	f, err := l.work.OpenFile(rel, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Chown(int(l.owner.UID), int(l.owner.GID)), f.Close())
+}
+
+// MkdirAll makes directories of the job's in RunnerWork.
+func (l *Cell) MkdirAll(name string) error {
+	rel, ok := inWork(name)
+	if !ok {
+		return fmt.Errorf("bug: %s is not in %s", name, RunnerWork)
+	}
+	return l.mkdir(rel)
+}
+
+func (l *Cell) mkdir(rel string) error {
+	if rel == "." {
+		return nil
+	}
+	if err := l.mkdir(path.Dir(rel)); err != nil {
+		return err
+	}
+	err := l.work.Mkdir(rel, 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return l.work.Lchown(rel, int(l.owner.UID), int(l.owner.GID))
+}
+
+// ErrTooLarge says that a file of a job's is larger than the caller reads.
+var ErrTooLarge = errors.New("file too large")
+
+// ReadFile reads a file of the job's in RunnerWork, given by its path inside:
+// regular, at most limit bytes. No link leads out of there.
+func (l *Cell) ReadFile(name string, limit int64) ([]byte, error) {
+	rel, ok := inWork(name)
+	if !ok {
+		return nil, fmt.Errorf("bug: %s is not in %s", name, RunnerWork)
+	}
+	f, err := l.work.OpenFile(rel, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("not a regular file")}
+	}
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
+	}
+	return data, nil
+}
+
+// Events are the connections so far.
+func (l *Cell) Events() []egress.Event {
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	return slices.Clone(l.c.events)
+}
+
+// Close ends everything that still runs and removes the job's folders.
+func (l *Cell) Close() error {
+	var err error
+	if l.work != nil {
+		err = l.work.Close()
+	}
+	return errors.Join(err, l.c.close())
+}
