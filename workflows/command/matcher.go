@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package command
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Annotation is what a problem matcher found in a step's output.
+type Annotation struct {
+	Severity string // notice, warning or error
+	Message  string
+	File     string // as printed, relative to FromPath's directory if that is set
+	FromPath string
+	Line     string
+	Column   string
+	Code     string
+}
+
+// Matchers are the problem matchers of a job, by owner. The zero value has none.
+// They keep state between the lines of one step: Reset ends it. They are not safe
+// for concurrent use.
+type Matchers struct{ list []*matcher }
+
+// matcher is one problem matcher: patterns that match consecutive lines.
+type matcher struct {
+	owner, severity string
+	patterns        []pattern
+	found           []*Annotation // by pattern, what the lines so far gave
+}
+
+type pattern struct {
+	re     *regexp.Regexp
+	groups map[string]int
+	loop   bool
+}
+
+// MatcherError says what is wrong with a file of problem matchers.
+type MatcherError struct {
+	Owner string
+	Text  string
+}
+
+func (e *MatcherError) Error() string {
+	if e.Owner == "" {
+		return "problem matcher: " + e.Text
+	}
+	return fmt.Sprintf("problem matcher %q: %s", e.Owner, e.Text)
+}
+
+type matcherFile struct {
+	ProblemMatcher []struct {
+		Owner    string                       `json:"owner"`
+		Severity string                       `json:"severity"`
+		Pattern  []map[string]json.RawMessage `json:"pattern"`
+	} `json:"problemMatcher"`
+}
+
+// groupNames are what a pattern may take from a line.
+func groupNames() []string {
+	return []string{"file", "fromPath", "line", "column", "severity", "code", "message"}
+}
+
+// Add adds the matchers of a file; one of the same owner is replaced. Nothing is
+// added if one of them is wrong.
+func (m *Matchers) Add(file []byte) error {
+	var f matcherFile
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(string(file), bom)), &f); err != nil {
+		return &MatcherError{Text: err.Error()}
+	}
+	if len(f.ProblemMatcher) == 0 {
+		return &MatcherError{Text: "the file has no problemMatcher"}
+	}
+	var fresh []*matcher
+	for _, d := range f.ProblemMatcher {
+		n := &matcher{owner: d.Owner, severity: d.Severity}
+		if err := n.compile(d.Pattern); err != nil {
+			return &MatcherError{Owner: d.Owner, Text: err.Error()}
+		}
+		fresh = append(fresh, n)
+	}
+	for _, n := range fresh {
+		m.Remove(n.owner)
+		m.list = append(m.list, n)
+	}
+	return nil
+}
+
+func (n *matcher) compile(patterns []map[string]json.RawMessage) error {
+	if n.owner == "" {
+		return errors.New("owner must not be empty")
+	}
+	if !slices.Contains([]string{"", "notice", "warning", "error"}, strings.ToLower(n.severity)) {
+		return fmt.Errorf("severity %q: want notice, warning or error", n.severity)
+	}
+	if len(patterns) == 0 {
+		return errors.New("it has no pattern")
+	}
+	used := map[string]bool{}
+	for i, raw := range patterns {
+		p, err := newPattern(raw)
+		if err != nil {
+			return fmt.Errorf("pattern %d: %w", i+1, err)
+		}
+		last := i == len(patterns)-1
+		if p.loop && (!last || i == 0) {
+			return fmt.Errorf("pattern %d: only the last of several patterns may loop", i+1)
+		}
+		if _, ok := p.groups["message"]; p.loop && !ok {
+			return fmt.Errorf("pattern %d: one that loops must set message", i+1)
+		}
+		for name := range p.groups {
+			if used[name] {
+				return fmt.Errorf("pattern %d: %s is set by an earlier pattern", i+1, name)
+			}
+			used[name] = true
+		}
+		n.patterns = append(n.patterns, p)
+	}
+	if !used["message"] {
+		return errors.New("no pattern sets message")
+	}
+	n.found = make([]*Annotation, len(patterns))
+	return nil
+}
+
+func newPattern(raw map[string]json.RawMessage) (pattern, error) {
+	p := pattern{groups: map[string]int{}}
+	var text string
+	if err := json.Unmarshal(raw["regexp"], &text); err != nil || text == "" {
+		return p, errors.New("regexp must be a text that is not empty")
+	}
+	var err error
+	if p.re, err = regexp.Compile(text); err != nil {
+		return p, err
+	}
+	if loop, ok := raw["loop"]; ok {
+		if err := json.Unmarshal(loop, &p.loop); err != nil {
+			return p, errors.New("loop must be true or false")
+		}
+	}
+	for _, name := range groupNames() {
+		value, ok := raw[name]
+		if !ok {
+			continue
+		}
+		var n int
+		if err := json.Unmarshal(value, &n); err != nil || n < 0 || n > p.re.NumSubexp() {
+			return p, fmt.Errorf("%s: want the number of a group, at most %d", name, p.re.NumSubexp())
+		}
+		p.groups[name] = n
+	}
+	return p, nil
+}
+
+// Remove removes the matcher of an owner.
+func (m *Matchers) Remove(owner string) {
+	m.list = slices.DeleteFunc(m.list, func(n *matcher) bool { return strings.EqualFold(n.owner, owner) })
+}
+
+// Owners lists the owners in the order in which they match.
+func (m *Matchers) Owners() []string {
+	var out []string
+	for _, n := range m.list {
+		out = append(out, n.owner)
+	}
+	return out
+}
+
+// Reset forgets the lines so far: a new step begins.
+func (m *Matchers) Reset() {
+	for _, n := range m.list {
+		clear(n.found)
+	}
+}
+
+// colour is a control sequence of a terminal (ECMA-48, SGR).
+var colour = sync.OnceValue(func() *regexp.Regexp { //nolint:gochecknoglobals // a constant
+	return regexp.MustCompile("\x1b\\[[0-9;]*m?")
+})
+
+// Match gives a line to the matchers and returns what the first of them that is
+// complete found. The others forget what they had.
+func (m *Matchers) Match(line string) (Annotation, bool) {
+	if len(m.list) == 0 {
+		return Annotation{}, false
+	}
+	if strings.Contains(line, "\x1b") {
+		line = colour().ReplaceAllString(line, "")
+	}
+	for _, n := range m.list {
+		a, ok := n.match(line)
+		if !ok {
+			continue
+		}
+		for _, other := range m.list {
+			if other != n {
+				clear(other.found)
+			}
+		}
+		return a, true
+	}
+	return Annotation{}, false
+}
+
+func (n *matcher) match(line string) (Annotation, bool) {
+	last := len(n.patterns) - 1
+	for i := last; i >= 0; i-- {
+		var before *Annotation
+		if i > 0 {
+			if before = n.found[i-1]; before == nil {
+				continue
+			}
+		}
+		p := n.patterns[i]
+		groups := p.re.FindStringSubmatch(line)
+		switch {
+		case groups == nil && i == last && i > 0:
+			n.found[i-1] = nil
+		case groups == nil:
+			n.found[i] = nil
+		case i == last:
+			clear(n.found)
+			if p.loop {
+				n.found[i-1] = before
+			}
+			return n.finish(p.add(before, groups)), true
+		default:
+			a := p.add(before, groups)
+			n.found[i] = &a
+			if i > 0 {
+				n.found[i-1] = nil
+			}
+		}
+	}
+	return Annotation{}, false
+}
+
+// add returns what a pattern's groups add to the annotation of earlier lines.
+func (p pattern) add(before *Annotation, groups []string) Annotation {
+	var a Annotation
+	if before != nil {
+		a = *before
+	}
+	for name, field := range map[string]*string{
+		"file": &a.File, "fromPath": &a.FromPath, "line": &a.Line, "column": &a.Column,
+		"severity": &a.Severity, "code": &a.Code, "message": &a.Message,
+	} {
+		if i, ok := p.groups[name]; ok {
+			*field = strings.TrimSpace(groups[i])
+		}
+	}
+	return a
+}
+
+// finish puts in the severity: what the line says if that is one, else the
+// matcher's, else error.
+func (n *matcher) finish(a Annotation) Annotation {
+	for _, s := range []string{a.Severity, n.severity, "error"} {
+		if s = strings.ToLower(s); slices.Contains([]string{"notice", "warning", "error"}, s) {
+			a.Severity = s
+			break
+		}
+	}
+	return a
+}

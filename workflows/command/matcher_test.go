@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package command_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/zviz/run/workflows/command"
+)
+
+const eslintStylish = `{"problemMatcher": [{"owner": "eslint-stylish", "pattern": [
+	{"regexp": "^([^\\s].*)$", "file": 1},
+	{"regexp": "^\\s+(\\d+):(\\d+)\\s+(error|warning|info)\\s+(.*)\\s\\s+(.*)$", "line": 1, "column": 2, "severity": 3, "message": 4, "code": 5, "loop": true}
+]}]}`
+
+const goMatcher = `{"problemMatcher": [{"owner": "go", "severity": "warning", "pattern": [
+	{"regexp": "^\\s*(\\.{0,2}[\\/\\\\].+\\.go):(?:(\\d+):(\\d+):)? (.*)", "file": 1, "line": 2, "column": 3, "message": 4}
+]}]}`
+
+func match(t *testing.T, files []string, output string) []command.Annotation {
+	t.Helper()
+	var m command.Matchers
+	for _, f := range files {
+		if err := m.Add([]byte(f)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out []command.Annotation
+	for line := range strings.SplitSeq(output, "\n") {
+		if a, ok := m.Match(line); ok {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func TestMatchers(t *testing.T) {
+	tests := []struct {
+		name   string
+		files  []string
+		output string
+		want   []command.Annotation
+	}{
+		{
+			"one line",
+			[]string{goMatcher},
+			"ok\n./main.go:3:5: undefined: x\n",
+			[]command.Annotation{{Severity: "warning", Message: "undefined: x", File: "./main.go", Line: "3", Column: "5"}},
+		},
+		{
+			"colours",
+			[]string{goMatcher},
+			"\x1b[31m./main.go:3:5: bad\x1b[0m",
+			[]command.Annotation{{Severity: "warning", Message: "bad", File: "./main.go", Line: "3", Column: "5"}},
+		},
+		{
+			"loop",
+			[]string{eslintStylish},
+			"test.js\n  1:0  error  Missing \"use strict\"  strict\n  5:10  warning  'a' is unused  no-unused-vars\n\nfoo.js\n  36:10  info  Expected  key-spacing\n",
+			[]command.Annotation{
+				{Severity: "error", Message: `Missing "use strict"`, File: "test.js", Line: "1", Column: "0", Code: "strict"},
+				{Severity: "warning", Message: "'a' is unused", File: "test.js", Line: "5", Column: "10", Code: "no-unused-vars"},
+				{Severity: "error", Message: "Expected", File: "foo.js", Line: "36", Column: "10", Code: "key-spacing"},
+			},
+		},
+		{"a loop is broken by another line", []string{eslintStylish}, "\n  1:0  error  Missing  strict\n", nil},
+		{
+			"three lines",
+			[]string{`{"problemMatcher": [{"owner": "x", "pattern": [{"regexp": "^A (.*)$", "file": 1}, {"regexp": "^B (.*)$", "line": 1}, {"regexp": "^C (.*)$", "message": 1}]}]}`},
+			"A f\nB 1\nC ok\nA f\nC no\nA g\nA h\nB 2\nC yes",
+			[]command.Annotation{{Severity: "error", Message: "ok", File: "f", Line: "1"}, {Severity: "error", Message: "yes", File: "h", Line: "2"}},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, match(t, tt.files, tt.output)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestMatchersReplace(t *testing.T) {
+	var m command.Matchers
+	for _, f := range []string{goMatcher, eslintStylish, goMatcher} {
+		if err := m.Add([]byte(f)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"eslint-stylish", "go"}, m.Owners()); diff != "" {
+		t.Error(diff)
+	}
+	m.Remove("GO")
+	if diff := cmp.Diff([]string{"eslint-stylish"}, m.Owners()); diff != "" {
+		t.Error(diff)
+	}
+	if _, ok := m.Match("a.js"); ok {
+		t.Error("half a match")
+	}
+	m.Reset()
+	if a, ok := m.Match("  1:0  error  Missing  strict"); ok {
+		t.Errorf("the line of another step counts: %+v", a)
+	}
+}
+
+func TestMatcherErrors(t *testing.T) {
+	one := func(pattern string) string {
+		return `{"problemMatcher": [{"owner": "x", "pattern": [` + pattern + `]}]}`
+	}
+	tests := []struct{ name, file, want string }{
+		{"no JSON", `{`, "unexpected end"},
+		{"nothing", `{}`, "no problemMatcher"},
+		{"no owner", `{"problemMatcher": [{"pattern": [{"regexp": "(.)", "message": 1}]}]}`, "owner"},
+		{"bad severity", `{"problemMatcher": [{"owner": "x", "severity": "fatal", "pattern": [{"regexp": "(.)", "message": 1}]}]}`, `"fatal"`},
+		{"no pattern", one(``), "no pattern"},
+		{"no expression", one(`{"message": 1}`), "regexp"},
+		{"bad expression", one(`{"regexp": "(", "message": 1}`), "missing closing )"},
+		{"no message", one(`{"regexp": "(.)", "file": 1}`), "message"},
+		{"no such group", one(`{"regexp": "(.)", "message": 2}`), "at most 1"},
+		{"set twice", one(`{"regexp": "(.)", "file": 1}, {"regexp": "(.)", "file": 1, "message": 1}`), "earlier"},
+		{"single loop", one(`{"regexp": "(.)", "message": 1, "loop": true}`), "may loop"},
+		{"loop in the middle", one(`{"regexp": "(.)", "file": 1}, {"regexp": "(.)", "line": 1, "loop": true}, {"regexp": "(.)", "message": 1}`), "may loop"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var m command.Matchers
+			err := m.Add([]byte(tt.file))
+			if err == nil || !strings.Contains(err.Error(), tt.want) || len(m.Owners()) > 0 {
+				t.Errorf("got %v, want …%s…", err, tt.want)
+			}
+		})
+	}
+}
