@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package workflows
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/zviz/run/workflows/expr"
+	"github.com/zviz/run/workflows/syntax"
+)
+
+// loadAll reads the workflows that jobs call, up to the first error.
+func (c *converter) loadAll(jobs []*Job) {
+	if c.o.Open == nil {
+		return
+	}
+	for _, j := range jobs {
+		if j.Uses != nil {
+			c.load(j, 1)
+		}
+		if c.r.Failed() {
+			return
+		}
+	}
+}
+
+func (c *converter) load(j *Job, depth int) {
+	if depth > c.o.MaxCalls {
+		c.abort(j.Uses, "Nested reusable workflow depth exceeded %d.", c.o.MaxCalls)
+		return
+	}
+	text, err := c.o.Open(j.Uses.Text)
+	switch {
+	case errors.Is(err, ErrNotHere):
+		c.warn(j.Uses, "%s: %v: not checked", j.Uses.Text, err)
+		return
+	case err != nil:
+		c.error(j.Uses, "Unable to find reusable workflow: %v", err)
+		return
+	}
+	root := c.read(strings.TrimPrefix(j.Uses.Text, "./"), text)
+	if !c.r.Failed() && root != nil {
+		c.called(j, root)
+	}
+	c.r.CalledFrom(j.Uses)
+	if c.r.Failed() {
+		return
+	}
+	j.Call.Loaded = true
+	for _, nested := range j.Call.Jobs {
+		if nested.Uses != nil {
+			c.load(nested, depth+1)
+		}
+		if c.r.Failed() {
+			return
+		}
+	}
+}
+
+// called fits a called file to the job that calls it.
+func (c *converter) called(j *Job, root *syntax.Token) {
+	most := j.Permissions
+	if !c.want(root, syntax.Mapping, "root") {
+		return
+	}
+	for _, p := range root.Pairs {
+		switch p.Key.Text {
+		case "on":
+			c.calledOn(j, p.Value)
+		case "defaults":
+			j.Call.Defaults = p.Value
+		case "env":
+			j.Call.Env = p.Value
+		case "concurrency":
+			c.concurrency(p.Value)
+			j.Call.Concurrency = p.Value
+		case "jobs":
+			j.Call.Jobs = c.convertJobs(p.Value)
+		case "permissions":
+			asked := c.permissions(p.Value)
+			c.checkPermissions(j, nil, asked, most)
+			j.Permissions = asked
+		}
+	}
+	for _, nested := range j.Call.Jobs {
+		switch {
+		case nested.Permissions != nil:
+			c.checkPermissions(j, nested, nested.Permissions, most)
+		case j.Permissions != nil:
+			nested.Permissions = j.Permissions
+		}
+	}
+}
+
+const callEvent = "workflow_call"
+
+// calledOn finds the workflow_call of a called file.
+func (c *converter) calledOn(j *Job, t *syntax.Token) {
+	var spec *syntax.Token
+	found := t.Kind == syntax.String && t.Text == callEvent ||
+		slices.ContainsFunc(t.Items, func(i *syntax.Token) bool { return i.Text == callEvent })
+	for _, p := range t.Pairs {
+		if p.Key.Text == callEvent {
+			found, spec = true, p.Value
+		}
+	}
+	if !found {
+		c.error(t, "workflow_call key is not defined in the referenced workflow.")
+		return
+	}
+	if spec != nil && spec.Kind == syntax.Mapping {
+		for _, key := range []string{"inputs", "secrets", "outputs"} {
+			if v := spec.Get(key); v != nil && !c.want(v, syntax.Mapping, "on-workflow_call-"+key) {
+				return
+			}
+		}
+		j.Call.InputSpec, j.Call.SecretSpec, j.Call.Outputs = spec.Get("inputs"), spec.Get("secrets"), spec.Get("outputs")
+	}
+	c.checkInputs(j)
+	if !j.Call.InheritSecrets {
+		c.checkSecrets(j)
+	}
+}
+
+// given finds a value by its name, which ignores case.
+func given(t *syntax.Token, name string) *syntax.Token {
+	if t != nil {
+		for _, p := range t.Pairs {
+			if expr.Fold(p.Key.Text) == expr.Fold(name) {
+				return p.Value
+			}
+		}
+	}
+	return nil
+}
+
+func (c *converter) checkInputs(j *Job) {
+	if j.Call.InputSpec != nil {
+		for _, p := range j.Call.InputSpec.Pairs {
+			spec, value := p.Value, given(j.Call.Inputs, p.Key.Text)
+			def := spec.Get("type").String() + "-needs-context"
+			if d := spec.Get("default"); d != nil {
+				c.r.Check(d, def)
+			}
+			required := spec.Get("required")
+			switch {
+			case value != nil:
+				c.r.Check(value, def)
+			case required != nil && required.Bool:
+				c.error(j.Uses, "Input %s is required, but not provided while calling.", p.Key.Text)
+			}
+		}
+	}
+	c.checkDefined(j.Call.Inputs, j.Call.InputSpec, "input")
+}
+
+func (c *converter) checkSecrets(j *Job) {
+	if j.Call.SecretSpec != nil {
+		for _, p := range j.Call.SecretSpec.Pairs {
+			required := p.Value.Get("required")
+			if given(j.Call.Secrets, p.Key.Text) == nil && required != nil && required.Bool {
+				c.error(j.Uses, "Secret %s is required, but not provided while calling.", p.Key.Text)
+			}
+		}
+	}
+	c.checkDefined(j.Call.Secrets, j.Call.SecretSpec, "secret")
+}
+
+// checkDefined refuses what the called workflow does not know.
+func (c *converter) checkDefined(values, spec *syntax.Token, what string) {
+	if values == nil {
+		return
+	}
+	for _, p := range values.Pairs {
+		if given(spec, p.Key.Text) == nil {
+			c.error(p.Value, "Invalid %s, %s is not defined in the referenced workflow.", what, p.Key.Text)
+		}
+	}
+}
