@@ -38,9 +38,9 @@ race: ## the same tests under the race detector
 realwork: ## real builds inside the sandbox: npm, node-gyp, go, git, python, gcc
 	ZVIZ_REALWORK=1 go test -count=1 -timeout 30m -v ./internal/realwork/
 
-attack: build ## the escape suite as a table by class; PEERS=1: other sandboxes too; needs root
+attack: build ## every row of the table of attempts, by class; PEERS=1: other sandboxes too; V=1, JSON=1; needs root
 	@mkdir -p bin && go build -o bin/attack-table ./internal/attack/table
-	@bin/attack-table -runner bin/zviz-runner $(if $(PEERS),-peers)
+	@bin/attack-table -runner bin/zviz-runner $(if $(PEERS),-peers) $(if $(V),-v) $(if $(JSON),-json)
 
 kills: build ## kill the runner at KILLS (200) random moments and look for what is left; needs root
 	go run ./bench/kills -runner bin/zviz-runner -rounds $(KILLS)

@@ -27,8 +27,9 @@ func TestDiskWatch(t *testing.T) {
 		{"files in /tmp", "state", `cd /tmp; n=0; while :; do n=$((n+1)); true > f$n || sleep 1; done 2>/dev/null`, sandbox.CauseDisk},
 		{"half of it", "work", `head -c 33554432 /dev/zero > big; sleep 0.5`, sandbox.CauseExited},
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
+	for i := range 2 * len(tests) {
+		tt, profile := tests[i/2], []string{"ci", "hostile"}[i%2]
+		t.Run(tt.name+"/"+profile, func(t *testing.T) {
 			b := newBench(t)
 			folder := map[string]string{"work": b.work, "state": b.state}[tt.folder]
 			if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -38,7 +39,7 @@ func TestDiskWatch(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = syscall.Unmount(folder, syscall.MNT_DETACH) })
-			policy := executor.Policy{NoNetwork: true, Limits: sandbox.Limits{MemoryBytes: 256 << 20, Pids: 64, Wall: time.Minute}}
+			policy := executor.Policy{Profile: profile, NoNetwork: true, Limits: sandbox.Limits{MemoryBytes: 256 << 20, Pids: 64, Wall: time.Minute}}
 			_, report, err := b.run(t, executor.Request{Policy: policy, Grace: 30 * time.Second}, tt.script)
 			if err != nil {
 				t.Fatal(err)
