@@ -55,6 +55,7 @@ func TestLeftoverSetID(t *testing.T) {
 }
 
 func leftoverSetID(t *testing.T, profile string) {
+	t.Helper()
 	b := newBench(t)
 	b.write(t, "old", "of the operator's")
 	b.write(t, "deep/er/changed", "x")

@@ -228,7 +228,7 @@ func (s suite) elsewhere(e attack.Elsewhere, profile string) row {
 	if e.Test == "" {
 		return r
 	}
-	names := s.under(profile, func(parts []string) bool { return true })
+	names := s.under(profile, func([]string) bool { return true })
 	own := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		return !strings.HasPrefix(name, e.Test+"/") || !slices.Contains(parts(name), e.Row)
 	})
