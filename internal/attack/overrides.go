@@ -58,7 +58,7 @@ func fileOverrides() []Override {
 	return slices.Concat(
 		alike("hostile", "ENOENT", "stronger: the job's /proc is mounted with subset=pid and has no sys", "fs-09", "fs-10-sysctl"),
 		alike("", "starts", "/dev, /proc and /sys of an image are never used, so that no error is needed", "fs-20", "fs-21"),
-		alike("", "EROFS", "stronger: .git of the workspace is read-only, so that nothing can be planted that would not be run", "ws-01", "ws-02"),
+		alike("", "EROFS", "stronger: .git of the workspace is read-only, so that nothing can be planted", "ws-01", "ws-02"),
 		alike("", "the owner is the caller", "files of a workspace belong to the caller, not to a sub-id; the bits are taken off", "ws-10"),
 		alike("hostile", "ENOSYS", "stronger: hostile has no System V shared memory, so that none can be left", "proc-07-sysv"),
 		alike("ci", allowed, "databases need shared memory: the segments are those of the job's own IPC namespace", "proc-07-sysv"),
