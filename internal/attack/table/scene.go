@@ -175,8 +175,6 @@ func (s *scene) make(ctx context.Context, b box, a attack.Attempt) row {
 		// It may write there; what counts is whether it is the host's.
 		if os.Remove(filepath.Join("/tmp", s.args(a)[0])) == nil {
 			r.End, r.Why = attack.Escaped, "the file is in /tmp of the host"
-		} else if !b.ours {
-			r.End = attack.Blocked
 		}
 	}
 	return r
