@@ -140,9 +140,11 @@ func (r *tableRow) judge() {
 	for _, a := range r.Attempts {
 		worst = worse(worst, a)
 	}
-	r.End = worst.End
-	if r.End != attack.Blocked && r.End != attack.Works {
+	switch r.End = worst.End; r.End {
+	case attack.NotRun:
 		r.Why = worst.Why
+	case attack.Escaped, attack.Wrong:
+		r.Why = worst.ID + ": " + worst.Why
 	}
 }
 
