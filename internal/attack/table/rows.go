@@ -145,6 +145,7 @@ func (r *tableRow) judge() {
 		r.Why = worst.Why
 	case attack.Escaped, attack.Wrong:
 		r.Why = worst.ID + ": " + worst.Why
+	default: // what holds needs no reason
 	}
 }
 
