@@ -157,18 +157,3 @@ func TestKernelAttempts(t *testing.T) {
 		})
 	}
 }
-
-// judge compares an outcome with what the row wants under the profile.
-func judge(t *testing.T, a attack.Attempt, where, profile, got string) {
-	t.Helper()
-	if a.Allowed {
-		if !strings.HasPrefix(got, "WORKS ") {
-			t.Errorf("%s, %s: got %q, want WORKS", a.What, where, got)
-		}
-		return
-	}
-	want := a.Wants(profile)
-	if by, ok := strings.CutPrefix(got, "BLOCKED "); !ok || !slices.Contains(want, by) {
-		t.Errorf("%s, %s: got %q, want BLOCKED %s", a.What, where, got, strings.Join(want, " or "))
-	}
-}
