@@ -30,6 +30,7 @@ const (
 	firstHostID  = 0x70000000
 	idsPerSlot   = 65536
 	slotCount    = 2048 // ids stay below 2³¹
+	jobLock      = "lock"
 	orphanMinAge = time.Minute
 )
 
@@ -89,7 +90,7 @@ func newJob(state string) (_ *jobState, err error) {
 			j.close()
 		}
 	}()
-	if j.lock, err = tryLock(filepath.Join(hidden, "lock")); err != nil {
+	if j.lock, err = tryLock(filepath.Join(hidden, jobLock)); err != nil {
 		return nil, err
 	}
 	if j.Slot, j.slot, err = takeSlot(state); err != nil {
@@ -117,17 +118,18 @@ func (j *jobState) close() {
 // deleted the folder stays, keeps its ids from being reused, and the next start
 // tries again.
 func (j *jobState) remove() error {
-	err := removeTree(j.Dir)
+	err := removeTree(j.Dir, jobLock)
 	j.close()
 	return err
 }
 
-// removeTree deletes what a job left. os.RemoveAll works relative to held
-// directories and follows no link.
-func removeTree(dir string) error { return os.RemoveAll(dir) }
+func tryLock(name string) (*os.File, error) { return lockFile(name, os.O_CREATE) }
 
-func tryLock(name string) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+// lockExisting does not make the file: a folder that lost it is being removed.
+func lockExisting(name string) (*os.File, error) { return lockFile(name, 0) }
+
+func lockFile(name string, flag int) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|flag|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +167,7 @@ func takeSlot(state string) (int, *os.File, error) {
 
 func readJob(dir string) (jobFile, error) {
 	var f jobFile
-	b, err := os.ReadFile(filepath.Join(dir, "lock"))
+	b, err := os.ReadFile(filepath.Join(dir, jobLock))
 	if err != nil {
 		return f, err
 	}
@@ -188,15 +190,20 @@ func sweep(state string, h cgroup.Hierarchies) error {
 				continue // it may be about to get its lock and name
 			}
 		}
-		lock, err := tryLock(filepath.Join(job, "lock"))
-		if errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, fs.ErrNotExist) {
+		lock, err := lockExisting(filepath.Join(job, jobLock))
+		if errors.Is(err, fs.ErrNotExist) {
+			// Removed but for itself, or never begun: nothing is in it, or it stays.
+			_ = os.Remove(job)
+			continue
+		}
+		if errors.Is(err, syscall.EWOULDBLOCK) {
 			continue
 		}
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		errs = append(errs, cgroup.Sweep(h, cgroup.Prefix+strings.TrimPrefix(d.Name(), ".")), removeTree(job), lock.Close())
+		errs = append(errs, cgroup.Sweep(h, cgroup.Prefix+strings.TrimPrefix(d.Name(), ".")), removeTree(job, jobLock), lock.Close())
 	}
 	return errors.Join(errs...)
 }
