@@ -51,6 +51,10 @@ type workspace struct {
 // it or our state: a job would own the operator's files.
 func findWorkspace(dir, home, state string) (workspace, error) {
 	w := workspace{}
+	// By its name, before a link of these leads elsewhere: /proc/self/fd/7/sub.
+	if why := refused(filepath.Clean(dir), "", ""); why != "" {
+		return w, &WorkspaceError{Dir: dir, Why: why, Fix: "run in a project's own directory, or name one: -C DIR"}
+	}
 	st, err := os.Lstat(dir)
 	switch {
 	case err != nil:

@@ -13,7 +13,7 @@ type Override struct {
 // Overrides returns what differs from the published table.
 func Overrides() []Override {
 	var all []Override
-	for _, part := range [][]Override{kernelOverrides()} {
+	for _, part := range [][]Override{kernelOverrides(), processOverrides()} {
 		all = append(all, part...)
 	}
 	return all

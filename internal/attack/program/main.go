@@ -7,13 +7,18 @@
 //	program ID [ARG...]    one attempt
 //	program outside ID [ARG...]   the same, with services at every address: for a namespace of its own
 //	program serve ADDR     a service at an address, until it is killed
+//	program swap A B       exchange two names, until it is killed
+//	program bury DIR N     a tree of N levels in a directory
+//	program clock          how far the wall clock is from the time since the start, in milliseconds
 //	program facts          what a process inside is: JSON
 //	program find NAME      every path under / with that name in it, but for /proc, /sys and /usr
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	"github.com/zviz/run/internal/attack"
 )
@@ -39,6 +44,24 @@ func run(args []string) int {
 	case "serve":
 		fmt.Fprintln(os.Stderr, attack.Serve(args[1]))
 		return 2
+	case "swap":
+		fmt.Fprintln(os.Stderr, attack.Swap(args[1], args[2]))
+		return 2
+	case "bury":
+		levels, err := strconv.Atoi(args[2])
+		if err = errors.Join(err, attack.Bury(args[1], levels)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 2
+		}
+		return 0
+	case "clock":
+		wall, err := attack.WallOffset()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 2
+		}
+		fmt.Println(wall.Milliseconds())
+		return 0
 	case "find":
 		for _, path := range attack.Find("/", args[1]) {
 			fmt.Println(path)
