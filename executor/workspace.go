@@ -51,10 +51,6 @@ type workspace struct {
 // it or our state: a job would own the operator's files.
 func findWorkspace(dir, home, state string) (workspace, error) {
 	w := workspace{}
-	// By its name, before a link of these leads elsewhere: /proc/self/fd/7/sub.
-	if why := refused(filepath.Clean(dir), "", ""); why != "" {
-		return w, &WorkspaceError{Dir: dir, Why: why, Fix: "run in a project's own directory, or name one: -C DIR"}
-	}
 	st, err := os.Lstat(dir)
 	switch {
 	case err != nil:
@@ -64,6 +60,10 @@ func findWorkspace(dir, home, state string) (workspace, error) {
 		return w, &WorkspaceError{Dir: dir, Why: "is a symbolic link to " + target, Fix: "name the directory itself: -C " + target}
 	case !st.IsDir():
 		return w, &WorkspaceError{Dir: dir, Why: "is not a directory", Fix: "name a directory with -C"}
+	}
+	// By its name, before a link of these leads elsewhere: /proc/self/fd/7/sub.
+	if why := partOfSystem(filepath.Clean(dir)); why != "" {
+		return w, &WorkspaceError{Dir: dir, Why: why, Fix: "run in a project's own directory, or name one: -C DIR"}
 	}
 	if w.dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return w, &WorkspaceError{Dir: dir, Why: "cannot be read", Err: plain(err)}
@@ -136,6 +136,10 @@ func refused(dir, home, state string) string {
 	if contains(state, dir) {
 		return "is below the state of zviz-runner"
 	}
+	return partOfSystem(dir)
+}
+
+func partOfSystem(dir string) string {
 	for _, sys := range []string{"/proc", "/sys", "/dev"} {
 		if dir == sys || contains(sys, dir) {
 			return "is a part of the system (" + sys + ")"

@@ -74,7 +74,7 @@ func rootRows() []Attempt {
 			},
 		},
 		{
-			ID: "ws-08-immutable", What: "make a file that cannot be removed (chattr +i)", Want: []string{"EPERM"}, Control: AsRoot,
+			ID: "ws-08-immutable", What: "make a file that cannot be removed (chattr +i)", Want: []string{"ENOTTY"}, Control: AsRoot,
 			run: makesImmutable,
 		},
 	}
@@ -171,13 +171,14 @@ func takesTerminal([]string) (string, error) {
 			continue
 		}
 		what := fmt.Sprintf("descriptor %d is a terminal of the host", fd)
-		if err := unix.Setpgid(0, 0); err != nil {
-			return what + ", setpgid: " + err.Error(), nil
+		err := unix.Setpgid(0, 0)
+		if err == nil {
+			err = unix.IoctlSetPointerInt(fd, unix.TIOCSPGRP, unix.Getpid())
 		}
-		if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPGRP, unix.Getpid()); err != nil {
-			return what + ", tcsetpgrp: " + err.Error(), nil
+		if err == nil {
+			what += " and its foreground ours"
 		}
-		return what + " and its foreground ours", nil
+		return what, nil // to have it is enough
 	}
 	return "", found("no host terminal")
 }
