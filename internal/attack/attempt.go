@@ -70,7 +70,7 @@ func All() []Attempt {
 	var all []Attempt
 	for _, part := range [][]Attempt{
 		namespaces(), kernel(), files(), network(), processes(), needed(),
-		namespaceRows(), capabilityRows(), seccompRows(), fileRows(), workspaceRows(), processRows(),
+		namespaceRows(), capabilityRows(), seccompRows(), fileRows(), workspaceRows(), processRows(), rootRows(),
 		policed(), resources(), protocol(),
 	} {
 		all = append(all, part...)

@@ -26,23 +26,15 @@ func Elsewheres() []Elsewhere {
 		caches   = "later: needs the cache and its service"
 		checkout = "later: needs checkouts, which come with the workflows"
 		artifact = "later: needs artifacts, which come with the workflows"
-		noTest   = "no test yet"
 	)
 	all := []Elsewhere{
 		{"fs-17", host, "a flag of the runner's"},
-		{"fs-18", host, "an image's /dev/null; the host's core_pattern is the evidence"},
-		{"fs-19", "", noTest + ": the sandbox makes /dev itself and takes nothing of an image's"},
-		{"fs-20", host, "an image's /dev"},
-		{"fs-21", host, "an image's /proc and /sys"},
-		{"fs-22", "", noTest + " of a race for a mount point"},
 		{"fs-23", host, "a flag of the runner's"},
-		{"fs-25", "", noTest},
+		{"fs-25", host, "the exit code is the evidence"},
 		{"fs-28", "executor.TestLeftoverSetID", "the mode afterwards is the evidence"},
 		{"proc-01", host, "the exit code is the evidence"},
 		{"proc-02", host, "the exit code is the evidence"},
-		{"proc-04", host, "the host's list of processes is the evidence"},
 		{"proc-05", host, "that it ends is the evidence"},
-		{"proc-10", "", noTest},
 		{"res-06", "executor.TestDiskWatch", "a disk of its own, since the host's cannot be filled"},
 		{"res-08", hostile + "busy_loops", "the report's processor time is the evidence"},
 		{"res-10", hostile + "log_flood", "the memory of the runner is the evidence; exec passes output on and keeps none, so it has nothing to cut: the cap is later, with the log of a step"},
@@ -52,8 +44,7 @@ func Elsewheres() []Elsewhere {
 		{"ws-04", "", artifact},
 		{"ws-05", "", artifact},
 		{"ws-06", "", artifact},
-		{"ws-08", "", noTest + " of the removal of hostile trees"},
-		{"ws-09", "", noTest + " of the removal of hostile trees"},
+		{"ws-09", host, "that the canary is still there is the evidence"},
 		{"ws-10", "executor.TestLeftoverSetID", "the mode afterwards is the evidence"},
 		{"ws-11", "", caches},
 		{"ws-12", "", caches},

@@ -57,11 +57,16 @@ func kernelOverrides() []Override {
 func fileOverrides() []Override {
 	return slices.Concat(
 		alike("hostile", "ENOENT", "stronger: the job's /proc is mounted with subset=pid and has no sys", "fs-09", "fs-10-sysctl"),
-		alike("", "starts", "/dev, /proc and /sys of an image are never used, so that no error is needed", "fs-20", "fs-21"),
+		alike("", "empty", "covered, not absent: what opens it goes on", "fs-13-interrupts"),
+		alike("", "/dev is ours", "/dev of an image is never used, so that no error is needed", "fs-19", "fs-20"),
+		alike("", "/proc is ours", "/proc and /sys of an image are never used, so that no error is needed", "fs-21"),
+		alike("", "EINVAL", "beyond the row: the name of the caller's output leads to the job's own pipe, which cannot be truncated", "fs-16-output"),
+		alike("", "ENOENT or EROFS", "beyond the row: there is no control group inside that could be written to", "proc-04-cgroup"),
+		alike("", "ENOTTY", "beyond the row: the filter knows no such ioctl, so that no file is made immutable", "ws-08-immutable"),
 		alike("", "EROFS", "stronger: .git of the workspace is read-only, so that nothing can be planted", "ws-01", "ws-02"),
 		alike("", "the owner is the caller", "files of a workspace belong to the caller, not to a sub-id; the bits are taken off", "ws-10"),
-		alike("hostile", "ENOSYS", "stronger: hostile has no System V shared memory, so that none can be left", "proc-07-sysv"),
-		alike("ci", allowed, "databases need shared memory: the segments are those of the job's own IPC namespace", "proc-07-sysv"),
+		alike("hostile", "ENOSYS", "stronger: hostile has no System V shared memory, so that none can be left or found", "proc-07-sysv", "proc-07-ipc", "proc-07-segment"),
+		alike("ci", allowed, "databases need shared memory: the segments are those of the job's own IPC namespace, which proc-07-segment looks at", "proc-07-sysv"),
 	)
 }
 

@@ -183,7 +183,7 @@ func processRows() []Attempt {
 		{
 			ID: "proc-07-sysv", What: "make a System V shared memory segment", Want: []string{"ENOSYS"}, WantCI: []string{allowed}, Control: InUserNamespace,
 			run: func([]string) (string, error) {
-				return "a segment", inChild(call{unix.SYS_SHMGET, 0x7a766a01, 4096, unix.IPC_CREAT | 0o600})
+				return "a segment", inChild(call{unix.SYS_SHMGET, segmentKey, 4096, unix.IPC_CREAT | 0o600})
 			},
 		},
 		{
