@@ -121,7 +121,7 @@ reap:
 	CALL(SYS_write)
 
 die:
-	MOVD $0, R0
+	MOVD $126, R0
 	CALL(SYS_exit_group)
 
 nofork:
