@@ -39,9 +39,9 @@ race: ## the same tests under the race detector
 realwork: ## real builds inside the sandbox: npm, node-gyp, go, git, python, gcc
 	ZVIZ_REALWORK=1 go test -count=1 -timeout 30m -v ./internal/realwork/
 
-attack: build ## the escape suite as a table by class; PEERS=1: other sandboxes too; needs root
+attack: build ## every row of the table of attempts, by class; PEERS=1: other sandboxes too; V=1, JSON=1; needs root
 	@mkdir -p bin && go build -o bin/attack-table ./internal/attack/table
-	@bin/attack-table -runner bin/zviz-runner $(if $(PEERS),-peers)
+	@bin/attack-table -runner bin/zviz-runner $(if $(PEERS),-peers) $(if $(V),-v) $(if $(JSON),-json)
 
 layers: ## lift each layer in turn and print what it stops alone, for docs/security.md; needs root, minutes
 	ZVIZ_LAYERS=1 go test -count=1 -timeout 50m -v -run '^TestLayersTable$$' ./sandbox

@@ -70,7 +70,7 @@ func (n *Network) serve(ctx context.Context, ports []uint16) {
 	g.wg.Go(func() { g.serve(ctx, c.proxy, DoorConnect, g.serveProxy) })
 	n.resolver = newResolver(g)
 	n.resolver.run(ctx, c.dnsUDP, c.dnsTCP)
-	w := &watcher{g: g, tap: c.tap, bucket: bucket{perSecond: watchPerSecond}}
+	w := &watcher{g: g, tap: c.tap, bucket: bucket{perSecond: watchPerSecond}, answer: bucket{perSecond: answerPerSecond}}
 	for _, in := range c.tap.in {
 		g.wg.Go(func() { w.run(ctx, in) })
 	}

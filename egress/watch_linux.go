@@ -14,15 +14,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watchPerSecond bounds what a flood of packets costs us; what is over gets no
-// answer and is only counted.
-const watchPerSecond = 500
+// What a flood of packets may cost us. Past the first bound a packet is refused as
+// the others but only counted: to look for its process costs a hundred times the
+// answer. Past the second it gets none.
+const (
+	watchPerSecond  = 500
+	answerPerSecond = 20_000
+)
 
 // watcher answers and records what the tap sees.
 type watcher struct {
 	g      *gateway
 	tap    *tap
 	bucket bucket
+	answer bucket
 }
 
 // run reads one raw socket until it is closed.
@@ -67,8 +72,9 @@ func (w *watcher) packet(ctx context.Context, p packet) {
 	}
 	if !w.bucket.take(time.Now()) {
 		e.Reason, e.Dst, e.Port = ReasonLimit, "", 0
-		e.Hint = "at most " + strconv.Itoa(watchPerSecond) + " packets a second are answered"
+		e.Hint = "at most " + strconv.Itoa(watchPerSecond) + " packets a second are looked at"
 		w.g.rec.emit(e)
+		w.refuse(p)
 		return
 	}
 	// Before the answer: then the socket is gone.
@@ -77,6 +83,13 @@ func (w *watcher) packet(ctx context.Context, p packet) {
 		e.Process, e.Pkg, e.Script = o.Process, o.pkg, o.script
 	}
 	w.g.rec.emit(e)
+	w.refuse(p)
+}
+
+func (w *watcher) refuse(p packet) {
+	if !w.answer.take(time.Now()) {
+		return
+	}
 	if b := refusal(p); b != nil {
 		w.send(b, p.src.Addr())
 	}

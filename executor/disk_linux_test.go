@@ -28,8 +28,9 @@ func TestDiskWatch(t *testing.T) {
 		{"bytes in a further mount", "other", `while :; do head -c 1048576 /dev/zero >> /mnt/other/big; sleep 0.01; done`, sandbox.CauseDisk},
 		{"half of it", "work", `head -c 33554432 /dev/zero > big; sleep 0.5`, sandbox.CauseExited},
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
+	for i := range 2 * len(tests) {
+		tt, profile := tests[i/2], []string{"ci", "hostile"}[i%2]
+		t.Run(tt.name+"/"+profile, func(t *testing.T) {
 			b := newBench(t)
 			other := filepath.Join(filepath.Dir(b.work), "other")
 			folder := map[string]string{"work": b.work, "state": b.state, "other": other}[tt.folder]
@@ -40,7 +41,7 @@ func TestDiskWatch(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = syscall.Unmount(folder, syscall.MNT_DETACH) })
-			policy := executor.Policy{NoNetwork: true, Limits: sandbox.Limits{MemoryBytes: 256 << 20, Pids: 64, Wall: time.Minute}}
+			policy := executor.Policy{Profile: profile, NoNetwork: true, Limits: sandbox.Limits{MemoryBytes: 256 << 20, Pids: 64, Wall: time.Minute}}
 			if tt.folder == "other" {
 				policy.Mounts = []sandbox.Mount{{Source: other, Target: "/mnt/other", Write: true}}
 				policy.Limits.Wall = 10 * time.Second // it would not end by itself

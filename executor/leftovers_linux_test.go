@@ -51,6 +51,15 @@ const stripped = "M its set-user-ID and set-group-ID bits were taken off"
 // TestLeftoverSetID: outside, a set-user-ID file of the caller's gives everybody
 // the caller's rights.
 func TestLeftoverSetID(t *testing.T) {
+	for _, profile := range []string{"ci", "hostile"} {
+		for _, row := range []string{"fs-28", "ws-10"} { // one test of both
+			t.Run(profile+"/"+row, func(t *testing.T) { leftoverSetID(t, profile) })
+		}
+	}
+}
+
+func leftoverSetID(t *testing.T, profile string) {
+	t.Helper()
 	b := newBench(t)
 	b.write(t, "old", "of the operator's")
 	b.write(t, "deep/er/changed", "x")
@@ -68,7 +77,7 @@ func TestLeftoverSetID(t *testing.T) {
 		t.Fatal(err)
 	}
 	pause() // the operator's own files are older than the run
-	got := b.changed(t, executor.Policy{}, `cp /bin/sh sh && chmod 6755 sh; chmod u+s deep/er/changed; touch -d 2001-01-01 deep/er/changed
+	got := b.changed(t, executor.Policy{Profile: profile}, `cp /bin/sh sh && chmod 6755 sh; chmod u+s deep/er/changed; touch -d 2001-01-01 deep/er/changed
 		umask 0; cp /bin/sh unreadable; chmod 4111 unreadable; mkdir -m 0 shut; mkdir -m 2755 group; ln sh hard
 		cp /bin/sh shut2; chmod 4755 shut2; mkdir closed; mv shut2 closed/; chmod 0 closed`)
 	want := map[string]string{

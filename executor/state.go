@@ -32,6 +32,7 @@ const (
 	firstHostID  = 0x70000000
 	idsPerSlot   = 65536
 	slotCount    = 2048 // ids stay below 2³¹
+	jobLock      = "lock"
 	orphanMinAge = time.Minute
 )
 
@@ -97,7 +98,7 @@ func newJob(state string, f jobFile) (_ *jobState, err error) {
 			j.close()
 		}
 	}()
-	if j.lock, err = tryLock(filepath.Join(hidden, "lock")); err != nil {
+	if j.lock, err = tryLock(filepath.Join(hidden, jobLock)); err != nil {
 		return nil, err
 	}
 	if j.Slot, j.slot, err = takeSlot(state); err != nil {
@@ -137,17 +138,18 @@ func (j *jobState) end(h cgroup.Hierarchies) error {
 // deleted the folder stays, keeps its ids from being reused, and the next start
 // tries again.
 func (j *jobState) remove() error {
-	err := removeTree(j.Dir)
+	err := removeTree(j.Dir, jobLock)
 	j.close()
 	return err
 }
 
-// removeTree deletes what a job left. os.RemoveAll works relative to held
-// directories and follows no link.
-func removeTree(dir string) error { return os.RemoveAll(dir) }
+func tryLock(name string) (*os.File, error) { return lockFile(name, os.O_CREATE) }
 
-func tryLock(name string) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+// lockExisting does not make the file: a folder that lost it is being removed.
+func lockExisting(name string) (*os.File, error) { return lockFile(name, 0) }
+
+func lockFile(name string, flag int) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|flag|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +187,7 @@ func takeSlot(state string) (int, *os.File, error) {
 
 func readJob(dir string) (jobFile, error) {
 	var f jobFile
-	b, err := os.ReadFile(filepath.Join(dir, "lock"))
+	b, err := os.ReadFile(filepath.Join(dir, jobLock))
 	if err != nil {
 		return f, err
 	}
@@ -217,8 +219,13 @@ func sweep(ctx context.Context, state string, h cgroup.Hierarchies, log *slog.Lo
 // job left where it could write, and only then forgets it: whoever is killed in
 // between leaves the rest to the next start.
 func sweepJob(ctx context.Context, job string, h cgroup.Hierarchies, log *slog.Logger) (err error) {
-	lock, err := tryLock(filepath.Join(job, "lock"))
-	if errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, fs.ErrNotExist) {
+	lock, err := lockExisting(filepath.Join(job, jobLock))
+	if errors.Is(err, fs.ErrNotExist) {
+		// Removed but for itself, or never begun: nothing is in it, or it stays.
+		_ = os.Remove(job)
+		return nil
+	}
+	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil
 	}
 	if err != nil {
@@ -245,5 +252,5 @@ func sweepJob(ctx context.Context, job string, h cgroup.Hierarchies, log *slog.L
 			log.Warn("what a job left could not all be looked at", slog.String("job", id), slog.String("why", l.incomplete))
 		}
 	}
-	return removeTree(job)
+	return removeTree(job, jobLock)
 }

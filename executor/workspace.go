@@ -61,6 +61,10 @@ func findWorkspace(dir, home, state string) (workspace, error) {
 	case !st.IsDir():
 		return w, &WorkspaceError{Dir: dir, Why: "is not a directory", Fix: "name a directory with -C"}
 	}
+	// By its name, before a link of these leads elsewhere: /proc/self/fd/7/sub.
+	if why := partOfSystem(filepath.Clean(dir)); why != "" {
+		return w, &WorkspaceError{Dir: dir, Why: why, Fix: "run in a project's own directory, or name one: -C DIR"}
+	}
 	if w.dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return w, &WorkspaceError{Dir: dir, Why: "cannot be read", Err: plain(err)}
 	}
@@ -132,6 +136,10 @@ func refused(dir, home, state string) string {
 	if contains(state, dir) {
 		return "is below the state of zviz-runner"
 	}
+	return partOfSystem(dir)
+}
+
+func partOfSystem(dir string) string {
 	for _, sys := range []string{"/proc", "/sys", "/dev"} {
 		if dir == sys || contains(sys, dir) {
 			return "is a part of the system (" + sys + ")"

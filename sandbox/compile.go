@@ -26,7 +26,9 @@ const (
 	msRdonly, msNosuid, msNodev, msNoexec, msRemount          = 1, 2, 4, 8, 32 // mount(2)
 	msBind, msRec, msPrivate                                  = 4096, 16384, 1 << 18
 	mntDetach                                                 = 2
-	moveMountFEmptyPath                                       = 4         // move_mount(2)
+	moveMountFEmptyPath, moveMountTEmptyPath                  = 4, 0x40 // move_mount(2)
+	resolveNoMagiclinks, resolveNoSymlinks, resolveBeneath    = 2, 4, 8 // openat2(2)
+	openHowSize                                               = 24
 	prSetPdeathsig, prCapbsetDrop, prSetSecurebits            = 1, 24, 28 // prctl(2)
 	prSetNoNewPrivs, prCapAmbient, prCapAmbientClearAll       = 38, 47, 4
 	seccompSetModeFilter                                      = 1 // seccomp(2)

@@ -103,7 +103,7 @@ func hostUser(p *sandbox.Program, ids sandbox.IDMap) {
 // hostRoot leaves the job in the root that the runner has.
 func hostRoot(p *sandbox.Program) {
 	drop(p, func(c sandbox.Call) bool {
-		return c.Layer == sandbox.LayerRootfs && slices.Contains([]string{"move_mount", "mount", "pivot_root", "umount2"}, c.Name)
+		return c.Layer == sandbox.LayerRootfs && slices.Contains([]string{"openat2", "move_mount", "mount", "pivot_root", "umount2"}, c.Name)
 	})
 }
 

@@ -46,6 +46,8 @@ func numbers(name string) (amd64, arm64 int) {
 		return 429, 429
 	case "openat":
 		return 257, 56
+	case "openat2":
+		return 437, 437
 	case "pivot_root":
 		return 155, 41
 	case "prctl":

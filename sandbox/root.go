@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"encoding/binary"
 	"path"
 	"slices"
 	"strconv"
@@ -193,7 +194,8 @@ func (c *compiler) assemble(root int) {
 	c.call(l, "/", "move_mount", handle(root), text(""), num(atFDCWD), text(base), num(moveMountFEmptyPath))
 	c.call(l, base, "chdir", text(base))
 	for _, m := range c.mounts[1:] {
-		c.call(l, m.target, "move_mount", handle(m.handle), text(""), num(atFDCWD), text("."+m.target), num(moveMountFEmptyPath))
+		point := c.call(l, m.target, "openat2", num(atFDCWD), text(strings.TrimPrefix(m.target, "/")), data(mountPoint()), num(openHowSize))
+		c.call(l, m.target, "move_mount", handle(m.handle), text(""), resultOf(point), text(""), num(moveMountFEmptyPath|moveMountTEmptyPath))
 	}
 	for _, h := range c.spec.Hide {
 		c.call(l, h, "mount", text(hidden), text("."+h), num(0), num(msBind), num(0))
@@ -220,6 +222,16 @@ func (c *compiler) assemble(root int) {
 	c.call(l, ".", "pivot_root", text("."), text("."))
 	c.call(l, "old root", "umount2", text("."), num(mntDetach))
 	c.call(l, "/", "chdir", text("/"))
+}
+
+// mountPoint is how a mount point is opened. It may lie in a tree that a job or an
+// image made, and the host's root is still there for a link to lead to.
+func mountPoint() []byte {
+	how := make([]byte, 0, openHowSize) // struct open_how of openat2(2): flags, mode, resolve
+	for _, v := range []uint64{oPath | oCloexec, 0, resolveNoMagiclinks | resolveNoSymlinks | resolveBeneath} {
+		how = binary.NativeEndian.AppendUint64(how, v)
+	}
+	return how
 }
 
 // nodes collects what is in a tmpfs, each parent once and before its children.

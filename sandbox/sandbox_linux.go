@@ -243,6 +243,9 @@ func describe(e *LayerError, cmd []string) error {
 	if e.Stage == "chdir" && e.Layer == LayerRootfs {
 		return fmt.Errorf("working directory %s: %w", e.Path, e.Err)
 	}
+	if e.Stage == "openat2" && e.Layer == LayerRootfs && e.Fix == "" {
+		e.Fix = "mount points are not reached through links, and those below a mount must be there: name another target"
+	}
 	if e.Stage == "execveat" {
 		return fmt.Errorf("bug: start of process 1 for %q: %w", cmd, e.Err)
 	}

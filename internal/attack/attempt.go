@@ -51,8 +51,6 @@ type Attempt struct {
 	// Logged is the event that must be in the report when it was stopped; nil if
 	// it is no matter of the network's policy.
 	Logged *Logged
-	// Override says why it may end otherwise than the published table says.
-	Override string
 
 	run func(args []string) (string, error)
 }
@@ -72,7 +70,7 @@ func All() []Attempt {
 	var all []Attempt
 	for _, part := range [][]Attempt{
 		namespaces(), kernel(), files(), network(), processes(), needed(),
-		namespaceRows(), capabilityRows(), seccompRows(), fileRows(), workspaceRows(), processRows(),
+		namespaceRows(), capabilityRows(), seccompRows(), fileRows(), workspaceRows(), processRows(), rootRows(),
 		policed(), resources(), protocol(),
 	} {
 		all = append(all, part...)

@@ -4,7 +4,10 @@
 
 package attack
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // Outcome is the one line that an attempt ends in.
 type Outcome string
@@ -25,6 +28,7 @@ func seccompRows() []Attempt    { return nil }
 func fileRows() []Attempt       { return nil }
 func workspaceRows() []Attempt  { return nil }
 func processRows() []Attempt    { return nil }
+func rootRows() []Attempt       { return nil }
 func policed() []Attempt        { return nil }
 func resources() []Attempt      { return nil }
 func protocol() []Attempt       { return nil }
@@ -34,3 +38,12 @@ func Outside() (func(), error) { return nil, errors.New("needs Linux") }
 
 // Serve needs Linux.
 func Serve(string) error { return errors.New("needs Linux") }
+
+// Swap needs Linux.
+func Swap(string, string) error { return errors.New("needs Linux") }
+
+// Bury needs Linux.
+func Bury(string, int) error { return errors.New("needs Linux") }
+
+// WallOffset needs Linux.
+func WallOffset() (time.Duration, error) { return 0, errors.New("needs Linux") }

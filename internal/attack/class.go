@@ -9,29 +9,12 @@ func Classes() []string {
 	return []string{"namespace", "capability", "seccomp", "filesystem", "network", "process", "resource", "workspace", "protocol", "needed by builds"}
 }
 
-// Class is the class that the attempt belongs to, by its identifier.
-func (a Attempt) Class() string {
-	prefix, _, _ := strings.Cut(a.ID, "-")
-	switch prefix {
-	case "ns":
-		return "namespace"
-	case "cap":
-		return "capability"
-	case "sc":
-		return "seccomp"
-	case "fs":
-		return "filesystem"
-	case "net":
-		return "network"
-	case "proc":
-		return "process"
-	case "res":
-		return "resource"
-	case "ws":
-		return "workspace"
-	case "pr":
-		return "protocol"
-	default:
-		return "needed by builds"
-	}
+// Class is the class that the identifier of an attempt or a row belongs to, empty
+// if it is none of ours.
+func Class(id string) string {
+	prefix, _, _ := strings.Cut(id, "-")
+	return map[string]string{
+		"ns": "namespace", "cap": "capability", "sc": "seccomp", "fs": "filesystem", "net": "network",
+		"proc": "process", "res": "resource", "ws": "workspace", "pr": "protocol", "ok": "needed by builds",
+	}[prefix]
 }

@@ -59,11 +59,11 @@ func TestHarm(t *testing.T) {
 		if changes && a.Harm() == "" {
 			t.Errorf("%s, %s: harmless?", a.ID, a.What)
 		}
-		if a.Harm() != "" && !changes && a.Control != attack.Nowhere && a.Class() != "resource" {
+		if a.Harm() != "" && !changes && a.Control != attack.Nowhere && attack.Class(a.ID) != "resource" {
 			t.Errorf("%s, %s: has a control, and does harm: %s", a.ID, a.What, a.Harm())
 		}
-		if !slices.Contains(attack.Classes(), a.Class()) {
-			t.Errorf("%s is of no class of the table: %s", a.ID, a.Class())
+		if !slices.Contains(attack.Classes(), attack.Class(a.ID)) {
+			t.Errorf("%s is of no class of the table: %s", a.ID, attack.Class(a.ID))
 		}
 	}
 	if h := (attack.Attempt{ID: "sc-99", Control: attack.Nowhere, NoControl: "new"}).Harm(); h != "new" {

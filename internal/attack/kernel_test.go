@@ -10,8 +10,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -151,24 +153,51 @@ func TestKernelAttempts(t *testing.T) {
 					case file != "":
 						args = append(args, "./"+file)
 					}
+					before := wallOffset(t)
 					judge(t, a, profile+", "+kind, profile, r.output(t, r.runner, args...))
+					if strings.HasPrefix(a.ID, "cap-09") {
+						clockKept(t, before)
+					}
 				}
 			}
 		})
 	}
 }
 
-// judge compares an outcome with what the row wants under the profile.
-func judge(t *testing.T, a attack.Attempt, where, profile, got string) {
+func wallOffset(t *testing.T) time.Duration {
 	t.Helper()
-	if a.Allowed {
-		if !strings.HasPrefix(got, "WORKS ") {
-			t.Errorf("%s, %s: got %q, want WORKS", a.What, where, got)
-		}
+	d, err := attack.WallOffset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// clockKept wants of the host's clock that nobody set it, and sets it back; what
+// slews it does not come to seconds.
+func clockKept(t *testing.T, before time.Duration) {
+	t.Helper()
+	by := wallOffset(t) - before
+	if by.Abs() < 5*time.Second {
 		return
 	}
-	want := a.Wants(profile)
-	if by, ok := strings.CutPrefix(got, "BLOCKED "); !ok || !slices.Contains(want, by) {
-		t.Errorf("%s, %s: got %q, want BLOCKED %s", a.What, where, got, strings.Join(want, " or "))
+	t.Errorf("the host's clock was set by %v", by)
+	back := unix.NsecToTimespec(time.Now().Add(-by).UnixNano())
+	if err := unix.ClockSettime(unix.CLOCK_REALTIME, &back); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestWallOffsetTells: the look at the clock sees a difference, in a time
+// namespace of its own, where the other clock can be set without harm.
+func TestWallOffsetTells(t *testing.T) {
+	r := newRig(t)
+	out := r.output(t, "unshare", "--time", "--boottime", "100", "--fork", "--", r.program, "clock")
+	ms, err := strconv.ParseInt(out, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if by := wallOffset(t) - time.Duration(ms)*time.Millisecond; by.Abs() < 5*time.Second {
+		t.Errorf("moved by %v, want 100 s", by)
 	}
 }

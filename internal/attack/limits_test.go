@@ -35,46 +35,6 @@ func mine(id string) bool {
 	return strings.HasPrefix(id, "net-") || strings.HasPrefix(id, "res-") || strings.HasPrefix(id, "pr-")
 }
 
-// TestCatalogue finds an attempt or a reason for each row of the published table.
-func TestCatalogue(t *testing.T) {
-	dir := os.Getenv("ZVIZ_CONFORMANCE")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "conformance")
-	}
-	table, err := os.ReadFile(filepath.Join(dir, "escape", "cases.tsv"))
-	if err != nil {
-		if os.Getenv("ZVIZ_TEST_REQUIRE") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	covered := func(id string) bool {
-		return slices.ContainsFunc(attack.All(), func(a attack.Attempt) bool { return a.ID == id || strings.HasPrefix(a.ID, id+"-") })
-	}
-	rows := map[string]bool{}
-	for line := range strings.Lines(string(table)) {
-		id, _, _ := strings.Cut(line, "\t")
-		if !mine(id) {
-			continue
-		}
-		rows[id] = true
-		switch reason, has := attack.Elsewhere()[id]; {
-		case has && covered(id):
-			t.Errorf("%s has both an attempt and a reason for none: %s", id, reason)
-		case !has && !covered(id):
-			t.Errorf("%s has neither an attempt nor a reason", id)
-		}
-	}
-	if len(rows) < 40 {
-		t.Errorf("the table has %d rows of these classes", len(rows))
-	}
-	for id := range attack.Elsewhere() {
-		if !rows[id] {
-			t.Errorf("a reason for %s, which the table does not have", id)
-		}
-	}
-}
-
 // outsideWorld is what the policy of these tests leads to: TLS and names of the
 // host's loopback, and nothing else.
 type outsideWorld struct {
@@ -268,17 +228,9 @@ func (r rig) stopped(t *testing.T, a attack.Attempt, profile string, world *outs
 	if got == "" && res.report.Cause == sandbox.CauseOOM {
 		got = "BLOCKED oom" // it was the process that tried, so nobody is left to say so
 	}
-	want := a.Wants(profile)
-	if slices.Equal(want, []string{"allowed"}) {
-		if !strings.HasPrefix(got, "ESCAPED ") {
-			t.Errorf("%s, which %s allows: got %q", a.What, profile, got)
-		}
-	} else if a.Allowed {
-		if !strings.HasPrefix(got, "WORKS ") {
-			t.Errorf("%s: got %q, want WORKS\n%s", a.What, got, res.stderr)
-		}
-	} else if why, ok := strings.CutPrefix(got, "BLOCKED "); !ok || !slices.Contains(want, why) {
-		t.Errorf("%s: got %q, want BLOCKED %s\n%s", a.What, got, strings.Join(want, " or "), res.stderr)
+	judge(t, a, profile, profile, got)
+	if t.Failed() {
+		t.Log(res.stderr)
 	}
 	if a.Logged != nil && !slices.ContainsFunc(res.report.Egress.Events, func(e egress.Event) bool { return tells(*a.Logged, e) }) {
 		t.Errorf("%s: no event like %+v in %+v", a.What, *a.Logged, res.report.Egress.Events)
@@ -323,16 +275,18 @@ func (r rig) serveInJob(t *testing.T, flags []string) {
 func TestSecretIsMasked(t *testing.T) {
 	r := newRig(t)
 	t.Setenv("RUNNER_SECRET", "a/b+c planted?secret")
-	for _, profile := range []string{"ci", "hostile"} {
-		res := r.exec(t, []string{"--profile", profile, "--no-network", "--timeout", "1m", "--secret", "RUNNER_SECRET"}, "sh", "-c",
-			`echo "$RUNNER_SECRET"; printf %s "$RUNNER_SECRET" | base64; printf 'a/b+c plan'; sleep 0.2; echo 'ted?secret'; echo 'a%2Fb%2Bc%20planted%3Fsecret'; echo done`)
-		for _, form := range []string{"planted", "YS9iK2MgcGxhbnRlZD9zZWNyZXQ", "a%2Fb"} {
-			if strings.Contains(res.out, form) {
-				t.Errorf("%s: %q is in %q", profile, form, res.out)
+	for _, profile := range profiles() {
+		t.Run(profile, func(t *testing.T) {
+			res := r.exec(t, []string{"--profile", profile, "--no-network", "--timeout", "1m", "--secret", "RUNNER_SECRET"}, "sh", "-c",
+				`echo "$RUNNER_SECRET"; printf %s "$RUNNER_SECRET" | base64; printf 'a/b+c plan'; sleep 0.2; echo 'ted?secret'; echo 'a%2Fb%2Bc%20planted%3Fsecret'; echo done`)
+			for _, form := range []string{"planted", "YS9iK2MgcGxhbnRlZD9zZWNyZXQ", "a%2Fb"} {
+				if strings.Contains(res.out, form) {
+					t.Errorf("%q is in %q", form, res.out)
+				}
 			}
-		}
-		if !strings.HasSuffix(res.out, "done") {
-			t.Errorf("%s: got %q", profile, res.out)
-		}
+			if !strings.HasSuffix(res.out, "done") {
+				t.Errorf("got %q", res.out)
+			}
+		})
 	}
 }

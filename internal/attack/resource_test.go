@@ -10,11 +10,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/zviz/run/internal/attack"
 	"github.com/zviz/run/internal/testenv"
 	"github.com/zviz/run/sandbox"
 	"github.com/zviz/run/sandbox/cgroup"
@@ -119,12 +121,21 @@ while 1:
 			}
 		}},
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
+	for i := range 2 * len(tests) {
+		tt, profile := tests[i/2], profiles()[i%2]
+		// A list of system calls is no matter of most of these: under hostile too are
+		// those that are rows of the published table.
+		row := func(e attack.Elsewhere) bool {
+			return strings.HasSuffix(e.Test, ".TestResourceAttacks/"+strings.ReplaceAll(tt.name, " ", "_"))
+		}
+		if profile == "hostile" && !slices.ContainsFunc(attack.Elsewheres(), row) {
+			continue
+		}
+		t.Run(tt.name+"/"+profile, func(t *testing.T) {
 			if tt.name == "10,000 sleepers" {
 				r.buildSleepers(t)
 			}
-			flags := append([]string{"--no-network", "--memory", "256m", "--pids", "300", "--timeout", "20s"}, tt.flags...)
+			flags := append([]string{"--profile", profile, "--no-network", "--memory", "256m", "--pids", "300", "--timeout", "20s"}, tt.flags...)
 			res := r.exec(t, flags, "sh", "-c", tt.script)
 			left := res.ended.Sub(res.report.Started) - time.Duration(res.report.Usage.WallMS)*time.Millisecond
 			t.Logf("cause %s, runner %.1f MiB, %v beside the job's %d ms, pids peak %d", res.report.Cause, float64(res.peak)/(1<<20), left.Round(time.Millisecond), res.report.Usage.WallMS, res.report.Usage.PidsPeak)

@@ -123,20 +123,21 @@ func capabilityRows() []Attempt {
 			},
 		},
 		{
-			// To what it is: should it work, no harm is done.
+			// By so much that the test sees it on the host, which then sets it back.
 			ID: "cap-09", What: "clock_settime of the wall clock", Want: enosys, Control: Nowhere, NoControl: clock,
 			run: func([]string) (string, error) {
 				var now unix.Timespec
 				if err := unix.ClockGettime(unix.CLOCK_REALTIME, &now); err != nil {
 					return "", broken("clock_gettime", err)
 				}
+				now.Sec += clockStep
 				return "set", inChild(call{unix.SYS_CLOCK_SETTIME, unix.CLOCK_REALTIME, pointer(&now)})
 			},
 		},
 		{
 			ID: "cap-09-date", What: "date -s", Want: enosys, Control: Nowhere, NoControl: clock, Tool: "date",
 			run: func([]string) (string, error) {
-				return runs("date", "-s", "@"+strconv.FormatInt(time.Now().Unix(), 10))(nil)
+				return runs("date", "-s", "@"+strconv.FormatInt(time.Now().Unix()+clockStep, 10))(nil)
 			},
 		},
 		{
@@ -145,6 +146,19 @@ func capabilityRows() []Attempt {
 			run: serves("tcp4", "127.0.0.1:80"),
 		},
 	}
+}
+
+// clockStep is by how many seconds the attempts of cap-09 set the clock.
+const clockStep = 10
+
+// WallOffset is how far the wall clock is from the time since the machine's start,
+// which nobody sets: it changes if somebody sets the wall clock.
+func WallOffset() (time.Duration, error) {
+	var wall, boot unix.Timespec
+	if err := errors.Join(unix.ClockGettime(unix.CLOCK_REALTIME, &wall), unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot)); err != nil {
+		return 0, err
+	}
+	return time.Duration(wall.Nano() - boot.Nano()), nil
 }
 
 // privileged starts a copy of this program that has privileges in the file

@@ -125,7 +125,7 @@ reap:
 	CBNZ R9, reap
 
 die:
-	MOVD $0, R0
+	MOVD $126, R0
 	CALL(SYS_exit_group)
 
 nofork:

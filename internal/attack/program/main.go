@@ -7,6 +7,9 @@
 //	program ID [ARG...]    one attempt
 //	program outside ID [ARG...]   the same, with services at every address: for a namespace of its own
 //	program serve ADDR     a service at an address, until it is killed
+//	program swap A B       exchange two names, until it is killed
+//	program bury DIR N     a tree of N levels in a directory
+//	program clock          how far the wall clock is from the time since the start, in milliseconds
 //	program facts          what a process inside is: JSON
 //	program flood NAME TIME   an attack on the runner's doors that goes on for a time
 //	program neighbour N    what an honest job does, N times
@@ -14,8 +17,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	"github.com/zviz/run/internal/attack"
 )
@@ -45,6 +50,24 @@ func run(args []string) int {
 		return say(attack.Flood(args[1], args[2]))
 	case "neighbour":
 		return say(attack.Neighbour(args[1]))
+	case "swap":
+		fmt.Fprintln(os.Stderr, attack.Swap(args[1], args[2]))
+		return 2
+	case "bury":
+		levels, err := strconv.Atoi(args[2])
+		if err = errors.Join(err, attack.Bury(args[1], levels)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 2
+		}
+		return 0
+	case "clock":
+		wall, err := attack.WallOffset()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 2
+		}
+		fmt.Println(wall.Milliseconds())
+		return 0
 	case "find":
 		for _, path := range attack.Find("/", args[1]) {
 			fmt.Println(path)

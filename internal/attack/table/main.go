@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command table runs every attempt of the escape suite in zviz-runner, under the
-// profiles ci and hostile, and prints by class how they ended. It exits 1 if one
-// escaped or ended in a way that nobody wanted.
+// Command table makes every row of the published table of attempts in zviz-runner,
+// under the profiles ci and hostile, and prints by class how they ended. It exits 1
+// if one escaped or ended in a way that nobody wanted.
 //
 //	go run ./internal/attack/table -runner bin/zviz-runner
+//	go run ./internal/attack/table -runner bin/zviz-runner -json
 //	go run ./internal/attack/table -runner bin/zviz-runner -peers
+//
+// Most attempts need a place of their own, with a policy, limits, files or another
+// job, which the tests make. So it runs these tests against the runner first, and
+// reads what each attempt said in their log; what needs no place it makes itself
+// too. A row without an outcome is there with the reason.
 //
 // With -peers it prints the same for other sandboxes that are installed, as
 // their users start them; see peers.go. ZVIZ_PEER_SECCOMP=FILE gives containers
 // the list of system calls of a file in Docker's form. An attempt whose success would do harm
 // is made in zviz-runner only.
 //
-// All of it runs in mount, net, ipc and uts namespaces of its own with a
+// Its own attempts it makes in mount, net, ipc and uts namespaces of its own with a
 // /usr/local that is thrown away, so that an attempt which succeeds as root does
 // not reach the machine. Needs root and unshare(1).
 package main
@@ -23,6 +29,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,7 +45,8 @@ func main() {
 type options struct {
 	runner, catalogue string
 	peers, verbose    bool
-	program           string // that makes one attempt; named once we are in the namespaces
+	json              bool
+	program, suite    string // what makes one attempt, and the file of the tests; named once we are in the namespaces
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -49,12 +57,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&o.catalogue, "catalogue", defaultCatalogue(), "cases.tsv, the list of what can be attempted; optional")
 	flags.BoolVar(&o.peers, "peers", false, "attack the other sandboxes that are installed too")
 	flags.BoolVar(&o.verbose, "v", false, "print each attempt")
+	flags.BoolVar(&o.json, "json", false, "print one JSON object a row")
 	flags.StringVar(&o.program, "program", "", "set by the program itself")
+	flags.StringVar(&o.suite, "suite", "", "set by the program itself")
 	if err := flags.Parse(args[1:]); err != nil {
 		return 2
 	}
 	if o.program == "" {
-		return isolate(ctx, args[1:], stdout, stderr)
+		return o.isolate(ctx, args[1:], stdout, stderr)
 	}
 	good, err := o.tables(ctx, stdout)
 	switch {
@@ -77,10 +87,10 @@ func defaultCatalogue() string {
 	return filepath.Join(dir, "escape", "cases.tsv")
 }
 
-// isolate builds the program that makes the attempts and starts this one again
-// in namespaces of its own.
-func isolate(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	code, err := restart(ctx, args, stdout, stderr)
+// isolate builds the program that makes the attempts, runs the tests, and starts
+// this one again in namespaces of its own.
+func (o options) isolate(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	code, err := o.restart(ctx, args, stdout, stderr)
 	if err != nil {
 		fmt.Fprintf(stderr, "error: %v\n", err)
 		return 2
@@ -88,7 +98,7 @@ func isolate(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return code
 }
 
-func restart(ctx context.Context, args []string, stdout, stderr io.Writer) (code int, err error) {
+func (o options) restart(ctx context.Context, args []string, stdout, stderr io.Writer) (code int, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return 0, err
@@ -104,6 +114,11 @@ func restart(ctx context.Context, args []string, stdout, stderr io.Writer) (code
 	if text, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("go build: %w\n%s", err, text)
 	}
+	suite := filepath.Join(dir, "suite")
+	fmt.Fprintln(stderr, "running the tests that make attempts; some minutes")
+	if err := runSuite(ctx, o.runner, suite); err != nil {
+		return 0, err
+	}
 
 	// What is installed in /usr/local/bin, as peers often are, stays within reach.
 	bin := filepath.Join(dir, "bin")
@@ -113,7 +128,7 @@ func restart(ctx context.Context, args []string, stdout, stderr io.Writer) (code
 	const prepare = `if test -d /usr/local/bin; then mount --bind -o ro /usr/local/bin "$0"; fi
 		mount -t tmpfs none /usr/local && { ip link set lo up 2>/dev/null || true; } && exec "$@"`
 	cmd := exec.CommandContext(ctx, "unshare", append([]string{
-		"--mount", "--net", "--ipc", "--uts", "--", "sh", "-ec", prepare, bin, self, "-program", program,
+		"--mount", "--net", "--ipc", "--uts", "--", "sh", "-ec", prepare, bin, self, "-program", program, "-suite", suite,
 	}, args...)...)
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":"+bin)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
@@ -136,18 +151,37 @@ func (o options) tables(ctx context.Context, out io.Writer) (good bool, err erro
 	if err != nil {
 		return false, err
 	}
-	untried, err := untried(o.catalogue)
+	file, err := os.Open(o.suite)
 	if err != nil {
 		return false, err
 	}
+	defer file.Close() //nolint:errcheck // only read
+	tested, err := readSuite(file)
+	if err != nil {
+		return false, err
+	}
+	cases, err := attack.ReadCases(o.catalogue)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+
 	good = true
-	for _, profile := range []string{"ci", "hostile"} {
+	for _, profile := range profiles() {
 		b := runnerBox(runner, profile)
-		rows := s.all(ctx, b)
-		for _, id := range untried {
-			rows = append(rows, row{id: id, end: notRun, why: "no attempt"})
+		direct := s.all(ctx, b)
+		t := newTable(b, cases, direct, tested)
+		if o.json {
+			err = t.json(out)
+		} else {
+			t.print(out, o.verbose)
 		}
-		good = printTable(out, b, rows, o.verbose) && good
+		if err != nil {
+			return false, err
+		}
+		good = good && t.good()
+		if o.peers && !o.json {
+			printAttempts(out, b, direct, false)
+		}
 	}
 	if !o.peers {
 		return good, nil
@@ -161,10 +195,17 @@ func (o options) tables(ctx context.Context, out io.Writer) (good bool, err erro
 			b.missing = s.works(ctx, b)
 		}
 		if b.missing != "" {
-			fmt.Fprintf(out, "%s: not run: %s\n\n", b.name, b.missing)
+			if !o.json {
+				fmt.Fprintf(out, "%s: not run: %s\n\n", b.name, b.missing)
+			}
 			continue
 		}
-		printTable(out, b, s.all(ctx, b), o.verbose)
+		rows := s.all(ctx, b)
+		if !o.json {
+			printAttempts(out, b, rows, o.verbose)
+		} else if err := printJSON(out, b, rows); err != nil {
+			return false, err
+		}
 	}
 	return good, nil
 }
@@ -176,8 +217,8 @@ func (s *scene) works(ctx context.Context, b box) string {
 	if !ok {
 		return "bug: no attempt ok-01"
 	}
-	if r := s.make(ctx, b, a); r.end != works {
-		return r.why
+	if r := s.make(ctx, b, a); r.End != attack.Works {
+		return r.Why
 	}
 	return ""
 }

@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,38 +45,15 @@ func runnerBox(runner, profile string) box {
 	}
 }
 
-// end is how an attempt ended.
-type end int
-
-const (
-	blocked end = iota
-	escaped
-	wrong // refused with an errno that says something else, or a needed thing refused
-	works
-	onPurpose // the profile lets it through, for a reason
-	notRun
-)
-
-// permitted says why a profile of ours lets an attempt through; empty if it
-// must not.
-func permitted(profile, id string) string {
-	switch {
-	case profile != "ci":
-		return ""
-	case id == "net-02":
-		return "builds list interfaces through NETLINK_ROUTE: those of the job's own network"
-	case id == "proc-07-sysv":
-		return "databases need shared memory: the segments are those of the job's own IPC namespace"
-	default:
-		return ""
-	}
-}
+// profiles are those of the runner.
+func profiles() []string { return []string{"ci", "hostile"} }
 
 // row is one attempt and its end.
 type row struct {
-	id, what string
-	end      end
-	why      string // what the attempt said, or why it was not made
+	ID   string     `json:"attempt"`
+	What string     `json:"what"`
+	End  attack.End `json:"outcome"`
+	Why  string     `json:"why"` // what the attempt said, or why it was not made
 }
 
 // scene is what the attempts need: a workspace with the program that makes them,
@@ -171,41 +147,40 @@ func (s *scene) all(ctx context.Context, b box) []row {
 	return rows
 }
 
+// inPlace is why an attempt is not made here: the tests make it.
+const inPlace = "needs a place of its own, as the tests make"
+
 // make makes one attempt in a sandbox.
 func (s *scene) make(ctx context.Context, b box, a attack.Attempt) row {
-	r := row{id: a.ID, what: a.What, end: notRun}
+	r := row{ID: a.ID, What: a.What, End: attack.NotRun}
 	switch {
 	case a.Arch != "" && a.Arch != runtime.GOARCH:
-		r.why = a.Arch + " only"
+		r.Why = a.Arch + " only"
 		return r
 	case a.Runner != nil || a.Control == attack.ByTest || a.ID == "cap-04" || a.ID == "cap-05":
 		// A network with a policy, limits, a file or another job of its own.
-		r.why = "made by go test ./internal/attack, in a place of its own"
+		r.Why = inPlace
 		return r
 	case !b.ours && (a.Control == attack.AsUser || a.Control == attack.Reading):
-		r.why = "made as a user of the machine: peers run as root here"
+		r.Why = "made as a user of the machine: peers run as root here"
 		return r
 	case !b.ours && a.Control == attack.Nowhere:
-		r.why = "its success could do harm: " + a.NoControl
+		r.Why = "its success could do harm: " + a.NoControl
 		return r
-	case !b.ours && class(a.ID) == "resource":
-		r.why = "its limits are the caller's to set"
+	case !b.ours && attack.Class(a.ID) == "resource":
+		r.Why = "its limits are the caller's to set"
 		return r
 	}
 	said, err := s.start(ctx, b, append([]string{"./attack", a.ID}, s.args(a)...))
 	if err != nil {
-		r.why = err.Error()
+		r.Why = err.Error()
 		return r
 	}
-	r.end, r.why = judge(b, a, said), said
-	if reason := permitted(b.profile, a.ID); reason != "" && r.end == escaped {
-		r.end, r.why = onPurpose, reason
-	}
-	if a.ID == "fs-06" && r.end == works {
+	r.End, r.Why = judge(b, a, said), said
+	if a.ID == "fs-06" && r.End == attack.Works {
 		// It may write there; what counts is whether it is the host's.
-		r.end = blocked
 		if os.Remove(filepath.Join("/tmp", s.args(a)[0])) == nil {
-			r.end, r.why = escaped, "the file is in /tmp of the host"
+			r.End, r.Why = attack.Escaped, "the file is in /tmp of the host"
 		}
 	}
 	return r
@@ -213,23 +188,18 @@ func (s *scene) make(ctx context.Context, b box, a attack.Attempt) row {
 
 // judge says what the line that an attempt printed means. The errno of another
 // sandbox is its own choice.
-func judge(b box, a attack.Attempt, said string) end {
-	word, errno, _ := strings.Cut(said, " ")
-	switch {
-	case word == "WORKS" && a.Allowed:
-		return works
-	case word == "REFUSED" && a.Allowed:
-		return wrong
-	case word == "ESCAPED" && !a.Allowed:
-		return escaped
-	case word == "BLOCKED" && !a.Allowed:
-		if b.ours && !slices.Contains(a.Wants(b.profile), errno) {
-			return wrong
-		}
-		return blocked
-	default:
-		return notRun
+func judge(b box, a attack.Attempt, said string) attack.End {
+	if b.ours {
+		return a.Judge(b.profile, attack.Outcome(said))
 	}
+	end := a.Judge("", attack.Outcome(said))
+	if end == attack.Wrong && !a.Allowed {
+		if !strings.HasPrefix(said, "BLOCKED ") {
+			return attack.NotRun // no word of an attempt
+		}
+		end = attack.Blocked
+	}
+	return end
 }
 
 // start runs a command in a sandbox and returns the last line that it printed.

@@ -176,7 +176,7 @@ func (r *attackRun) all(ctx context.Context, profile string) (profileReport, err
 	for _, class := range attack.Classes() {
 		r.ui.Phase("attempts to get out: profile " + profile + ", " + class)
 		for _, at := range attack.All() { //nolint:contextcheck // nothing is made here
-			if at.Class() != class {
+			if attack.Class(at.ID) != class {
 				continue
 			}
 			rep, err := r.attempt(ctx, profile, at)
@@ -197,7 +197,7 @@ func (r *attackRun) all(ctx context.Context, profile string) (profileReport, err
 // attempt makes one attempt. An error is that of the sandbox, which did not
 // start: it says nothing about the attempt.
 func (r *attackRun) attempt(ctx context.Context, profile string, at attack.Attempt) (attemptReport, error) {
-	rep := attemptReport{ID: at.ID, Class: at.Class(), What: at.What, Want: at.Wants(profile), End: attack.NotRun}
+	rep := attemptReport{ID: at.ID, Class: attack.Class(at.ID), What: at.What, Want: at.Wants(profile), End: attack.NotRun}
 	limits, simple := attemptLimits(at.Runner)
 	if rep.Detail = untried(at, simple); rep.Detail != "" {
 		return rep, nil

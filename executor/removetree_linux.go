@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package executor
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// removeHeld bounds the directories that the removal of a tree holds open. A job
+// makes a tree of any depth in no time, from its deepest directory upwards;
+// os.RemoveAll holds a descriptor for each level of it.
+const removeHeld = 64
+
+// removeTree deletes what a job left. It works relative to held directories and
+// follows no link nor enters another mount. What lies deeper than it may hold
+// directories is first moved up. The file last of its top goes last: it is the
+// lock, and without it nobody knows that the tree is being removed.
+func removeTree(dir, last string) error {
+	fd, err := openBeneath(unix.AT_FDCWD, dir, unix.O_DIRECTORY)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return &os.PathError{Op: "open", Path: dir, Err: err}
+	}
+	r := &removal{top: os.NewFile(uintptr(fd), dir), last: last}
+	if err := errors.Join(r.empty(r.top, 1), r.top.Close()); err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(dir, last)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Remove(dir)
+}
+
+type removal struct {
+	top   *os.File
+	last  string
+	moved int // how many directories were moved up: their names there
+}
+
+// empty removes what is in a directory. It reads from the start again until
+// nothing is left, since what it removes and moves changes what it reads.
+func (r *removal) empty(dir *os.File, depth int) error {
+	for {
+		if _, err := dir.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		names, err := dir.Readdirnames(1024)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if depth == 1 {
+			names = slices.DeleteFunc(names, func(n string) bool { return n == r.last })
+		}
+		gone := false
+		for _, name := range names {
+			if rerr := r.remove(dir, name, depth); rerr != nil {
+				err = errors.Join(err, rerr)
+			} else {
+				gone = true
+			}
+		}
+		if !gone {
+			return err
+		}
+	}
+}
+
+// remove removes one name of a directory.
+func (r *removal) remove(dir *os.File, name string, depth int) error {
+	fd := int(dir.Fd())
+	// EISDIR, or EPERM as in POSIX: it may be a directory.
+	err := unix.Unlinkat(fd, name, 0)
+	if err == nil || !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.EPERM) {
+		return pathError("unlinkat", dir, name, err)
+	}
+	err = unix.Unlinkat(fd, name, unix.AT_REMOVEDIR)
+	if err == nil || !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EEXIST) {
+		return pathError("unlinkat", dir, name, err)
+	}
+	if depth >= removeHeld {
+		return r.moveUp(dir, name)
+	}
+	child, err := openBeneath(fd, name, unix.O_DIRECTORY)
+	if err != nil {
+		return pathError("openat2", dir, name, err)
+	}
+	f := os.NewFile(uintptr(child), name)
+	err = errors.Join(r.empty(f, depth+1), f.Close())
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return pathError("unlinkat", dir, name, unix.Unlinkat(fd, name, unix.AT_REMOVEDIR))
+}
+
+// moveUp gives a directory a name in the top of the tree, where it is met later.
+func (r *removal) moveUp(dir *os.File, name string) error {
+	for {
+		r.moved++
+		err := unix.Renameat2(int(dir.Fd()), name, int(r.top.Fd()), ".removed-"+strconv.Itoa(r.moved), unix.RENAME_NOREPLACE)
+		if !errors.Is(err, unix.EEXIST) {
+			return pathError("renameat2", dir, name, err)
+		}
+	}
+}
+
+func pathError(op string, dir *os.File, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &os.PathError{Op: op, Path: dir.Name() + "/" + name, Err: err}
+}
