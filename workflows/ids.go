@@ -36,7 +36,8 @@ func (b *ids) take(id string) bool {
 func (b *ids) known(id string) (problem string) {
 	switch {
 	case !validID(id) || len(id) >= maxIDLength:
-		return fmt.Sprintf("The identifier '%s' is invalid. IDs may only contain alphanumeric characters, '_', and '-'. IDs must start with a letter or '_' and must be less than %d characters.", id, maxIDLength)
+		// GitHub says "and" twice.
+		return fmt.Sprintf("The identifier '%s' is invalid. IDs may only contain alphanumeric characters, '_', and '-'. IDs must start with a letter or '_' and and must be less than %d characters.", id, maxIDLength)
 	case strings.HasPrefix(id, "__"):
 		return fmt.Sprintf("The identifier '%s' is invalid. IDs starting with '__' are reserved.", id)
 	case !b.take(id):
