@@ -4,6 +4,7 @@ package workflows
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf16"
 
@@ -91,7 +92,7 @@ func (b *ids) build(reserved bool, length int) (string, bool) {
 		switch {
 		case attempt == 1:
 		case !reserved && original == "_":
-			suffix = fmt.Sprint(attempt)
+			suffix = strconv.Itoa(attempt)
 		default:
 			suffix = fmt.Sprintf("_%d", attempt)
 		}

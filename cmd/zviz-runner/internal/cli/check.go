@@ -54,7 +54,7 @@ Exit code: 0 if all files are valid, else 1; 2 if one cannot be read.`,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(_ *cobra.Command, args []string) error {
 			if json && template {
 				return failure{Code: "usage.flag", What: "--json and --template are two forms of output", Fix: "give one of them", Exit: exitUsage}
 			}
