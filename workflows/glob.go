@@ -3,6 +3,7 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -91,7 +92,7 @@ func globRegexp(p string) (*regexp.Regexp, error) {
 		case c == '[':
 			end := strings.IndexByte(p[i:], ']')
 			if end < 2 {
-				return nil, fmt.Errorf("[ without ]")
+				return nil, errors.New("[ without ]")
 			}
 			class, err := globClass(p[i+1 : i+end])
 			if err != nil {

@@ -4,6 +4,7 @@ package workflows
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf16"
 
@@ -36,7 +37,8 @@ func (b *ids) take(id string) bool {
 func (b *ids) known(id string) (problem string) {
 	switch {
 	case !validID(id) || len(id) >= maxIDLength:
-		return fmt.Sprintf("The identifier '%s' is invalid. IDs may only contain alphanumeric characters, '_', and '-'. IDs must start with a letter or '_' and must be less than %d characters.", id, maxIDLength)
+		// GitHub says "and" twice.
+		return fmt.Sprintf("The identifier '%s' is invalid. IDs may only contain alphanumeric characters, '_', and '-'. IDs must start with a letter or '_' and and must be less than %d characters.", id, maxIDLength)
 	case strings.HasPrefix(id, "__"):
 		return fmt.Sprintf("The identifier '%s' is invalid. IDs starting with '__' are reserved.", id)
 	case !b.take(id):
@@ -90,7 +92,7 @@ func (b *ids) build(reserved bool, length int) (string, bool) {
 		switch {
 		case attempt == 1:
 		case !reserved && original == "_":
-			suffix = fmt.Sprint(attempt)
+			suffix = strconv.Itoa(attempt)
 		default:
 			suffix = fmt.Sprintf("_%d", attempt)
 		}

@@ -4,6 +4,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf16"
 
@@ -83,19 +84,25 @@ func expand(matrix *syntax.Token, job string) ([]Cell, []problem) {
 			}
 		}
 	}
+	if size*(len(b.include)+len(b.exclude)) > maxComparisons {
+		b.problem(matrix, "Matrix has too many combinations for its include and exclude")
+	}
 	if len(b.problems) > 0 {
 		return nil, b.problems
 	}
 	cells := b.cells(size)
 	if len(cells) > MaxCells {
-		b.problem(matrix, "Matrix has %d jobs, more than the %d that are allowed", len(cells), MaxCells)
+		b.problem(matrix, "Matrix has more than the %d jobs that are allowed", MaxCells)
 		return nil, b.problems
 	}
 	return cells, b.problems
 }
 
-// maxProduct bounds the combinations that are looked at before exclude.
-const maxProduct = 1 << 16
+// What a hostile matrix may cost before its cells are counted.
+const (
+	maxProduct     = 1 << 16 // combinations before exclude
+	maxComparisons = 1 << 21 // of a combination with an item of include or exclude
+)
 
 func (b *matrixBuilder) problem(at *syntax.Token, format string, args ...any) {
 	b.problems = append(b.problems, problem{at, fmt.Sprintf(format, args...)})
@@ -170,13 +177,16 @@ func (b *matrixBuilder) cells(size int) []Cell {
 			}
 		}
 		cells = append(cells, b.cell(values, named))
+		if len(cells) > MaxCells {
+			return cells
+		}
 	}
 	for _, in := range inclusions {
-		if in.matched {
+		if in.matched || len(cells) > MaxCells {
 			continue
 		}
 		var values []expr.Member
-		for _, p := range append(in.filter[:len(in.filter):len(in.filter)], in.extra...) {
+		for _, p := range slices.Concat(in.filter, in.extra) {
 			values = append(values, expr.Member{Name: p.Key.Text, Value: p.Value.Value()})
 		}
 		cells = append(cells, b.cell(values, len(values)))

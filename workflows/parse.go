@@ -34,7 +34,7 @@ const (
 )
 
 // ErrNotHere is the answer of Options.Open for a workflow that is not at hand.
-var ErrNotHere = errors.New("not on this machine") //nolint:gochecknoglobals // a sentinel
+var ErrNotHere = errors.New("not on this machine")
 
 const defaultMaxCalls = 9
 
@@ -192,7 +192,7 @@ func (c *converter) workflow(root *syntax.Token) *Workflow {
 
 // concurrency checks a group that is known early.
 func (c *converter) concurrency(t *syntax.Token) {
-	group := ""
+	var group string
 	switch {
 	case t.IsExpression():
 		return

@@ -63,13 +63,13 @@ func (e Event) refusesRef(o Occurrence) (why string, isTag bool, err error) {
 	if isTag {
 		key, name, other = "tags", tag, "branches"
 	}
-	any := false
+	filtered := false
 	for _, k := range []string{key, key + "-ignore"} {
 		patterns, ok := e.Filter(k)
 		if !ok {
 			continue
 		}
-		any = true
+		filtered = true
 		g, err := NewGlob(patterns)
 		if err != nil {
 			return "", isTag, fmt.Errorf("%s: %w", k, err)
@@ -80,7 +80,7 @@ func (e Event) refusesRef(o Occurrence) (why string, isTag bool, err error) {
 	}
 	_, a := e.Filter(other)
 	_, b := e.Filter(other + "-ignore")
-	if !any && (a || b) {
+	if !filtered && (a || b) {
 		return fmt.Sprintf("only %s start it, and %s is none", other, o.Ref), isTag, nil
 	}
 	return "", isTag, nil

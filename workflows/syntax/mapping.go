@@ -85,7 +85,7 @@ func (f *fileReader) put(t, k *Token, value *yaml.Node, p place) error {
 }
 
 // errKey ends a file with a key that is a sequence or a mapping.
-var errKey = stop{"Expected mapping end"} //nolint:gochecknoglobals // a constant
+var errKey = stop{"Expected mapping end"}
 
 // properties reads a mapping with known keys. Of several definitions each key rules out
 // those that do not have it.

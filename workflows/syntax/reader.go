@@ -31,6 +31,12 @@ type Reader struct {
 	files   []string // their names; a token's File is an index, from 1
 	read    int      // how many were read, twice the same too
 	scopes  map[scopeKey]*scope
+	parsed  map[parsedKey]bool // expressions that are right
+}
+
+type parsedKey struct {
+	scope  *scope
+	source string
 }
 
 type scopeKey struct {
@@ -43,7 +49,7 @@ func NewReader(o Options) *Reader {
 	o.Limits = o.Limits.orDefaults()
 	return &Reader{
 		options: o, memory: memory{limits: o.Limits}, errors: errorList{limits: o.Limits},
-		scopes: map[scopeKey]*scope{},
+		scopes: map[scopeKey]*scope{}, parsed: map[parsedKey]bool{},
 	}
 }
 
@@ -180,7 +186,7 @@ type fileReader struct {
 	nodes int
 }
 
-func (f *fileReader) in(p place, d *definition) place { return place{d, f.Reader.scope(p.scope, d)} }
+func (f *fileReader) in(p place, d *definition) place { return place{d, f.scope(p.scope, d)} }
 
 // node follows an alias, and counts.
 func (f *fileReader) node(n *yaml.Node) (*yaml.Node, error) {

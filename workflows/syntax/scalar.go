@@ -46,7 +46,7 @@ func tagged(t *Token, n *yaml.Node, style yaml.Style) error {
 	if !ok || !strings.HasPrefix(tag, tagPrefix) {
 		return stop{fmt.Sprintf("Unexpected tag '%s'", tag)}
 	}
-	matched := false
+	var matched bool
 	var err error
 	switch tag {
 	case tagPrefix + "float":

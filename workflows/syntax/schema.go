@@ -13,7 +13,7 @@ import (
 )
 
 //go:embed schema.txt
-var schemaText string //nolint:gochecknoglobals // go:embed wants a variable
+var schemaText string
 
 // definition is what a value may be.
 type definition struct {

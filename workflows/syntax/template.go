@@ -42,7 +42,7 @@ func (f *fileReader) template(t *Token, s *scope) *Token {
 			f.Error(t, "The expression is not closed. An unescaped ${{ sequence was found, but the closing }} sequence was not found.")
 			return t
 		}
-		e, err := f.expression(t, source, options)
+		e, err := f.expression(t, source, s, options)
 		if err != nil {
 			f.wrong(t, err)
 			return t
@@ -63,9 +63,11 @@ func (f *fileReader) template(t *Token, s *scope) *Token {
 		return segments[0]
 	}
 	joined := join(segments)
-	if _, err := expr.Parse(joined, options); err != nil {
-		f.wrong(t, err)
-		return t
+	if !clearlyValid(segments, joined) {
+		if _, err := expr.Parse(joined, options); err != nil {
+			f.wrong(t, err)
+			return t
+		}
 	}
 	return &Token{Kind: Expression, Pos: t.Pos, Text: joined}
 }
@@ -93,7 +95,7 @@ func cutExpression(s string) (source, rest string, ok bool) {
 	return "", "", false
 }
 
-func (f *fileReader) expression(t *Token, source string, o expr.Options) (*Token, error) {
+func (f *fileReader) expression(t *Token, source string, s *scope, options expr.Options) (*Token, error) {
 	source = strings.TrimFunc(source, unicode.IsSpace)
 	if source == "" {
 		return nil, stop{"An expression was expected"}
@@ -106,8 +108,12 @@ func (f *fileReader) expression(t *Token, source string, o expr.Options) (*Token
 			return &Token{Kind: Insert, Pos: t.Pos}, nil
 		}
 	}
-	if _, err := expr.Parse(source, o); err != nil {
-		return nil, err
+	key := parsedKey{s, source}
+	if !f.parsed[key] {
+		if _, err := expr.Parse(source, options); err != nil {
+			return nil, err
+		}
+		f.parsed[key] = true
 	}
 	return &Token{Kind: Expression, Pos: t.Pos, Text: source}, nil
 }
@@ -143,7 +149,25 @@ func join(segments []*Token) string {
 			n++
 			continue
 		}
-		format.WriteString(strings.NewReplacer("'", "''", "{", "{{", "}", "}}").Replace(s.Text))
+		for i := range len(s.Text) {
+			if c := s.Text[i]; c == '\'' || c == '{' || c == '}' {
+				format.WriteByte(c)
+			}
+			format.WriteByte(s.Text[i])
+		}
 	}
 	return "format('" + format.String() + "'" + args.String() + ")"
+}
+
+// clearlyValid says whether valid expressions are so short that what is joined of them
+// cannot be too deep, too long or have too many arguments: each needs a character.
+func clearlyValid(segments []*Token, joined string) bool {
+	const margin = 40 // of the depth of 50
+	n := 0
+	for _, s := range segments {
+		if s.Kind == Expression {
+			n += len(s.Text)
+		}
+	}
+	return n < margin && len(joined) < 20_000
 }

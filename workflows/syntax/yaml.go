@@ -39,17 +39,17 @@ func parseYAML(text string) document {
 		case isLoad && strings.HasPrefix(e.Message, "found a comment without preceding whitespace"):
 			repaired, ok := insertSpace(text, e.Mark.Line, e.Mark.Column)
 			if !ok {
-				return document{failure: yamlError(e)}
+				return document{failure: yamlError(e, text)}
 			}
 			text = repaired
 		case isLoad && e.Mark.Line > 0:
-			return document{failure: yamlError(e)}
+			return document{failure: yamlError(e, text)}
 		case strings.Contains(err.Error(), "no documents"):
 			return document{failure: &Error{Message: "Expected document start parse event", hint: "the file is empty"}}
 		case strings.Contains(err.Error(), "multiple"):
 			return document{root: content(&doc), failure: &Error{Message: "Expected stream end parse event", hint: "a workflow file is one document: remove what follows the line ---"}}
 		case isLoad:
-			return document{failure: yamlError(e)}
+			return document{failure: yamlError(e, text)}
 		default:
 			return document{failure: &Error{Message: err.Error()}}
 		}
@@ -64,12 +64,14 @@ func content(doc *yaml.Node) *yaml.Node {
 	return nil
 }
 
-func yamlError(e *yaml.LoadError) *Error {
+func yamlError(e *yaml.LoadError, text string) *Error {
 	message := e.Message
 	if e.ContextMsg != "" {
 		message = e.ContextMsg + ": " + message
 	}
-	return &Error{Line: e.Mark.Line, Col: e.Mark.Column, Message: message}
+	// The end of the text is a line further for the library.
+	last := 1 + strings.Count(text, "\n")
+	return &Error{Line: min(e.Mark.Line, last), Col: e.Mark.Column, Message: message}
 }
 
 // insertSpace puts a space before the # that stands at a place or after it in its line.
