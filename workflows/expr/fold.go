@@ -60,12 +60,10 @@ func order(r rune) int {
 // units counts the UTF-16 units of s: lengths and positions are GitHub's.
 func units(s string) int {
 	n := 0
-	for i := range len(s) {
-		if c := s[i]; c < 0x80 || c >= 0xC0 {
+	for _, r := range s {
+		n++
+		if r > 0xFFFF { // a surrogate pair
 			n++
-			if c >= 0xF0 { // a surrogate pair
-				n++
-			}
 		}
 	}
 	return n

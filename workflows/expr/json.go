@@ -5,6 +5,7 @@ package expr
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -26,8 +27,9 @@ func (x *evaluator) fromJSON(n *node) (Value, error) {
 	return v, nil
 }
 
-// ParseJSON reads one strict JSON value (RFC 8259). Objects keep their order, and
-// of names that differ only in case the first counts.
+// ParseJSON reads one strict JSON value (RFC 8259). Objects keep their order. Of
+// names that are the same the last value counts, of those that differ only in case
+// the first.
 func ParseJSON(s string) (Value, error) {
 	r := jsonReader{text: s}
 	r.space()
@@ -130,6 +132,7 @@ func (r *jsonReader) object(depth int) (Value, error) {
 	if r.space(); r.take('}') {
 		return NewObject(), nil
 	}
+	var seen map[string]int // once there are many
 	for {
 		if r.space(); !r.take('"') {
 			return nil, r.unexpected()
@@ -146,7 +149,7 @@ func (r *jsonReader) object(depth int) (Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Member{name, v})
+		list, seen = setMember(list, seen, Member{name, v})
 		r.space()
 		switch {
 		case r.take(','):
@@ -156,6 +159,29 @@ func (r *jsonReader) object(depth int) (Value, error) {
 			return nil, r.unexpected()
 		}
 	}
+}
+
+// setMember appends a member, or gives the one of the same name its value.
+func setMember(list []Member, seen map[string]int, m Member) ([]Member, map[string]int) {
+	if seen == nil {
+		if i := slices.IndexFunc(list, func(e Member) bool { return e.Name == m.Name }); i >= 0 {
+			list[i].Value = m.Value
+			return list, nil
+		}
+		if list = append(list, m); len(list) > fewMembers {
+			seen = make(map[string]int, 2*len(list))
+			for i, e := range list {
+				seen[e.Name] = i
+			}
+		}
+		return list, seen
+	}
+	if i, twice := seen[m.Name]; twice {
+		list[i].Value = m.Value
+		return list, seen
+	}
+	seen[m.Name] = len(list)
+	return append(list, m), seen
 }
 
 func (r *jsonReader) number() (Value, error) {
@@ -196,13 +222,15 @@ func (r *jsonReader) digits() error {
 func (r *jsonReader) str() (string, error) {
 	var b strings.Builder
 	for {
-		n := strings.IndexFunc(r.text[r.at:], func(c rune) bool { return c == '"' || c == '\\' || c < ' ' })
-		if n < 0 {
-			r.at = len(r.text)
-			return "", r.unexpected()
+		start := r.at
+		for r.at < len(r.text) && r.text[r.at] >= ' ' && r.text[r.at] != '"' && r.text[r.at] != '\\' {
+			r.at++
 		}
-		b.WriteString(r.text[r.at : r.at+n])
-		r.at += n
+		part := strings.ToValidUTF8(r.text[start:r.at], "\ufffd")
+		if b.Len() == 0 && r.take('"') {
+			return part, nil
+		}
+		b.WriteString(part)
 		switch {
 		case r.take('"'):
 			return b.String(), nil

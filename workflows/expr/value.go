@@ -78,9 +78,12 @@ type Member struct {
 
 type members struct {
 	list  []Member
-	index map[string]int // by key
+	index map[string]int // by key; nil if there are few
 	exact bool
 }
+
+// fewMembers are searched faster than they are indexed.
+const fewMembers = 8
 
 // Kind returns KindNull.
 func (Null) Kind() Kind { return KindNull }
@@ -144,14 +147,17 @@ func newObject(list []Member, exact bool) *Object {
 }
 
 func newMembers(list []Member, exact bool) *members {
-	m := &members{index: make(map[string]int, len(list)), exact: exact}
-	m.list = make([]Member, 0, len(list))
+	m := &members{list: make([]Member, 0, len(list)), exact: exact}
+	if len(list) > fewMembers {
+		m.index = make(map[string]int, len(list))
+	}
 	for _, e := range list {
-		k := m.key(e.Name)
-		if _, ok := m.index[k]; ok {
+		if m.find(e.Name) >= 0 {
 			continue
 		}
-		m.index[k] = len(m.list)
+		if m.index != nil {
+			m.index[m.key(e.Name)] = len(m.list)
+		}
 		m.list = append(m.list, Member{e.Name, orNull(e.Value)})
 	}
 	return m
@@ -164,14 +170,27 @@ func (m *members) key(name string) string {
 	return Fold(name)
 }
 
+// find returns the place of a member, -1 if there is none.
+func (m *members) find(name string) int {
+	if m.index == nil {
+		return slices.IndexFunc(m.list, func(e Member) bool {
+			return e.Name == name || !m.exact && compareFold(e.Name, name) == 0
+		})
+	}
+	if i, ok := m.index[m.key(name)]; ok {
+		return i
+	}
+	return -1
+}
+
 // Len is the number of members.
 func (o *Object) Len() int { return len(o.load().list) }
 
 // Get returns the member of that name.
 func (o *Object) Get(name string) (Value, bool) {
 	m := o.load()
-	i, ok := m.index[m.key(name)]
-	if !ok {
+	i := m.find(name)
+	if i < 0 {
 		return Null{}, false
 	}
 	return m.list[i].Value, true
