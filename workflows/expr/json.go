@@ -26,8 +26,9 @@ func (x *evaluator) fromJSON(n *node) (Value, error) {
 	return v, nil
 }
 
-// ParseJSON reads one strict JSON value (RFC 8259). Objects keep their order, and
-// of names that differ only in case the first counts.
+// ParseJSON reads one strict JSON value (RFC 8259). Objects keep their order. Of
+// names that are the same the last value counts, of those that differ only in case
+// the first.
 func ParseJSON(s string) (Value, error) {
 	r := jsonReader{text: s}
 	r.space()
@@ -130,6 +131,7 @@ func (r *jsonReader) object(depth int) (Value, error) {
 	if r.space(); r.take('}') {
 		return NewObject(), nil
 	}
+	seen := map[string]int{}
 	for {
 		if r.space(); !r.take('"') {
 			return nil, r.unexpected()
@@ -146,7 +148,12 @@ func (r *jsonReader) object(depth int) (Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Member{name, v})
+		if i, twice := seen[name]; twice {
+			list[i].Value = v
+		} else {
+			seen[name] = len(list)
+			list = append(list, Member{name, v})
+		}
 		r.space()
 		switch {
 		case r.take(','):

@@ -99,6 +99,7 @@ The codes are stable; new ones are added.
   command.not_found     127: no such command in the sandbox
   command.not_executable  126: it is there, but cannot be executed
   egress.denied         something was denied, with --strict-egress
+  expression.invalid    an expression has an error
   run.failed            anything else
   internal.bug          a bug of ours`
 
