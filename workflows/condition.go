@@ -52,11 +52,7 @@ func (c *converter) condition(t *syntax.Token, kind ifKind) *syntax.Token {
 		c.error(t, "%s", err)
 		return result
 	}
-	switch {
-	case e.Empty():
-	case e.Calls("always", "cancelled", "failure", "success"):
-		result.Text = t.Text
-	default:
+	if result.Text = t.Text; !e.Calls("always", "cancelled", "failure", "success") {
 		result.Text = "success() && (" + t.Text + ")"
 	}
 	if t.Kind == syntax.Expression && strings.HasPrefix(t.Text, "format('") {

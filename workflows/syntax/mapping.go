@@ -134,6 +134,9 @@ func (f *fileReader) properties(t *Token, n *yaml.Node, p place, defs []*definit
 
 // match finds a key, and the definitions that are still possible.
 func match(defs []*definition, key string) (*property, []*definition) {
+	if len(defs) == 1 { // nothing to rule out
+		return defs[0].byKey[key], defs
+	}
 	var found *property
 	var with []*definition
 	for _, d := range defs {
