@@ -36,7 +36,7 @@ func Compare(a, b Value) (order int, ok bool) {
 		return cmp.Compare(ToNumber(a), ToNumber(b)), true
 	case Number:
 		n, _ := b.(Number)
-		return cmp.Compare(a, n), a == a && n == n //nolint:staticcheck // not NaN
+		return cmp.Compare(a, n), a == a && n == n
 	case String:
 		s, _ := b.(String)
 		return compareFold(string(a), string(s)), true

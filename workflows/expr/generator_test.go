@@ -119,10 +119,12 @@ func (g generator) context() string {
 	s := g.one("github", "GitHub", "matrix", "inputs", "vars.HOME", "vars", "github.event", "github.event.list", "github.event.objs",
 		"github.event.map", "github.event.text", "github.ref", "GITHUB.SHA", "github.event.no", "github.event.zero", "matrix.n", "matrix.F",
 		"matrix.nested", "inputs.flag", "inputs.text", "inputs['num']", "github.missing", "matrix['os']", "github.event.objs[0]", "github.event.objs")
+	var b strings.Builder
+	b.WriteString(s)
 	for g.chance(3) {
-		s += g.index(0)
+		b.WriteString(g.index(0))
 	}
-	return s
+	return b.String()
 }
 
 // index makes an index that cannot fail.

@@ -37,6 +37,7 @@ func (l *lexer) next() (t token, ok bool, err error) {
 		l.open = append(l.open, t)
 	case tokCloseGroup, tokCloseCall, tokCloseIndex:
 		l.open = l.open[:len(l.open)-1]
+	default: // no bracket
 	}
 	l.last = t.kind
 	return t, true, nil

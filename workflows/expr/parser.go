@@ -143,6 +143,7 @@ func (p *parser) push(t, last token) error {
 	case tokCloseCall:
 		p.reduce(0)
 		return p.call(last)
+	default: // the lexer makes no other
 	}
 	return nil
 }
@@ -176,6 +177,7 @@ func (p *parser) build(t token) {
 		n.kind = nodeIndex
 	case tokNot:
 		n.kind, count = nodeNot, 1
+	default: // an operator
 	}
 	first := len(p.operands) - count
 	for i, a := range p.operands[first:] {

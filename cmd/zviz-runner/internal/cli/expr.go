@@ -183,7 +183,7 @@ func (a app) answers() error {
 			}
 		}
 		if err != nil {
-			return nil
+			return nil //nolint:nilerr // the end of the input
 		}
 	}
 }
