@@ -180,6 +180,17 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 	return nil
 }
 
+// alone makes a network with nothing but its loopback. The runner makes it and not
+// the job's first process, which would have to wait for the kernel to make it, and
+// its end for the kernel to take it apart.
+func (c *cell) alone() (err error) {
+	if c.loopback, err = egress.OpenLoopback(); err != nil {
+		return &sandbox.LayerError{Layer: sandbox.LayerNet, Stage: "network", Err: err}
+	}
+	c.spec.NetNS = c.loopback.Path()
+	return nil
+}
+
 func (x *Executor) command(r Request, c *cell) sandbox.Cmd {
 	grace := r.Grace
 	if grace == 0 {

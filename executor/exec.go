@@ -251,6 +251,10 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		if err := x.connect(ctx, r, c); err != nil {
 			return report, err
 		}
+	default:
+		if err := c.alone(); err != nil {
+			return report, err
+		}
 	}
 	phase(r, "sandbox")
 	list := append(watched(), gitPaths(c.work, x.cfg.Home)...)

@@ -149,10 +149,9 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 		}
 	default:
 		// Steps reach each other's services all the same.
-		if c.loopback, err = egress.OpenLoopback(); err != nil {
-			return nil, &sandbox.LayerError{Layer: sandbox.LayerNet, Stage: "network", Err: err}
+		if err := c.alone(); err != nil {
+			return nil, err
 		}
-		c.spec.NetNS = c.loopback.Path()
 	}
 	return cell, nil
 }
