@@ -16,9 +16,11 @@ func (p Profile) check(name string) rule {
 		return p.checkSockopt()
 	case "socketpair":
 		return byArg(0, notify(eafnosupport), oneOf(allow(), afUnix))
-	case "clone", "execveat", "sched_setaffinity", "setpriority", "prlimit64", "pidfd_send_signal", "personality", "arch_prctl":
+	case "clone", "execveat", "sched_setaffinity", "setpriority", "prlimit64", "pidfd_send_signal", "arch_prctl":
 		return checkProcess(name)
-	case "copy_file_range", "fallocate", "renameat2", "mknodat", "pipe2", "memfd_create", "close_range":
+	case "personality":
+		return p.checkPersonality()
+	case "copy_file_range", "fallocate", "renameat2", "mknod", "mknodat", "pipe2", "memfd_create", "close_range":
 		return checkFile(name)
 	case "timer_create", "timerfd_create":
 		// All but the alarm clocks 8 and 9, which wake a suspended machine. The upper
@@ -51,13 +53,27 @@ func checkProcess(name string) rule {
 		return byArg(1, fail(eperm), oneOf(allow(), 0)) // itself only
 	case "pidfd_send_signal":
 		return byArg(3, fail(einval), oneOf(allow(), 0))
-	case "personality":
-		// 0, PER_LINUX32 and the query. ADDR_NO_RANDOMIZE and READ_IMPLIES_EXEC
-		// undo defences; the thread sanitizer works without.
-		return byArg(0, fail(eperm), oneOf(allow(), 0, 8, 0xffffffff))
 	default: // arch_prctl: segment bases, control-flow enforcement, shadow stacks
 		return byArg(0, fail(einval), []choice{when(0x1001, 0x1004, allow()), when(0x3001, 0x3003, allow()), when(0x5001, 0x5005, allow())})
 	}
+}
+
+// checkPersonality allows 0, PER_LINUX32 and the query. ADDR_NO_RANDOMIZE and
+// READ_IMPLIES_EXEC undo defences; the thread sanitizer works without. Debuggers
+// start programs with the first, so that addresses are the same again.
+func (p Profile) checkPersonality() rule {
+	const linux32, noRandomize, query = 8, 0x40000, 0xffffffff
+	allowed := oneOf(allow(), 0, linux32, query)
+	if p.Trace {
+		allowed = append(allowed, oneOf(allow(), noRandomize, noRandomize|linux32)...)
+	}
+	return byArg(0, fail(eperm), allowed)
+}
+
+// checkNode allows by the S_IFMT of a mode: none, FIFO, regular file, socket; no
+// device.
+func checkNode(mode int) rule {
+	return byBits(mode, 0o170000, fail(eperm), oneOf(allow(), 0, 0o010000, 0o100000, 0o140000))
 }
 
 func checkFile(name string) rule {
@@ -70,9 +86,10 @@ func checkFile(name string) rule {
 	case "renameat2":
 		// NOREPLACE 1, EXCHANGE 2; WHITEOUT 4 would make a device node
 		return byArg(4, fail(einval), oneOf(allow(), 0, 1, 2))
+	case "mknod":
+		return checkNode(1)
 	case "mknodat":
-		// S_IFMT: none, FIFO, regular file, socket; no device
-		return byBits(2, 0o170000, fail(eperm), oneOf(allow(), 0, 0o010000, 0o100000, 0o140000))
+		return checkNode(2)
 	case "pipe2":
 		// O_CLOEXEC, O_NONBLOCK and O_DIRECT (0x4000, arm64 0x10000). Without
 		// O_NOTIFICATION_PIPE 0x80 (watch_queue, CVE-2022-0995); the kernel too

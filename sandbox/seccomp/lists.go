@@ -17,6 +17,8 @@ type Lists struct {
 	Soft    []string // EOPNOTSUPP: the file system has no extended attributes
 	SysVIPC []string // allowed if Profile.SysVIPC
 	Traced  []string // allowed if Profile.Compat: found missing since by running real programs
+	Trace   []string // allowed if Profile.Trace; else in Denied
+	ID      []string // allowed if Profile.Identity
 }
 
 // Lists returns the groups that are on in this profile.
@@ -33,6 +35,17 @@ func (p Profile) Lists() Lists {
 	}
 	if p.SysVIPC {
 		l.SysVIPC = fields(sysvIPC)
+	}
+	if p.Trace {
+		l.Trace = fields(trace)
+		l.Denied = slices.DeleteFunc(l.Denied, func(name string) bool { return has(trace, name) })
+	}
+	if p.Identity {
+		l.ID = slices.Concat(fields(identity), l.Soft)
+		slices.Sort(l.ID)
+		l.Soft = nil
+		l.Checked = append(l.Checked, "mknod")
+		slices.Sort(l.Checked)
 	}
 	return l
 }
@@ -102,13 +115,25 @@ getxattr lgetxattr fgetxattr setxattr lsetxattr fsetxattr listxattr llistxattr f
 const sysvIPC = `
 shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv msgctl`
 
+// trace are the calls of strace, gdb and LeakSanitizer. A tracer cannot change a
+// call behind the filter's back: since Linux 4.8 the filter runs after it.
+const trace = `ptrace process_vm_readv process_vm_writev`
+
+// identity are the calls of installers (dpkg, apt, useradd, gosu): to become
+// another user. lchown is in traced, the mknod of special files is checked.
+const identity = `getresgid getresuid setfsgid setfsuid setgid setgroups setregid setreuid setuid`
+
 // rule returns what the profile says about a call by name.
 func (p Profile) rule(name string) rule {
 	switch {
 	case has(core, name),
 		p.Compat && (has(compat, name) || has(traced, name)),
-		p.SysVIPC && has(sysvIPC, name):
+		p.SysVIPC && has(sysvIPC, name),
+		p.Trace && has(trace, name),
+		p.Identity && (has(identity, name) || has(soft, name)):
 		return allow()
+	case p.Identity && name == "mknod":
+		return p.check(name)
 	case has(checked, name):
 		return p.check(name)
 	case has(denied, name):

@@ -40,6 +40,32 @@ func TestCounts(t *testing.T) {
 	}
 }
 
+// TestOpened pins what a profile opens beyond ci.
+func TestOpened(t *testing.T) {
+	allowed := func(p Profile) (names []string) {
+		for _, c := range AMD64.calls() {
+			if r := p.rule(c.name); r.test == nil && r.end.Action == Allow {
+				names = append(names, c.name)
+			}
+		}
+		return names
+	}
+	ci := allowed(CI())
+	for _, c := range []struct {
+		profile Profile
+		want    string
+	}{
+		{Debug(), trace},
+		{Root(), identity + " " + soft},
+	} {
+		got := slices.DeleteFunc(allowed(c.profile), func(name string) bool { return slices.Contains(ci, name) })
+		slices.Sort(got)
+		if want := fields(c.want); !slices.Equal(got, want) {
+			t.Errorf("%s opens %v, want %v", c.profile.Name, got, want)
+		}
+	}
+}
+
 // TestNames shows that no name is in two groups, and that each is a call that
 // amd64 knows: a misspelt name would silently not be allowed.
 func TestNames(t *testing.T) {
@@ -47,9 +73,16 @@ func TestNames(t *testing.T) {
 	for _, c := range AMD64.calls() {
 		known[c.name] = true
 	}
-	l := CI().Lists()
+	for _, p := range Profiles() {
+		t.Run(p.Name, func(t *testing.T) { checkNames(t, p, known) })
+	}
+}
+
+func checkNames(t *testing.T, p Profile, known map[string]bool) {
+	t.Helper()
+	l := p.Lists()
 	seen := map[string]bool{"keyctl": true, "io_uring_setup": true, "clone3": true, "splice": true}
-	for _, name := range slices.Concat(l.Core, l.Checked, l.Denied, l.Compat, l.Soft, l.SysVIPC, l.Traced) {
+	for _, name := range slices.Concat(l.Core, l.Checked, l.Denied, l.Compat, l.Soft, l.SysVIPC, l.Traced, l.Trace, l.ID) {
 		if seen[name] {
 			t.Errorf("%s is in two groups", name)
 		}
@@ -59,7 +92,7 @@ func TestNames(t *testing.T) {
 		}
 	}
 	for _, name := range l.Checked {
-		if r := CI().check(name); r.test == nil {
+		if r := p.check(name); r.test == nil {
 			t.Errorf("%s: no check", name)
 		}
 	}
@@ -145,7 +178,7 @@ func TestNumbersAreCurrent(t *testing.T) {
 }
 
 func TestProfileIsData(t *testing.T) {
-	for _, p := range []Profile{CI(), Hostile()} {
+	for _, p := range Profiles() {
 		got, err := ByName(p.Name)
 		if err != nil || got != p {
 			t.Errorf("ByName(%q) = %+v, %v", p.Name, got, err)

@@ -15,6 +15,14 @@ func (p Profile) prebuilt(a Arch) []Instruction {
 		return hostileX86_64()
 	case p.same(Hostile()) && a == ARM64:
 		return hostileAArch64()
+	case p.same(Debug()) && a == AMD64:
+		return debugX86_64()
+	case p.same(Debug()) && a == ARM64:
+		return debugAArch64()
+	case p.same(Root()) && a == AMD64:
+		return rootX86_64()
+	case p.same(Root()) && a == ARM64:
+		return rootAArch64()
 	default:
 		return nil
 	}

@@ -4,6 +4,7 @@ package seccomp
 
 import (
 	"fmt"
+	"strings"
 	"syscall"
 )
 
@@ -15,6 +16,8 @@ type Profile struct {
 	Compat       bool   `json:"compat,omitempty"`        // older twins of core calls (fork, pipe, epoll_wait) and a few others
 	SysVIPC      bool   `json:"sysv_ipc,omitempty"`      // shm*, sem*, msg*: the ipc namespace is the sandbox's own
 	NetlinkRoute bool   `json:"netlink_route,omitempty"` // socket(AF_NETLINK, _, NETLINK_ROUTE): listing interfaces
+	Trace        bool   `json:"trace,omitempty"`         // debuggers: ptrace and the memory of other processes of the job
+	Identity     bool   `json:"identity,omitempty"`      // root inside: other ids, extended attributes
 }
 
 // CI returns the default profile: what builds and tests of real projects need.
@@ -25,14 +28,42 @@ func CI() Profile {
 // Hostile returns the narrow profile: core and argument-checked calls only.
 func Hostile() Profile { return Profile{Name: "hostile"} }
 
+// Debug returns the profile for debuggers: ci, and one process of the job may trace
+// another.
+func Debug() Profile {
+	p := CI()
+	p.Name, p.Trace = "debug", true
+	return p
+}
+
+// Root returns the profile of a job that is root inside: ci, and the calls with
+// which an installer becomes somebody else and gives files away.
+func Root() Profile {
+	p := CI()
+	p.Name, p.Identity = "root", true
+	return p
+}
+
+// Profiles returns the built-in profiles, the default first.
+func Profiles() []Profile { return []Profile{CI(), Hostile(), Debug(), Root()} }
+
+// ProfileNames are the names of the built-in profiles, the default first.
+func ProfileNames() []string {
+	var names []string
+	for _, p := range Profiles() {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
 // ByName returns the built-in profile of that name.
 func ByName(name string) (Profile, error) {
-	for _, p := range []Profile{CI(), Hostile()} {
+	for _, p := range Profiles() {
 		if p.Name == name {
 			return p, nil
 		}
 	}
-	return Profile{}, fmt.Errorf("unknown profile %q: known are ci and hostile", name)
+	return Profile{}, fmt.Errorf("unknown profile %q: known are %s", name, strings.Join(ProfileNames(), ", "))
 }
 
 // same reports whether two profiles compile to the same program.

@@ -183,6 +183,47 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// TestOpenedRules states by hand what debug and root add to ci.
+func TestOpenedRules(t *testing.T) {
+	yes, eperm := Verdict{Action: Allow}, Verdict{Action: Errno, Errno: 1}
+	unknown := Verdict{Action: Errno, Errno: 38}
+	for _, c := range []struct {
+		name            string
+		args            [6]uint64
+		ci, debug, root Verdict
+	}{
+		{"ptrace", [6]uint64{16, 2}, Verdict{Action: Notify, Errno: 1}, yes, Verdict{Action: Notify, Errno: 1}},
+		{"process_vm_writev", [6]uint64{2}, Verdict{Action: Notify, Errno: 1}, yes, Verdict{Action: Notify, Errno: 1}},
+		{"personality", [6]uint64{0x40000}, eperm, yes, eperm},
+		{"personality", [6]uint64{0x40008}, eperm, yes, eperm},
+		{"personality", [6]uint64{0x400000}, eperm, eperm, eperm},
+		{"pidfd_getfd", [6]uint64{3, 0}, unknown, unknown, unknown},
+		{"perf_event_open", [6]uint64{}, Verdict{Action: Notify, Errno: 1}, Verdict{Action: Notify, Errno: 1}, Verdict{Action: Notify, Errno: 1}},
+		{"setuid", [6]uint64{0}, unknown, unknown, yes},
+		{"setgroups", [6]uint64{1}, unknown, unknown, yes},
+		{"setxattr", [6]uint64{}, Verdict{Action: Errno, Errno: 95}, Verdict{Action: Errno, Errno: 95}, yes},
+		{"mknod", [6]uint64{0, 0o100644}, unknown, unknown, yes},
+		{"mknod", [6]uint64{0, 0o010644}, unknown, unknown, yes},
+		{"mknod", [6]uint64{0, 0o020644, 0x103}, unknown, unknown, eperm},
+		{"mknodat", [6]uint64{3, 0, 0o060644, 0x800}, eperm, eperm, eperm},
+		{"chroot", [6]uint64{}, Verdict{Action: Notify, Errno: 1}, Verdict{Action: Notify, Errno: 1}, Verdict{Action: Notify, Errno: 1}},
+		{"prctl", [6]uint64{8, 1}, Verdict{Action: Errno, Errno: 22}, Verdict{Action: Errno, Errno: 22}, Verdict{Action: Errno, Errno: 22}}, // SET_KEEPCAPS
+		{"capset", [6]uint64{}, unknown, unknown, unknown},
+	} {
+		for _, a := range []Arch{AMD64, ARM64} {
+			nr, ok := number(a, c.name)
+			if !ok {
+				continue
+			}
+			for i, p := range []Profile{CI(), Debug(), Root()} {
+				if got, want := p.Verdict(a, a.audit(), nr, c.args), []Verdict{c.ci, c.debug, c.root}[i]; got != want {
+					t.Errorf("%s %s %s%x = %v, want %v", p.Name, a, c.name, c.args, got, want)
+				}
+			}
+		}
+	}
+}
+
 func number(a Arch, name string) (uint32, bool) {
 	for _, c := range a.calls() {
 		if c.name == name {
