@@ -66,6 +66,9 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 	if err != nil {
 		return nil, err
 	}
+	if profile.Identity && r.Policy.Rootfs == "" {
+		return nil, hinted{"profile root needs a root file system of its own: this machine's is not for a job to write to", "name one: --rootfs DIR (for a Debian: debootstrap stable DIR)"}
+	}
 	mounts, err := checkMounts(r.Policy.Mounts, c.work)
 	if err != nil {
 		return nil, err
@@ -77,6 +80,7 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 	} else {
 		c.tools = tools{path: []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}}
 		root, err = sandbox.FolderRoot(r.Policy.Rootfs)
+		root.Overlay = profile.Identity
 	}
 	if err != nil {
 		return nil, fmt.Errorf("rootfs: %w", err)
@@ -93,7 +97,7 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 	}
 	if probe.User != nil {
 		// The job has the user's own id: what the user may write is the job's as it is.
-		c.work.owner = probe.User.IDs().Owner()
+		c.work.owner = sandbox.Owner{} // the runner itself, as it sees itself
 		for i := range mounts {
 			owner := c.work.owner
 			mounts[i].Owner = &owner
@@ -107,9 +111,19 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 		return nil, &StateError{Dir: x.state, Err: err}
 	}
 	ids := jobIDs(probe, c.job.Slot)
+	files := accountFiles(jobUser, jobHome, ids)
+	if profile.Identity {
+		if ids, err = rootIDs(probe, c.job.Slot); err != nil {
+			return nil, err
+		}
+		// Installers add users to the files that the root file system has.
+		for _, name := range []string{"/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/mtab"} {
+			delete(files, name)
+		}
+	}
 	c.spec = sandbox.Spec{
-		ID: c.job.ID, StateDir: c.job.Dir, Home: jobHome, Hostname: "zviz",
-		Root: root, Hide: hide, Files: accountFiles(jobUser, jobHome, ids), Mounts: mounts,
+		ID: c.job.ID, StateDir: c.job.Dir, Home: homeOf(profile), Hostname: "zviz",
+		Root: root, Hide: hide, Files: files, Mounts: mounts,
 		IDs:     ids,
 		Profile: profile, Limits: defaultLimits(r.Policy.Limits, probe), MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
 	}
@@ -176,7 +190,7 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 	for path, data := range f.Files {
 		c.spec.Files[path] = sandbox.File{Data: data}
 	}
-	c.env = x.environment(c.tools, f.Env, r.TTY.Any(), r.Env)
+	c.env = x.environment(c.tools, c.spec.Profile, f.Env, r.TTY.Any(), r.Env)
 	return nil
 }
 
@@ -198,7 +212,7 @@ func (x *Executor) command(r Request, c *cell) sandbox.Cmd {
 	}
 	env := c.env
 	if env == nil {
-		env = x.environment(c.tools, nil, r.TTY.Any(), r.Env)
+		env = x.environment(c.tools, c.spec.Profile, nil, r.TTY.Any(), r.Env)
 	}
 	return sandbox.Cmd{
 		Args: r.Args, Env: env, Dir: c.work.dir, Stdin: r.Stdin,

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/zviz/run/sandbox"
+	"github.com/zviz/run/sandbox/seccomp"
 )
 
 // The job's user. If the runner is root it has no name on the host: its ids are
@@ -18,6 +19,26 @@ const (
 	jobUID  = 1000
 	jobHome = "/home/" + jobUser
 )
+
+// homeOf is the job's home directory.
+func homeOf(profile seccomp.Profile) string {
+	if profile.Identity {
+		return "/root"
+	}
+	return jobHome
+}
+
+// rootIDs are the ids of a job that is root inside.
+func rootIDs(probe sandbox.Probe, slot int) (sandbox.IDMap, error) {
+	if probe.User == nil {
+		return sandbox.MapRange(firstHostID+uint32(slot)*idsPerSlot, idsPerSlot, 0, 0), nil
+	}
+	ids, ok := probe.User.RootIDs()
+	if !ok {
+		return ids, hinted{"profile root needs ids for the users of the root file system, and you have one", "give yours 65536 ids in /etc/subuid and /etc/subgid and install newuidmap (package uidmap), or run as root"}
+	}
+	return ids, nil
+}
 
 // jobIDs are the job's ids: a range of the host's that nobody else has, or what the
 // user has who runs us.
@@ -56,11 +77,12 @@ func (x *Executor) environ(name string) string {
 
 // environment is everything that a command gets: nothing of the operator's is
 // inherited but what stands here.
-func (x *Executor) environment(t tools, network map[string]string, tty bool, own []string) []string {
+func (x *Executor) environment(t tools, profile seccomp.Profile, network map[string]string, tty bool, own []string) []string {
 	env := map[string]string{
-		"PATH": strings.Join(t.path, ":"), "HOME": jobHome, "LANG": "C.UTF-8", "TMPDIR": "/tmp",
-		// LeakSanitizer traces the process that it checks, which no job may.
-		"ASAN_OPTIONS": "detect_leaks=0",
+		"PATH": strings.Join(t.path, ":"), "HOME": homeOf(profile), "LANG": "C.UTF-8", "TMPDIR": "/tmp",
+	}
+	if !profile.Trace {
+		env["ASAN_OPTIONS"] = "detect_leaks=0" // LeakSanitizer traces the process that it checks
 	}
 	for _, name := range []string{"LANG", "CI"} {
 		if v := x.environ(name); v != "" {

@@ -194,7 +194,7 @@ func (l *Cell) Environ() map[string]string {
 	env := map[string]string{}
 	list := l.c.env
 	if list == nil {
-		list = l.x.environment(l.c.tools, nil, false, nil)
+		list = l.x.environment(l.c.tools, l.c.spec.Profile, nil, false, nil)
 	}
 	for _, kv := range list {
 		for i := range len(kv) {

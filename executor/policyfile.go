@@ -22,6 +22,7 @@ import (
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/internal/spell"
 	"github.com/zviz/run/sandbox"
+	"github.com/zviz/run/sandbox/seccomp"
 )
 
 // maxPolicyBytes bounds a policy file.
@@ -156,7 +157,7 @@ func (d *policyDecoder) file(root *yaml.Node) error {
 		}),
 		{"egress", d.egress},
 		{"limits", d.limits},
-		parsed(d, "", "profile", &p.Profile, oneOf("ci", "hostile")),
+		parsed(d, "", "profile", &p.Profile, oneOf(seccomp.ProfileNames()...)),
 		parsed(d, "", "rootfs", &p.Rootfs, absolute),
 		d.texts("", "write", func(s string) error {
 			if !filepath.IsLocal(s) {

@@ -40,8 +40,11 @@ const (
 	landlockRulePathBeneath                                   = 1
 	// All securebits but KEEP_CAPS, and their locks (capabilities(7)): root gains
 	// nothing by being root, and that cannot be changed.
-	securebits    = 0x01 | 0x02 | 0x04 | 0x08 | 0x20 | 0x40 | 0x80
-	openFilesHard = 1 << 20
+	securebits = 0x01 | 0x02 | 0x04 | 0x08 | 0x20 | 0x40 | 0x80
+	// Root inside keeps what it has over an execve, and loses it when it becomes
+	// somebody else: NOROOT and NO_SETUID_FIXUP are off, and locked so.
+	rootSecurebits = 0x02 | 0x08 | 0x20 | 0x40 | 0x80
+	openFilesHard  = 1 << 20
 
 	syncFD, readyFD, initFD = pid1.StatusFD + 1, pid1.StatusFD + 2, pid1.StatusFD + 3
 )
@@ -308,7 +311,11 @@ func (c *compiler) landlock() {
 		return
 	}
 	var rules []Rule
-	rules = append(rules, Rule{Handle: c.mounts[0].handle, Path: ".", Dir: true, Right: landlock.Read | landlock.Execute})
+	top := landlock.Read | landlock.Execute
+	if c.mounts[0].write { // all that must not be written below is a read-only mount
+		top |= landlock.Write | landlock.Make
+	}
+	rules = append(rules, Rule{Handle: c.mounts[0].handle, Path: ".", Dir: true, Right: top})
 	for _, m := range c.mounts[1:] {
 		switch {
 		case m.target == "/dev/pts":
@@ -361,22 +368,58 @@ func (c *compiler) within(p string) (placed, string) {
 	return best, rel
 }
 
-// capabilities empties all five sets; bounding first, since dropping from it
-// needs a capability itself (capabilities(7)).
+// capabilities empties all five sets, but for what root inside keeps in the
+// permitted and the bounding one; bounding first, since dropping from it needs a
+// capability itself (capabilities(7)).
 func (c *compiler) capabilities() {
 	if !c.offered(LayerCapabilities) {
 		return
 	}
-	c.call(LayerCapabilities, "securebits", "prctl", num(prSetSecurebits), num(securebits), num(0), num(0), num(0))
+	bits, kept, detail := int64(securebits), uint64(0), fmt.Sprintf("all %d dropped", c.probe.LastCap+1)
+	if c.spec.Profile.Identity {
+		bits, detail = rootSecurebits, "root:"
+		for i, k := range rootCapabilities() {
+			kept |= 1 << k.number
+			detail += strings.Repeat(",", min(i, 1)) + k.name
+		}
+	}
+	c.call(LayerCapabilities, "securebits", "prctl", num(prSetSecurebits), num(bits), num(0), num(0), num(0))
 	for i := range c.probe.LastCap + 1 {
+		if kept&(1<<i) != 0 {
+			continue
+		}
 		c.call(LayerCapabilities, fmt.Sprintf("bounding set, %d", i), "prctl", num(prCapbsetDrop), num(int64(i)), num(0), num(0), num(0))
 	}
 	c.call(LayerCapabilities, "ambient set", "prctl", num(prCapAmbient), num(prCapAmbientClearAll), num(0), num(0), num(0))
 	header := binary.NativeEndian.AppendUint64(nil, 0x20080522) // _LINUX_CAPABILITY_VERSION_3, this process
-	c.call(LayerCapabilities, "", "capset", data(header), data(make([]byte, 24)))
+	c.call(LayerCapabilities, "", "capset", data(header), data(capabilitySets(kept)))
 	// Any later change of credentials would clear it again.
 	c.call(LayerPID, "death signal", "prctl", num(prSetPdeathsig), num(sigkill), num(0), num(0), num(0))
-	c.applied(LayerCapabilities, Applied, fmt.Sprintf("all %d dropped", c.probe.LastCap+1))
+	c.applied(LayerCapabilities, Applied, detail)
+}
+
+// capabilitySets is struct __user_cap_data_struct[2]: effective and permitted are
+// the same, nothing is inheritable.
+func capabilitySets(kept uint64) []byte {
+	var b []byte
+	for _, half := range []uint32{uint32(kept), uint32(kept >> 32)} {
+		for _, set := range []uint32{half, half, 0} {
+			b = binary.NativeEndian.AppendUint32(b, set)
+		}
+	}
+	return b
+}
+
+// rootCapabilities are what an installer needs to give files away and to become
+// another user, all of them over ids of the job's own user namespace only.
+func rootCapabilities() []struct {
+	number int
+	name   string
+} {
+	return []struct {
+		number int
+		name   string
+	}{{0, "chown"}, {1, "dac_override"}, {3, "fowner"}, {4, "fsetid"}, {6, "setgid"}, {7, "setuid"}, {31, "setfcap"}}
 }
 
 // seccomp is the last layer: the calls above would not pass it.
@@ -386,7 +429,7 @@ func (c *compiler) seccomp() {
 	// not then: the child waits for the runner, and while it waited with a copy of
 	// the runner's end of this pipe, or of another child's, neither would see the
 	// runner die.
-	for i, h := range []Handle{{Kind: HandleSync, Name: "sync"}, {Kind: HandleReady, Name: "ready"}, {Kind: HandlePID1, Layer: LayerPID, Name: "process 1"}} {
+	for i, h := range []Handle{{Kind: HandleSync, Name: "sync"}, {Kind: HandleReady, Name: "ready"}, {Kind: HandlePID1, Layer: LayerPID, Name: "process 1", Owner: c.initOwner()}} {
 		c.call(LayerRootfs, h.Name, "dup3", handle(c.handle(h)), num(int64(syncFD+i)), num(oCloexec))
 	}
 	c.call(LayerRootfs, "descriptors", "close_range", num(initFD+1), num(0xffffffff), num(0))
@@ -405,6 +448,16 @@ func (c *compiler) seccomp() {
 	}
 	c.call(LayerSeccomp, "", "seccomp", num(seccompSetModeFilter), num(seccompFlagSpecAllow|seccompFlagNewListener|seccompWait), Arg{Kind: ArgFilter})
 	c.applied(LayerSeccomp, Applied, fmt.Sprintf("%s, %d instructions", c.spec.Profile.Name, len(prog)))
+}
+
+// initOwner owns the file of process 1, if that must not be the runner: root inside
+// could read it, and then trace the process.
+func (c *compiler) initOwner() *Owner {
+	if c.probe.User == nil || !c.spec.Profile.Identity {
+		return nil
+	}
+	o := c.probe.User.nobody()
+	return &o
 }
 
 // start tells the runner that all layers hold, waits for it and becomes process 1.

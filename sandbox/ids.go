@@ -35,6 +35,13 @@ func (m IDMap) Owner() Owner {
 	return Owner{UID: uid, GID: gid}
 }
 
+// root is the root of the job's user namespace as the runner sees it.
+func (m IDMap) root() Owner {
+	uid, _ := outside(m.UIDs, 0)
+	gid, _ := outside(m.GIDs, 0)
+	return Owner{UID: uid, GID: gid}
+}
+
 func outside(ranges []IDRange, id uint32) (uint32, bool) {
 	for _, r := range ranges {
 		if id >= r.Inside && id-r.Inside < r.Count {
@@ -91,6 +98,18 @@ func (u User) IDs() IDMap {
 	m.UIDs, m.GIDs = around(m.UID, u.Range), around(m.GID, u.Range)
 	return m
 }
+
+// RootIDs returns the map of a job that is root inside: the runner's own id is
+// the job's root, and the further ids have the numbers that they have here. The
+// last of them stays out of the map: process 1 is its, and so nobody's inside. It
+// is false if the user has no further ids.
+func (u User) RootIDs() (IDMap, bool) {
+	r := []IDRange{{0, 0, rangeSize}}
+	return IDMap{UIDs: r, GIDs: r}, u.Range >= rangeSize && !u.KeepGroups
+}
+
+// nobody is an id of the runner's that no job has.
+func (u User) nobody() Owner { return Owner{UID: rangeSize, GID: rangeSize} }
 
 func ordinary(id uint32) uint32 {
 	if id == 0 || id >= 65534 {

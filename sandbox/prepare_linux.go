@@ -70,7 +70,7 @@ func prepare(prog Program, users *userNamespaces) (_ *prepared, err error) {
 		case HandleRules:
 			fd, err = p.makeRules(prog, h)
 		case HandlePID1:
-			fd, err = makePID1(prog.Command)
+			fd, err = makePID1(prog.Command, h.Owner)
 		case HandleSpare:
 			fd, err = unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		default:
@@ -151,6 +151,12 @@ func makeTmpfs(h Handle) (int, error) {
 		_ = unix.Close(fd)
 		return -1, err
 	}
+	if h.Owner != nil {
+		if err := giveAway(fd, h.Nodes, *h.Owner); err != nil {
+			_ = unix.Close(fd)
+			return -1, err
+		}
+	}
 	if slices.Contains(h.Flags, "ro") {
 		if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}); err != nil {
 			_ = unix.Close(fd)
@@ -193,6 +199,16 @@ func fill(fd int, nodes []Node) error {
 		}
 		if err != nil {
 			return &os.PathError{Op: "make", Path: "/" + n.Path, Err: err}
+		}
+	}
+	return nil
+}
+
+// giveAway makes a tmpfs and all that is in it the owner's.
+func giveAway(fd int, nodes []Node, o Owner) error {
+	for _, n := range append([]Node{{Path: "."}}, nodes...) {
+		if err := unix.Fchownat(fd, n.Path, int(o.UID), int(o.GID), unix.AT_SYMLINK_NOFOLLOW); err != nil {
+			return &os.PathError{Op: "chown", Path: "/" + n.Path, Err: err}
 		}
 	}
 	return nil
@@ -245,8 +261,8 @@ func makeBind(h Handle, users *userNamespaces) (int, error) {
 		return -1, &os.PathError{Op: "open_tree", Path: h.Source, Err: err}
 	}
 	attr := &unix.MountAttr{Attr_set: mountAttr(h.Flags), Propagation: unix.MS_PRIVATE}
-	if h.Owner != nil && *h.Owner != h.IDs.Owner() {
-		ns, err := users.owners[*h.Owner].get()
+	if mapper := users.mapper(h); mapper != nil {
+		ns, err := mapper.get()
 		if err != nil {
 			return -1, errors.Join(err, unix.Close(fd))
 		}
@@ -255,10 +271,14 @@ func makeBind(h Handle, users *userNamespaces) (int, error) {
 	}
 	if err := unix.MountSetattr(fd, "", set, attr); err != nil {
 		_ = unix.Close(fd)
-		if h.Owner != nil && errors.Is(err, unix.EINVAL) {
+		if attr.Attr_set&unix.MOUNT_ATTR_IDMAP != 0 && errors.Is(err, unix.EINVAL) {
+			what := "workspace"
+			if h.Mapped {
+				what = "root file system"
+			}
 			return -1, &LayerError{
 				Layer: LayerMount, Stage: "mount_setattr", Path: h.Source, Err: fmt.Errorf("its file system has no id-mapped mounts: %w", err),
-				Fix: "move the workspace to ext4, xfs, btrfs or tmpfs",
+				Fix: "move the " + what + " to ext4, xfs, btrfs or tmpfs",
 			}
 		}
 		return -1, &os.PathError{Op: "mount_setattr", Path: h.Source, Err: err}
@@ -352,11 +372,21 @@ func (p *prepared) makeRules(prog Program, h Handle) (int, error) {
 	return landlock.Create(abi, h.Scoped, rules)
 }
 
-// makePID1 makes the program of process 1.
-func makePID1(c pid1.Command) (int, error) {
+// makePID1 makes the program of process 1. With an owner it is that one's: a file
+// that nobody inside owns is one that root inside cannot read either, which keeps
+// the process undumpable.
+func makePID1(c pid1.Command, o *Owner) (int, error) {
 	image, err := pid1.Image(c)
 	if err != nil {
 		return -1, err
 	}
-	return tiny.File(pid1.Name, image)
+	fd, err := tiny.File(pid1.Name, image)
+	if err != nil || o == nil {
+		return fd, err
+	}
+	if err := unix.Fchownat(fd, "", int(o.UID), int(o.GID), unix.AT_EMPTY_PATH); err != nil {
+		_ = unix.Close(fd)
+		return -1, os.NewSyscallError("fchownat", err)
+	}
+	return fd, nil
 }

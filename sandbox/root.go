@@ -17,6 +17,9 @@ const (
 	stateTmp   = "tmp"
 	stateUpper = "upper"
 	stateWork  = "work"
+
+	stateRoot     = "root" // upper directory of a writable root
+	stateRootWork = "root-work"
 )
 
 // shared is where home and /tmp lie.
@@ -53,7 +56,14 @@ func (c *compiler) root() {
 	nodes.link("dev/stderr", "/proc/self/fd/2")
 
 	root := c.handle(Handle{Kind: HandleTmpfs, Layer: LayerRootfs, Name: "/", Flags: []string{"ro", "nosuid", "nodev"}, Size: "16m", Inodes: 16384, Mode: 0o755})
-	c.mounts = append(c.mounts, placed{"/", root, false, true})
+	top := root
+	if c.spec.Root.Overlay {
+		top = c.overlayRoot(root)
+		c.mounts = append(c.mounts, placed{"/", top, true, true})
+		c.place("/sys", Handle{Kind: HandleTmpfs, Layer: LayerRootfs, Name: "/sys", Flags: []string{"ro", "nosuid", "nodev", "noexec"}, Size: "4k", Mode: 0o555}, false, true)
+	} else {
+		c.mounts = append(c.mounts, placed{"/", root, false, true})
+	}
 
 	for _, p := range sortedKeys(c.spec.Files) {
 		f := c.spec.Files[p]
@@ -83,16 +93,38 @@ func (c *compiler) root() {
 	slices.SortStableFunc(c.mounts[1:], func(a, b placed) int { return strings.Count(a.target, "/") - strings.Count(b.target, "/") })
 	c.p.Handles[root].Nodes = nodes.list
 
-	c.assemble(root)
+	c.assemble(top)
 	detail := string(c.spec.Root.Kind)
 	if c.spec.Root.Path != "" {
 		detail += " " + c.spec.Root.Path
 	}
+	if c.spec.Root.Overlay {
+		detail += ", writes are thrown away"
+	}
 	c.applied(LayerRootfs, Applied, detail)
+}
+
+// overlayRoot stacks the folder below our own root, and a directory that is thrown
+// away above both. What is in our root hides what the folder has of that name: a
+// mount point is never a link of the folder's.
+func (c *compiler) overlayRoot(own int) int {
+	owner := c.spec.IDs.root()
+	c.p.Handles[own].Owner = &owner
+	folder := c.handle(Handle{
+		Kind: HandleBind, Layer: LayerRootfs, Name: "the folder", Source: c.spec.Root.Path, Flags: []string{"ro", "nosuid", "nodev"},
+		Mapped: c.probe.User == nil, // a user's ids are the namespace's that it is in
+	})
+	return c.handle(Handle{
+		Kind: HandleOverlay, Layer: LayerRootfs, Name: "/", Flags: []string{"nosuid", "nodev"}, Lower: []int{own, folder},
+		Upper: path.Join(c.spec.StateDir, stateRoot), Work: path.Join(c.spec.StateDir, stateRootWork), UserXattr: c.probe.User != nil,
+	})
 }
 
 // entries shows the parts of the host or of a folder.
 func (c *compiler) entries(root int, nodes *nodes) {
+	if c.spec.Root.Overlay {
+		return // the overlay shows them
+	}
 	for _, e := range c.spec.Root.Entries {
 		rel := strings.TrimPrefix(e.Target, "/")
 		switch {
@@ -152,7 +184,7 @@ func (c *compiler) workspaces(nodes *nodes) {
 // bound reports whether a path lies below something that the root shows, so that
 // the mount point must be there already.
 func (c *compiler) bound(target string) bool {
-	return slices.ContainsFunc(c.spec.Root.Entries, func(e Entry) bool {
+	return !c.spec.Root.Overlay && slices.ContainsFunc(c.spec.Root.Entries, func(e Entry) bool {
 		return e.Source != "" && strings.HasPrefix(target, e.Target+"/")
 	})
 }
@@ -199,6 +231,9 @@ func (c *compiler) assemble(root int) {
 	}
 	for _, h := range c.spec.Hide {
 		c.call(l, h, "mount", text(hidden), text("."+h), num(0), num(msBind), num(0))
+	}
+	for _, target := range sortedKeys(c.spec.Cover) {
+		c.call(l, target, "mount", text(strings.TrimPrefix(c.spec.Cover[target], "/")), text("."+target), num(0), num(msBind), num(0))
 	}
 	opts := num(0)
 	if c.spec.MinimalProc {

@@ -56,6 +56,13 @@ func New(spec Spec, probe Probe) (*Sandbox, error) {
 			}
 		}
 	}
+	if spec.Root.Overlay {
+		for _, d := range []string{stateRoot, stateRootWork} {
+			if err := makeStateDir(spec, spec.StateDir, d); err != nil {
+				return nil, err
+			}
+		}
+	}
 	limits := cgroup.Limits{MemoryBytes: spec.Limits.MemoryBytes, Pids: spec.Limits.Pids, CPUs: spec.Limits.CPUs}
 	if spec.Cgroup != "" {
 		limits = cgroup.Limits{} // they are those of the group around it
@@ -120,15 +127,21 @@ func makeStateDir(spec Spec, in, name string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	if name == stateWork {
-		return nil
-	}
 	o := spec.IDs.Owner()
+	switch name {
+	case stateWork, stateRootWork:
+		return nil
+	case stateRoot:
+		o = spec.IDs.root()
+	}
 	if err := os.Lchown(dir, int(o.UID), int(o.GID)); err != nil {
 		return err
 	}
-	if name == stateTmp {
+	switch name {
+	case stateTmp:
 		return os.Chmod(dir, os.ModeSticky|0o777)
+	case stateRoot: // its mode is that of / inside
+		return os.Chmod(dir, 0o755) //nolint:gosec // the state folder above is the runner's alone
 	}
 	return nil
 }

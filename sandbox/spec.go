@@ -30,8 +30,9 @@ type Spec struct {
 
 	Root    Root
 	Mounts  []Mount
-	Hide    []string        // files below Root's entries that are shown empty: absolute, there
-	Files   map[string]File // synthesized files of the root by absolute path: /etc/passwd, /etc/resolv.conf
+	Hide    []string          // files below Root's entries that are shown empty: absolute, there
+	Cover   map[string]string // the same, that are shown as one of Files instead
+	Files   map[string]File   // synthesized files of the root by absolute path: /etc/passwd, /etc/resolv.conf
 	IDs     IDMap
 	Profile seccomp.Profile
 	Access  landlock.Access // rights beyond reading, by path inside; the sandbox adds those of its own mounts
@@ -64,6 +65,9 @@ type Root struct {
 	Kind    RootKind
 	Path    string // of a folder
 	Entries []Entry
+	// Overlay makes the whole folder writable: what is written goes to a directory
+	// that is thrown away. Ids on disk are the job's own ids of the same number.
+	Overlay bool
 }
 
 // Entry is a directory, file or link that the root shows read-only.

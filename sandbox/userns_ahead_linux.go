@@ -49,6 +49,18 @@ func beginUserNamespaces(spec Spec) *userNamespaces {
 	return u
 }
 
+// mapper is the namespace that a mount is mapped by; nil if by none.
+func (u *userNamespaces) mapper(h Handle) *pending {
+	switch {
+	case h.Mapped:
+		return u.job
+	case h.Owner != nil && *h.Owner != h.IDs.Owner():
+		return u.owners[*h.Owner]
+	default:
+		return nil
+	}
+}
+
 func (u *userNamespaces) close() {
 	u.job.close()
 	for _, p := range u.owners {

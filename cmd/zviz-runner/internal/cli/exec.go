@@ -16,6 +16,7 @@ import (
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/sandbox"
+	"github.com/zviz/run/sandbox/seccomp"
 )
 
 // execOptions are the flags of exec as they were written.
@@ -80,7 +81,7 @@ nothing else; it reaches the hosts you allow and no others.`,
 	f.BoolVar(&o.noNetwork, "no-network", false, "no network at all, not even names")
 	f.BoolVar(&o.strict, "strict-egress", false, "exit 1 if the command succeeded but anything was denied")
 	f.StringVar(&o.policy, "policy", "", "the operator's policy `FILE` (help policy)")
-	f.Var(choice{&o.profile, []string{"ci", "hostile"}}, "profile", "list of system calls (default ci)")
+	f.Var(choice{&o.profile, seccomp.ProfileNames()}, "profile", "what it may do: ci, hostile (less), debug (trace), root (install into --rootfs) (default ci)")
 	f.StringArrayVar(&o.allowMissing, "allow-missing", nil, "start although this machine lacks `LAYER` (repeat)")
 	f.StringVar(&o.rootfs, "rootfs", "", "`DIR` with a root file system (default: this machine's tools, read-only)")
 	f.StringVarP(&o.dir, "dir", "C", "", "run in `DIR`, the workspace (default: the current folder)")
@@ -114,7 +115,7 @@ func (a app) completeFlags(cmd *cobra.Command) {
 	for name, fn := range map[string]cobra.CompletionFunc{
 		"allow":         fixed(egress.Presets()...),
 		"egress":        fixed("deny", "audit"),
-		"profile":       fixed("ci", "hostile"),
+		"profile":       fixed(seccomp.ProfileNames()...),
 		"progress":      fixed("auto", "tty", "plain", "quiet"),
 		"color":         fixed("auto", "always", "never"),
 		"allow-missing": fixed(optionalLayers()...),
