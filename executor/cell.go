@@ -187,6 +187,9 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 			c.spec.Files[path] = sandbox.File{Data: data}
 		}
 	}
+	hosts := c.spec.Files["/etc/hosts"]
+	hosts.Data = append(slices.Clone(hosts.Data), "127.0.0.1 "+c.spec.Hostname+"\n"...) // tools look up the machine they are on
+	c.spec.Files["/etc/hosts"] = hosts
 	for path, data := range f.Files {
 		c.spec.Files[path] = sandbox.File{Data: data}
 	}

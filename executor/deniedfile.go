@@ -123,6 +123,7 @@ var forms = sync.OnceValue(func() []*regexp.Regexp { //nolint:gochecknoglobals /
 	var out []*regexp.Regexp
 	for _, form := range []string{
 		`(?:EACCES|EROFS|ENOENT): [^,]*, \w+ '([^']+)'`,      // node
+		` (/\S+) - \w+ \((?:2|13|30): ` + says,               // apt
 		`\[Errno (?:2|13|30)\] [^:]+: '([^']+)'`,             // Python
 		`['‘"]([^'’"]+)['’"]: ` + says,                       // coreutils
 		`(?:^|\s)(/[^:]*): (?:[Cc]annot \w+: )?` + says,      // tar, Go, shells: absolute, maybe with spaces
@@ -212,6 +213,12 @@ func (v view) ruleOf(name, errno string) (ReportDenial, bool) {
 		}
 	}
 	d := ReportDenial{Path: name, Rule: "the root file system is read-only"}
+	if p.Rootfs != "" {
+		if p.Profile != "root" {
+			d.Fix = "--profile root" // a throw-away copy of it
+		}
+		return d, true
+	}
 	// Nobody should be told to open the system's own directories, or their tools.
 	if _, dir := v.exists(filepath.Dir(name)); dir && !systemPath(name) && !v.isShown(name) {
 		d.Fix = mountFlag(filepath.Dir(name), filepath.Dir(name), true)

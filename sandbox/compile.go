@@ -377,11 +377,12 @@ func (c *compiler) capabilities() {
 	}
 	bits, kept, detail := int64(securebits), uint64(0), fmt.Sprintf("all %d dropped", c.probe.LastCap+1)
 	if c.spec.Profile.Identity {
-		bits, detail = rootSecurebits, "root:"
-		for i, k := range rootCapabilities() {
+		var names []string
+		for _, k := range rootCapabilities() {
 			kept |= 1 << k.number
-			detail += strings.Repeat(",", min(i, 1)) + k.name
+			names = append(names, k.name)
 		}
+		bits, detail = rootSecurebits, "root:"+strings.Join(names, ",")
 	}
 	c.call(LayerCapabilities, "securebits", "prctl", num(prSetSecurebits), num(bits), num(0), num(0), num(0))
 	for i := range c.probe.LastCap + 1 {

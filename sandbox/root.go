@@ -128,6 +128,9 @@ func (c *compiler) entries(root int, nodes *nodes) {
 	for _, e := range c.spec.Root.Entries {
 		rel := strings.TrimPrefix(e.Target, "/")
 		switch {
+		case c.holdsHome(e):
+			nodes.dir(rel) // the job's home is all that is in there
+			continue
 		case e.Data != nil:
 			nodes.file(rel, 0o444, e.Data)
 			continue
@@ -181,11 +184,17 @@ func (c *compiler) workspaces(nodes *nodes) {
 	}
 }
 
+// holdsHome reports whether the job's home lies in a directory of the root, which
+// cannot be shown then: nothing can be made in it.
+func (c *compiler) holdsHome(e Entry) bool {
+	return e.Dir && strings.HasPrefix(c.spec.Home, e.Target+"/")
+}
+
 // bound reports whether a path lies below something that the root shows, so that
 // the mount point must be there already.
 func (c *compiler) bound(target string) bool {
 	return !c.spec.Root.Overlay && slices.ContainsFunc(c.spec.Root.Entries, func(e Entry) bool {
-		return e.Source != "" && strings.HasPrefix(target, e.Target+"/")
+		return e.Source != "" && !c.holdsHome(e) && strings.HasPrefix(target, e.Target+"/")
 	})
 }
 

@@ -38,7 +38,7 @@ type Error struct {
 func (e *Error) Error() string { return e.Use + ": " + e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
-// Group is the control group of one sandbox. It is not safe for concurrent use.
+// Group is the control group of one sandbox. Only Remove may be called beside another method, and once.
 type Group struct {
 	fd   int      // O_PATH directory of v2, -1 if there is none
 	v2   string   // directory
@@ -237,13 +237,15 @@ func (g *Group) Remove() error {
 		g.fd = -1
 	}
 	if g.v2 != "" {
-		errs = append(errs, g.Kill(), removeDir(g.v2))
+		if err := g.Kill(); err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+		errs = append(errs, removeDir(g.v2))
 	}
 	for _, d := range g.v1 {
 		errs = append(errs, removeDir(d))
 	}
-	g.v2, g.v1, g.mem, g.pids, g.cpu = "", nil, "", "", ""
-	return errors.Join(errs...)
+	return errors.Join(errs...) // the names stay: somebody may still ask
 }
 
 // removeDir removes one group. rmdir(2) gives EBUSY while a process is still
@@ -275,12 +277,13 @@ func Sweep(h Hierarchies, name string) error {
 			return err
 		}
 		for _, dir := range inner {
+			step := &Group{fd: -1}
 			if base == h.V2 {
-				g.v2 = dir
+				step.v2 = dir
 			} else {
-				g.v1 = append(g.v1, dir)
+				step.v1 = []string{dir}
 			}
-			if err := g.Remove(); err != nil {
+			if err := step.Remove(); err != nil {
 				return err
 			}
 		}
