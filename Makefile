@@ -9,6 +9,7 @@ FUZZTIME ?= 30s
 ROUNDS ?= 40
 KILLS ?= 200
 CALLS ?= 0
+RUNS ?= 10000
 
 # Tools are built once for each tools/go.sum and Go version, outside of the
 # repository: golangci-lint takes minutes on two cores.
@@ -16,7 +17,7 @@ TOOLS_KEY := $(shell { cat tools/go.sum; go version; } 2>/dev/null | sha256sum |
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/zviz-run-tools/$(TOOLS_KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test race realwork attack layers kills faults lint fmt fuzz oracle bench cross vuln clean
+.PHONY: help setup build demo test race realwork attack layers kills faults soak lint fmt fuzz oracle bench cross vuln clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +52,9 @@ kills: build ## kill the runner at KILLS (200) random moments and look for what 
 
 faults: build ## kill the runner at each system call, and make each fail (CALLS=N: a sample of N); needs root
 	go run ./bench/kills -runner bin/zviz-runner -every-call -rounds $(CALLS)
+
+soak: build ## RUNS (10000) sandboxes one after another and 100 at once: does anything grow? needs root
+	go run ./bench/soak -runner bin/zviz-runner -runs $(RUNS)
 
 oracle: ## compare our system call filter with libseccomp's (cgo)
 	go test -count=1 -tags libseccomp ./sandbox/seccomp/...

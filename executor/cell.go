@@ -59,7 +59,7 @@ func (c *cell) processes() []int {
 func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) (_ *cell, err error) {
 	phase(r, "workspace")
 	c := &cell{groups: probe.Cgroups}
-	if c.work, err = findWorkspace(r.Dir, x.cfg.Home, x.state); err != nil {
+	if c.work, err = findWorkspace(r.Dir, x.cfg.Home, x.folder()); err != nil {
 		return nil, err
 	}
 	profile, err := seccomp.ByName(profileName(r.Policy))
@@ -107,8 +107,8 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 	if c.places, err = writable(mounts); err != nil {
 		return nil, err
 	}
-	if c.job, err = newJob(x.state, jobFile{Places: c.places, Groups: c.groups}); err != nil {
-		return nil, &StateError{Dir: x.state, Err: err}
+	if c.job, err = newJob(x.folder(), jobFile{Places: c.places, Groups: c.groups}); err != nil {
+		return nil, &StateError{Dir: x.folder(), Err: err}
 	}
 	ids := jobIDs(probe, c.job.Slot)
 	files := accountFiles(jobUser, jobHome, ids)

@@ -38,7 +38,7 @@ func (x *Executor) presets(ctx context.Context, names []string, allowed []sandbo
 	if len(names) == 0 {
 		return nil, nil
 	}
-	file := filepath.Join(x.state, "discovery.json")
+	file := filepath.Join(x.folder(), "discovery.json")
 	cache := discovered{}
 	if b, err := os.ReadFile(file); err == nil {
 		_ = json.Unmarshal(b, &cache) // a broken cache is an empty one
@@ -163,9 +163,9 @@ func (x *Executor) askTool(ctx context.Context, argv []string, allowed []sandbox
 	if err != nil {
 		return nil, err
 	}
-	job, err := newJob(x.state, jobFile{Groups: probe.Cgroups})
+	job, err := newJob(x.folder(), jobFile{Groups: probe.Cgroups})
 	if err != nil {
-		return nil, &StateError{Dir: x.state, Err: err}
+		return nil, &StateError{Dir: x.folder(), Err: err}
 	}
 	defer func() { _ = job.end(probe.Cgroups) }()
 	tools := findTools(x.environ("PATH"), x.cfg.Home, "")

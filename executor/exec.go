@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,10 +32,10 @@ type Config struct {
 	Log      *slog.Logger
 }
 
-// Executor runs commands and jobs.
+// Executor runs commands and jobs, also many at the same time.
 type Executor struct {
 	cfg   Config
-	state string
+	state atomic.Pointer[string] // the resolved folder, once open has made it
 	probe func() (sandbox.Probe, error)
 }
 
@@ -111,12 +112,15 @@ func (x *Executor) open(ctx context.Context, probe sandbox.Probe, r Request) (on
 	if err != nil {
 		return false, &StateError{Dir: x.cfg.StateDir, Err: err}
 	}
-	x.state = state
+	x.state.Store(&state)
 	if err := sweep(ctx, state, probe.Cgroups, x.cfg.Log); err != nil {
 		x.cfg.Log.Warn("sweep of dead jobs", slog.Any("error", err))
 	}
 	return onHost, nil
 }
+
+// folder is the state folder, links resolved.
+func (x *Executor) folder() string { return *x.state.Load() }
 
 // errNested: a sandbox in a sandbox would have to make namespaces, which is what
 // the outer one forbids.
@@ -262,7 +266,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	box, err := sandbox.New(c.spec, probe)
 	if err != nil {
 		if _, ok := errors.AsType[*fs.PathError](err); ok && !isLayer(err) {
-			err = &StateError{Dir: x.state, Err: err}
+			err = &StateError{Dir: x.folder(), Err: err}
 		}
 		return report, err
 	}

@@ -112,8 +112,8 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 			return nil, err
 		}
 	}
-	if c.job, err = newJob(x.state, jobFile{Groups: c.groups}); err != nil {
-		return nil, &StateError{Dir: x.state, Err: err}
+	if c.job, err = newJob(x.folder(), jobFile{Groups: c.groups}); err != nil {
+		return nil, &StateError{Dir: x.folder(), Err: err}
 	}
 	ids := jobIDs(probe, c.job.Slot)
 	if probe.User == nil {
@@ -121,7 +121,7 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	}
 	cell.owner = ids.Owner()
 	if err := cell.makeWork(); err != nil {
-		return nil, &StateError{Dir: x.state, Err: err}
+		return nil, &StateError{Dir: x.folder(), Err: err}
 	}
 	owner := cell.owner
 	c.spec = sandbox.Spec{
@@ -135,7 +135,7 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 		MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
 	}
 	if err := sandbox.MakeShared(c.spec); err != nil {
-		return nil, &StateError{Dir: x.state, Err: err}
+		return nil, &StateError{Dir: x.folder(), Err: err}
 	}
 	if err := cell.makeGroup(); err != nil {
 		return nil, err
@@ -241,7 +241,7 @@ func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
 	spec.ID = "step-" + strconv.Itoa(n)
 	spec.StateDir = filepath.Join(l.c.job.Dir, spec.ID)
 	if err := os.Mkdir(spec.StateDir, 0o700); err != nil {
-		return sandbox.Result{}, &StateError{Dir: l.x.state, Err: err}
+		return sandbox.Result{}, &StateError{Dir: l.x.folder(), Err: err}
 	}
 	spec.Mounts = slices.Concat(spec.Mounts, s.Mounts)
 	box, err := sandbox.New(spec, l.probe)

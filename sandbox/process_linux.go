@@ -31,7 +31,7 @@ type Process struct {
 	started time.Time
 
 	pid     int
-	pidfd   int
+	handle  *linux.Handle
 	control *os.File // process 1 ends when it closes
 	status  *os.File
 
@@ -81,14 +81,23 @@ func (s *Sandbox) spawn(ctx context.Context, prog Program, prep *prepared, st *s
 	}
 	p := &Process{
 		Layers: prog.Layers, prog: prog, group: s.group, streams: st, started: time.Now(),
-		pid: pid, pidfd: pidfd, done: make(chan struct{}), gone: make(chan struct{}),
+		pid: pid, handle: linux.NewHandle(pidfd), done: make(chan struct{}), gone: make(chan struct{}),
 	}
 	// A mount can hang (a dead network file system): the context ends the wait.
-	defer context.AfterFunc(ctx, func() { _ = linux.Kill(pidfd, syscall.SIGKILL) })()
+	stop := context.AfterFunc(ctx, func() { _ = p.handle.Kill(syscall.SIGKILL) })
+	defer stop()
 	abandon := func(err error) (*Process, error) {
-		_ = linux.Kill(pidfd, syscall.SIGKILL)
+		if ctx.Err() != nil {
+			err = context.Cause(ctx) // whatever failed did so because it was killed
+		}
+		_ = p.handle.Kill(syscall.SIGKILL)
 		_, _, werr := linux.Wait(pid)
-		return nil, errors.Join(err, werr, unix.Close(pidfd))
+		for _, f := range []*os.File{p.status, p.control} {
+			if f != nil {
+				_ = f.Close()
+			}
+		}
+		return nil, errors.Join(err, werr, p.handle.Close())
 	}
 	// The child's ends: whoever keeps one keeps the other side from seeing its end.
 	closeAll(syncR, readyW, controlR, statusW)
@@ -106,10 +115,10 @@ func (s *Sandbox) spawn(ctx context.Context, prog Program, prep *prepared, st *s
 		if f := failure(prog, arena); f != nil {
 			return nil, errors.Join(describe(f, prog.Command.Args), err)
 		}
-		if ctx.Err() != nil {
-			return nil, errors.Join(context.Cause(ctx), err)
+		if err != nil {
+			return nil, err
 		}
-		return nil, errors.Join(&LayerError{Layer: LayerPID, Stage: "start", Err: errors.New("the first process died before it was ready")}, err)
+		return nil, &LayerError{Layer: LayerPID, Stage: "start", Err: errors.New("the first process died before it was ready")}
 	}
 	for i, c := range prog.Calls {
 		if c.Name != "seccomp" {
@@ -136,6 +145,9 @@ func (s *Sandbox) spawn(ctx context.Context, prog Program, prep *prepared, st *s
 	if f := failure(prog, arena); f != nil {
 		return abandon(describe(f, prog.Command.Args))
 	}
+	if !stop() {
+		return abandon(context.Cause(ctx)) // it is killed, or will be
+	}
 	// Not before: until execve it shares our memory, and the value would be ours.
 	_ = linux.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), "500")
 	return p, nil
@@ -144,16 +156,17 @@ func (s *Sandbox) spawn(ctx context.Context, prog Program, prep *prepared, st *s
 // watch reaps process 1 and ends it when it is time.
 func (p *Process) watch(ctx context.Context, cmd Cmd) {
 	exited := make(chan struct{})
-	if cmd.Stay {
-		go p.reapCommand(ctx, exited)
-	} else {
-		go p.reap(ctx, exited)
-	}
-	go func() {
+	var watcher sync.WaitGroup
+	watcher.Go(func() {
 		select {
 		case <-exited:
 			return
 		case <-ctx.Done():
+		}
+		select {
+		case <-exited: // both, and its end was the first
+			return
+		default:
 		}
 		cause := CauseCancelled
 		if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
@@ -164,7 +177,12 @@ func (p *Process) watch(ctx context.Context, cmd Cmd) {
 			cause, grace = CauseDisk, 0
 		}
 		p.End(cause, grace, exited)
-	}()
+	})
+	if cmd.Stay {
+		go p.reapCommand(ctx, exited, &watcher)
+	} else {
+		go p.reap(ctx, exited, &watcher)
+	}
 }
 
 // End asks the command to end and after the grace ends everything.
@@ -174,7 +192,7 @@ func (p *Process) End(cause Cause, grace time.Duration, exited <-chan struct{}) 
 		p.cause = cause
 	}
 	p.mu.Unlock()
-	_ = linux.Kill(p.pidfd, syscall.SIGTERM) // ESRCH: it is gone already
+	_ = p.handle.Kill(syscall.SIGTERM) // ESRCH: it is gone already
 	t := time.NewTimer(grace)
 	defer t.Stop()
 	select {
@@ -187,17 +205,18 @@ func (p *Process) End(cause Cause, grace time.Duration, exited <-chan struct{}) 
 // kill ends every process of the sandbox. The death of process 1 ends its pid
 // namespace; the control group catches what the kernel has not got to yet.
 func (p *Process) kill() {
-	_ = linux.Kill(p.pidfd, syscall.SIGKILL)
+	_ = p.handle.Kill(syscall.SIGKILL)
 	_ = p.group.Kill()
 }
 
-func (p *Process) reap(ctx context.Context, exited chan<- struct{}) {
+func (p *Process) reap(ctx context.Context, exited chan<- struct{}, watcher *sync.WaitGroup) {
 	defer close(p.done)
 	record, err := io.ReadAll(io.LimitReader(p.status, pid1.RecordSize))
 	p.err = errors.Join(err, p.status.Close())
 	ws, ru, err := linux.Wait(p.pid)
 	p.err = errors.Join(p.err, err)
 	close(exited)
+	watcher.Wait() // the group may be gone and its name another's as soon as we are done
 	wall := time.Since(p.started)
 	p.kill() // whatever left the pid namespace's reach did not: this only makes sure
 	p.drain(ctx)
@@ -214,12 +233,12 @@ func (p *Process) reap(ctx context.Context, exited chan<- struct{}) {
 		MemoryPeakBytes: u.MemoryPeakBytes, PidsPeak: u.PidsPeak, PidsDenied: p.group.PidsDenied(), OOMKills: u.OOMKills,
 	}
 	p.conclude(record, ws, u.OOMKills > 0)
-	p.err = errors.Join(p.err, unix.Close(p.pidfd))
+	p.err = errors.Join(p.err, p.handle.Close())
 }
 
 // reapCommand waits for the command only. What it started lives on, and so do its
 // streams, until leave.
-func (p *Process) reapCommand(ctx context.Context, exited chan<- struct{}) {
+func (p *Process) reapCommand(ctx context.Context, exited chan<- struct{}, watcher *sync.WaitGroup) {
 	defer close(p.gone)
 	record, err := io.ReadAll(io.LimitReader(p.status, pid1.RecordSize))
 	p.err = errors.Join(err, p.status.Close())
@@ -230,6 +249,7 @@ func (p *Process) reapCommand(ctx context.Context, exited chan<- struct{}) {
 		p.err = errors.Join(p.err, err)
 	}
 	close(exited)
+	watcher.Wait()
 	wall := time.Since(p.started)
 	p.catchUp(ctx)
 	if p.super != nil {
@@ -257,7 +277,7 @@ func (p *Process) leave() {
 	if p.super != nil {
 		_, _ = p.super.result()
 	}
-	_ = unix.Close(p.pidfd)
+	_ = p.handle.Close()
 }
 
 // catchUp waits until what the command wrote is read. The end of the streams does
@@ -354,7 +374,7 @@ func (p *Process) Wait() (Result, error) {
 }
 
 // Signal sends a signal to the command's process group.
-func (p *Process) Signal(sig syscall.Signal) error { return linux.Kill(p.pidfd, sig) }
+func (p *Process) Signal(sig syscall.Signal) error { return p.handle.Kill(sig) }
 
 // Resize tells the command's terminal its new size.
 func (p *Process) Resize(t TTY) error { return p.streams.resize(t) }

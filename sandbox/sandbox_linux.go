@@ -24,6 +24,7 @@ type Sandbox struct {
 	spec  Spec
 	probe Probe
 	group *cgroup.Group
+	look  *cgroup.Group // a copy that Close does not change, for Processes at any time
 	users *userNamespaces
 
 	staying *Process // with Cmd.Stay
@@ -74,7 +75,8 @@ func New(spec Spec, probe Probe) (*Sandbox, error) {
 		}
 		return nil, err
 	}
-	s := &Sandbox{spec: spec, probe: probe, group: g, users: users}
+	look := *g
+	s := &Sandbox{spec: spec, probe: probe, group: g, look: &look, users: users}
 	made = true
 	s.close = sync.OnceValue(func() error {
 		users.close()
@@ -186,7 +188,7 @@ func makeMountPoints(spec Spec) error {
 }
 
 // Processes returns the pids of the sandbox, as the host sees them.
-func (s *Sandbox) Processes() []int { return s.group.Processes() }
+func (s *Sandbox) Processes() []int { return s.look.Processes() }
 
 // Close ends whatever still runs and removes the control group. The directories
 // below StateDir are the caller's.

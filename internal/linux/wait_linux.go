@@ -5,6 +5,7 @@ package linux
 import (
 	"fmt"
 	"os"
+	"sync"
 	"syscall"
 	"unsafe"
 
@@ -35,12 +36,45 @@ func Wait(pid int) (syscall.WaitStatus, syscall.Rusage, error) {
 	return ws, ru, nil
 }
 
-// Kill sends a signal through a pidfd; it cannot hit a recycled pid.
+// Kill sends a signal through a pidfd; it cannot hit a recycled pid. Whoever may
+// close the descriptor meanwhile uses a Handle.
 func Kill(pidfd int, sig syscall.Signal) error {
 	if err := unix.PidfdSendSignal(pidfd, sig, nil, 0); err != nil {
 		return os.NewSyscallError("pidfd_send_signal", err)
 	}
 	return nil
+}
+
+// Handle is a pidfd for several goroutines. A bare number, once closed, is soon
+// the pidfd of another job, and a late signal would go there.
+type Handle struct {
+	mu sync.Mutex
+	fd int // -1: closed
+}
+
+// NewHandle takes over a pidfd.
+func NewHandle(pidfd int) *Handle { return &Handle{fd: pidfd} }
+
+// Kill sends a signal; ESRCH if the process is gone or the handle closed.
+func (h *Handle) Kill(sig syscall.Signal) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.fd < 0 {
+		return os.NewSyscallError("pidfd_send_signal", syscall.ESRCH)
+	}
+	return Kill(h.fd, sig)
+}
+
+// Close closes it; the second time nothing.
+func (h *Handle) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.fd < 0 {
+		return nil
+	}
+	fd := h.fd
+	h.fd = -1
+	return os.NewSyscallError("close", unix.Close(fd))
 }
 
 // LowFDs is how many descriptors a child's program gives new meanings: the
