@@ -57,6 +57,8 @@ type compiler struct {
 	p     Program
 	err   error
 
+	waiting bool // process 1 is told later what to start
+
 	mounts []placed
 	rules  int // index of the ruleset's handle, -1 without
 }
@@ -73,14 +75,24 @@ type placed struct {
 // pure: it reads nothing but its arguments. A layer that the probe says is
 // missing is a LayerError unless the spec allows it.
 func Compile(spec Spec, cmd Cmd, probe Probe) (Program, error) {
-	c := &compiler{spec: spec, cmd: cmd, probe: probe, rules: -1}
-	if err := spec.validate(probe.User != nil); err != nil {
-		return Program{}, err
-	}
 	if err := cmd.validate(); err != nil {
 		return Program{}, err
 	}
-	c.p.Arch = probe.Arch
+	c := &compiler{spec: spec, cmd: cmd, probe: probe, rules: -1}
+	return c.compile()
+}
+
+// compileWaiting compiles a start whose process 1 waits for its command.
+func compileWaiting(spec Spec, probe Probe) (Program, error) {
+	c := &compiler{spec: spec, cmd: Cmd{Dir: "/"}, probe: probe, rules: -1, waiting: true}
+	return c.compile()
+}
+
+func (c *compiler) compile() (Program, error) {
+	if err := c.spec.validate(c.probe.User != nil); err != nil {
+		return Program{}, err
+	}
+	c.p.Arch = c.probe.Arch
 	for _, step := range []func(){
 		c.namespaces, c.network, c.root, c.identity, c.streams,
 		c.noNewPrivs, c.landlock, c.capabilities, c.limits, c.seccomp, c.start,
@@ -90,8 +102,8 @@ func Compile(spec Spec, cmd Cmd, probe Probe) (Program, error) {
 		}
 	}
 	for _, call := range c.p.Calls {
-		if _, ok := number(probe.Arch, call.Name); !ok {
-			return Program{}, fmt.Errorf("bug: no number for %s on %s", call.Name, probe.Arch)
+		if _, ok := number(c.p.Arch, call.Name); !ok {
+			return Program{}, fmt.Errorf("bug: no number for %s on %s", call.Name, c.p.Arch)
 		}
 	}
 	return c.p, nil
@@ -433,7 +445,12 @@ func (c *compiler) seccomp() {
 	for i, h := range []Handle{{Kind: HandleSync, Name: "sync"}, {Kind: HandleReady, Name: "ready"}, {Kind: HandlePID1, Layer: LayerPID, Name: "process 1", Owner: c.initOwner()}} {
 		c.call(LayerRootfs, h.Name, "dup3", handle(c.handle(h)), num(int64(syncFD+i)), num(oCloexec))
 	}
-	c.call(LayerRootfs, "descriptors", "close_range", num(initFD+1), num(0xffffffff), num(0))
+	first := int64(initFD + 1)
+	if c.waiting {
+		c.call(LayerRootfs, "command", "dup3", handle(c.handle(Handle{Kind: HandleCommand, Layer: LayerPID, Name: "command"})), num(pid1.CommandFD), num(0))
+		first = pid1.CommandFD + 1
+	}
+	c.call(LayerRootfs, "descriptors", "close_range", num(first), num(0xffffffff), num(0))
 	if !c.offered(LayerSeccomp) {
 		return
 	}

@@ -21,7 +21,7 @@ import (
 // supervisor answers the system calls that the filter hands to it: always with a
 // refusal, never with "continue" (seccomp_unotify(2)).
 type supervisor struct {
-	fd      int
+	listen  *os.File // waits in the poller: a thread for each sandbox would be dear
 	profile seccomp.Profile
 	done    chan struct{}
 	err     error // read it after done
@@ -39,35 +39,37 @@ const (
 	maxDenials   = 256 // kinds of denials kept
 )
 
-func supervise(fd int, p seccomp.Profile) *supervisor {
-	s := &supervisor{fd: fd, profile: p, done: make(chan struct{})}
+func supervise(fd int, p seccomp.Profile) (*supervisor, error) {
+	listen, err := file(fd, "refused calls")
+	if err != nil {
+		return nil, err
+	}
+	s := &supervisor{listen: listen, profile: p, done: make(chan struct{})}
 	go s.loop()
-	return s
+	return s, nil
 }
 
 func (s *supervisor) loop() {
 	defer close(s.done)
-	defer closeAll(s.fd) // without a listener the kernel refuses: ENOSYS (seccomp_unotify(2))
+	defer func() { _ = s.listen.Close() }() // without a listener the kernel refuses: ENOSYS (seccomp_unotify(2))
 	defer func() {
 		if r := recover(); r != nil { // the runner may hold other jobs
 			s.err = fmt.Errorf("bug: panic in the supervisor of refused calls: %v", r)
 		}
 	}()
-	poll := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}}
+	raw, err := s.listen.SyscallConn()
+	if err != nil {
+		s.err = err
+		return
+	}
 	left, since := notifyBurst, time.Now()
-	for {
-		if err := linux.Retry(func() error { _, err := unix.Poll(poll, -1); return err }); err != nil {
-			return
-		}
-		if poll[0].Revents&unix.POLLIN == 0 {
-			return // POLLHUP: nobody is left under the filter
-		}
-		n, err := linux.ReceiveNotification(s.fd)
+	answer := func(fd int) (more bool) {
+		n, err := linux.ReceiveNotification(fd)
 		switch {
 		case errors.Is(err, syscall.EINTR), errors.Is(err, syscall.ENOENT): // the caller died meanwhile
-			continue
+			return true
 		case err != nil:
-			return
+			return false
 		}
 		name, errno := s.profile.Answer(seccomp.Native(), n.NR, n.Args)
 		s.count(name, errno, n.PID)
@@ -77,8 +79,31 @@ func (s *supervisor) loop() {
 		if left--; left < 0 {
 			time.Sleep(notifyPause)
 		}
-		_ = linux.RefuseNotification(s.fd, n.ID, errno) // ENOENT: it died
+		_ = linux.RefuseNotification(fd, n.ID, errno) // ENOENT: it died
+		return true
 	}
+	_ = raw.Read(func(fd uintptr) bool {
+		for {
+			ready, over := waitingCall(int(fd))
+			if !ready {
+				return over
+			}
+			if !answer(int(fd)) {
+				return true
+			}
+		}
+	})
+}
+
+// waitingCall reports whether a refused call waits for its answer, or nobody is left
+// under the filter.
+func waitingCall(fd int) (ready, over bool) {
+	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	if err := linux.Retry(func() error { _, err := unix.Poll(poll, 0); return err }); err != nil {
+		return false, true
+	}
+	ready = poll[0].Revents&unix.POLLIN != 0
+	return ready, !ready && poll[0].Revents != 0
 }
 
 func (s *supervisor) count(name string, errno syscall.Errno, pid int) {

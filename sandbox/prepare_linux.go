@@ -71,6 +71,8 @@ func prepare(prog Program, users *userNamespaces) (_ *prepared, err error) {
 			fd, err = p.makeRules(prog, h)
 		case HandlePID1:
 			fd, err = makePID1(prog.Command, h.Owner)
+		case HandleCommand:
+			fd, err = tiny.Memory("zviz-command")
 		case HandleSpare:
 			fd, err = unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		default:
@@ -376,7 +378,10 @@ func (p *prepared) makeRules(prog Program, h Handle) (int, error) {
 // that nobody inside owns is one that root inside cannot read either, which keeps
 // the process undumpable.
 func makePID1(c pid1.Command, o *Owner) (int, error) {
-	image, err := pid1.Image(c)
+	image, err := pid1.Waiting()
+	if c.Args != nil {
+		image, err = pid1.Image(c)
+	}
 	if err != nil {
 		return -1, err
 	}

@@ -25,6 +25,7 @@ type Process struct {
 	Layers []LayerReport // what was really applied
 
 	prog    Program
+	dir     string // of the command, if process 1 enters it
 	group   *cgroup.Group
 	streams *streams
 	super   *supervisor // nil without seccomp
@@ -128,7 +129,9 @@ func (s *Sandbox) spawn(ctx context.Context, prog Program, prep *prepared, st *s
 		if err != nil {
 			return abandon(&LayerError{Layer: LayerSeccomp, Stage: "pidfd_getfd", Err: err})
 		}
-		p.super = supervise(fd, s.spec.Profile)
+		if p.super, err = supervise(fd, s.spec.Profile); err != nil {
+			return abandon(err)
+		}
 	}
 	if p.status, err = file(statusR, "status"); err != nil {
 		return abandon(err)
@@ -339,7 +342,12 @@ func (p *Process) conclude(record []byte, own syscall.WaitStatus, oom bool) {
 	if len(record) == pid1.RecordSize {
 		kind, value = binary.LittleEndian.Uint32(record), binary.LittleEndian.Uint32(record[4:])
 	}
-	if kind == pid1.RecordErrno {
+	switch kind {
+	case pid1.RecordDir:
+		r.Cause, r.StartErr, r.ExitCode = CauseNotStarted, syscall.Errno(value), 126
+		p.err = errors.Join(p.err, workingDirectory(p.dir, r.StartErr))
+		return
+	case pid1.RecordErrno:
 		r.Cause, r.StartErr, r.ExitCode = CauseNotStarted, syscall.Errno(value), 126
 		if r.StartErr == syscall.ENOENT || r.StartErr == syscall.ENOTDIR {
 			r.ExitCode = 127

@@ -27,6 +27,7 @@ type Sandbox struct {
 	look  *cgroup.Group // a copy that Close does not change, for Processes at any time
 	users *userNamespaces
 
+	parked  *parked
 	staying *Process // with Cmd.Stay
 
 	close func() error
@@ -80,10 +81,11 @@ func New(spec Spec, probe Probe) (*Sandbox, error) {
 	made = true
 	s.close = sync.OnceValue(func() error {
 		users.close()
+		err := s.parked.end()
 		if s.staying != nil {
 			s.staying.leave()
 		}
-		return g.Remove()
+		return errors.Join(err, g.Remove())
 	})
 	return s, nil
 }
@@ -196,7 +198,18 @@ func (s *Sandbox) Close() error { return s.close() }
 
 // Start starts the command. The context ends it: first SIGTERM, after Cmd.Grace
 // everything is killed.
+//
+// After Park only what depends on the command is left to do.
 func (s *Sandbox) Start(ctx context.Context, cmd *Cmd) (*Process, error) {
+	if p := s.parked; p != nil {
+		s.parked = nil
+		if !cmd.TTY.Any() {
+			return s.startParked(ctx, p, cmd)
+		}
+		if err := p.end(); err != nil { // its streams are pipes
+			return nil, err
+		}
+	}
 	prog, err := Compile(s.spec, *cmd, s.probe)
 	if err != nil {
 		return nil, err
@@ -226,14 +239,19 @@ func (s *Sandbox) start(ctx context.Context, prog Program, cmd *Cmd) (*Process, 
 		st.close()
 		return nil, err
 	}
+	s.run(ctx, p, cmd)
+	return p, nil
+}
+
+// run copies the streams of a process that has its command and waits for its end.
+func (s *Sandbox) run(ctx context.Context, p *Process, cmd *Cmd) {
 	own := *cmd
 	own.Stdout, own.Stderr = Serialize(cmd.Stdout, cmd.Stderr)
-	st.run(own)
+	p.streams.run(own)
 	if cmd.Stay {
 		s.staying = p
 	}
 	p.watch(ctx, own)
-	return p, nil
 }
 
 // give hands the runner's own descriptors to the program's handles.
@@ -253,10 +271,14 @@ func closeAll(fds ...int) {
 	}
 }
 
+func workingDirectory(dir string, err error) error {
+	return fmt.Errorf("working directory %s: %w", dir, err)
+}
+
 // describe adds what a user needs to an error of the child.
 func describe(e *LayerError, cmd []string) error {
 	if e.Stage == "chdir" && e.Layer == LayerRootfs {
-		return fmt.Errorf("working directory %s: %w", e.Path, e.Err)
+		return workingDirectory(e.Path, e.Err)
 	}
 	if e.Stage == "openat2" && e.Layer == LayerRootfs && e.Fix == "" {
 		e.Fix = "mount points are not reached through links, and those below a mount must be there: name another target"

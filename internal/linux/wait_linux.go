@@ -78,8 +78,9 @@ func (h *Handle) Close() error {
 }
 
 // LowFDs is how many descriptors a child's program gives new meanings: the
-// standard streams, two of process 1 and three of the start.
-const LowFDs = 8
+// standard streams, two of process 1, three of the start, and one of a process 1 that
+// waits.
+const LowFDs = 9
 
 // HighFD returns fd if it is above the low ones, else a duplicate that is
 // (O_CLOEXEC), and closes fd.

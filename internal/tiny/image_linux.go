@@ -78,23 +78,13 @@ func File(name string, image []byte) (int, error) {
 	// descriptor that writes: execve(2) would fail with ETXTBSY.
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
-	if errors.Is(err, unix.EINVAL) { // before Linux 6.3
-		fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
-	}
+	fd, err := create(name, unix.MFD_EXEC)
 	if err != nil {
-		return -1, os.NewSyscallError("memfd_create", err)
+		return -1, err
 	}
 	defer func() { _ = unix.Close(fd) }()
-	for b := image; len(b) > 0; {
-		n, err := unix.Write(fd, b)
-		if err != nil {
-			return -1, os.NewSyscallError("write memfd", err)
-		}
-		b = b[n:]
-	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SEAL|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_WRITE); err != nil {
-		return -1, os.NewSyscallError("fcntl F_ADD_SEALS", err)
+	if err := Fill(fd, image); err != nil {
+		return -1, err
 	}
 	if err := unix.Fchmod(fd, 0o111); err != nil {
 		return -1, os.NewSyscallError("fchmod memfd", err)
@@ -105,4 +95,31 @@ func File(name string, image []byte) (int, error) {
 		return -1, &os.PathError{Op: "open", Path: "memfd", Err: err}
 	}
 	return ro, nil
+}
+
+// Memory makes an empty file in memory that cannot be run, for Fill. The descriptor
+// is close-on-exec.
+func Memory(name string) (int, error) { return create(name, unix.MFD_NOEXEC_SEAL) }
+
+// create makes a file in memory (memfd_create(2)). The flag is of Linux 6.3 and is
+// left out before.
+func create(name string, flag int) (int, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|flag)
+	if errors.Is(err, unix.EINVAL) {
+		fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	}
+	return fd, os.NewSyscallError("memfd_create", err)
+}
+
+// Fill writes data to a file of memory and seals it: nobody changes it any more.
+func Fill(fd int, data []byte) error {
+	for len(data) > 0 {
+		n, err := unix.Write(fd, data)
+		if err != nil {
+			return os.NewSyscallError("write memfd", err)
+		}
+		data = data[n:]
+	}
+	_, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SEAL|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_WRITE)
+	return os.NewSyscallError("fcntl F_ADD_SEALS", err)
 }

@@ -4,6 +4,7 @@
 
 #define SYS_read 0
 #define SYS_write 1
+#define SYS_mmap 9
 #define SYS_rt_sigprocmask 14
 #define SYS_ioctl 16
 #define SYS_clone 56
@@ -11,6 +12,7 @@
 #define SYS_wait4 61
 #define SYS_kill 62
 #define SYS_fcntl 72
+#define SYS_chdir 80
 #define SYS_setsid 112
 #define SYS_rt_sigtimedwait 128
 #define SYS_prctl 157
@@ -59,6 +61,31 @@ TEXT ·code(SB), NOSPLIT|NOFRAME, $0-0
 	MOVQ $2, SI
 	MOVQ $1, DX
 	CALL(SYS_fcntl)
+	// A waiting one: the runner says how many bytes of a file the command is.
+	MOVQ 64(R12), DI
+	TESTQ DI, DI
+	JZ   known
+	MOVQ $2, SI
+	MOVQ $1, DX
+	CALL(SYS_fcntl)
+	MOVQ $3, DI
+	MOVQ SP, SI
+	MOVQ $8, DX
+	CALL(SYS_read)
+	CMPQ AX, $8
+	JNE  die
+	MOVQ $0x10000000, DI
+	MOVQ 0(SP), SI
+	MOVQ $1, DX               // PROT_READ
+	MOVQ $0x100002, R10       // MAP_PRIVATE | MAP_FIXED_NOREPLACE
+	MOVQ 64(R12), R8
+	XORQ R9, R9
+	CALL(SYS_mmap)
+	CMPQ AX, $0x10000000
+	JNE  die
+	MOVQ AX, R12
+
+known:
 	// SIGIO when the runner's end of the control pipe closes.
 	MOVQ $3, DI
 	MOVQ $8, SI               // F_SETOWN
@@ -157,10 +184,18 @@ child:
 	CALL(SYS_setsid)
 	MOVQ 0(R12), DI           // terminal, or -1
 	TESTQ DI, DI
-	JS   try
+	JS   folder
 	MOVQ $0x540E, SI          // TIOCSCTTY
 	XORQ DX, DX
 	CALL(SYS_ioctl)
+
+folder:
+	MOVQ 56(R12), DI          // working directory, or 0
+	TESTQ DI, DI
+	JZ   try
+	CALL(SYS_chdir)
+	TESTQ AX, AX
+	JNE  nodir
 
 try:
 	MOVQ 8(R12), R14          // paths
@@ -185,6 +220,8 @@ next:
 
 report:
 	MOVL $1, 0(SP)            // record: errno of the start
+
+tell:
 	MOVL R15, 4(SP)
 	MOVQ $4, DI
 	MOVQ SP, SI
@@ -192,6 +229,12 @@ report:
 	CALL(SYS_write)
 	MOVQ $127, DI
 	CALL(SYS_exit_group)
+
+nodir:
+	NEGQ AX
+	MOVQ AX, R15
+	MOVL $3, 0(SP)            // record: errno of the working directory
+	JMP  tell
 	INT  $3
 	BYTE $'z'; BYTE $'v'; BYTE $'i'; BYTE $'z'; BYTE $'-'; BYTE $'e'; BYTE $'n'; BYTE $'d'
 

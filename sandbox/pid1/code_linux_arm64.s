@@ -4,6 +4,7 @@
 
 #define SYS_fcntl 25
 #define SYS_ioctl 29
+#define SYS_chdir 49
 #define SYS_read 63
 #define SYS_write 64
 #define SYS_exit_group 94
@@ -14,6 +15,7 @@
 #define SYS_prctl 167
 #define SYS_clone 220
 #define SYS_execve 221
+#define SYS_mmap 222
 #define SYS_wait4 260
 
 #define CALL(nr) \
@@ -53,6 +55,30 @@ TEXT ·code(SB), NOSPLIT|NOFRAME, $0-0
 	MOVD $2, R1
 	MOVD $1, R2
 	CALL(SYS_fcntl)
+	MOVD 64(R19), R0          // a waiting one
+	CBZ  R0, known
+	MOVD $2, R1
+	MOVD $1, R2
+	CALL(SYS_fcntl)
+	MOVD $3, R0
+	MOVD R23, R1
+	MOVD $8, R2
+	CALL(SYS_read)
+	CMP  $8, R0
+	BNE  die
+	MOVD $0x10000000, R0
+	MOVD 0(R23), R1
+	MOVD $1, R2               // PROT_READ
+	MOVD $0x100002, R3        // MAP_PRIVATE | MAP_FIXED_NOREPLACE
+	MOVD 64(R19), R4
+	MOVD $0, R5
+	CALL(SYS_mmap)
+	MOVD $0x10000000, R9
+	CMP  R9, R0
+	BNE  die
+	MOVD R0, R19
+
+known:
 	MOVD $3, R0
 	MOVD $8, R1               // F_SETOWN
 	MOVD $1, R2
@@ -141,10 +167,16 @@ child:
 	CALL(SYS_rt_sigprocmask)
 	CALL(SYS_setsid)
 	MOVD 0(R19), R0           // terminal, or -1
-	TBNZ $63, R0, try
+	TBNZ $63, R0, folder
 	MOVD $0x540E, R1          // TIOCSCTTY
 	MOVD $0, R2
 	CALL(SYS_ioctl)
+
+folder:
+	MOVD 56(R19), R0          // working directory, or 0
+	CBZ  R0, try
+	CALL(SYS_chdir)
+	CBNZ R0, nodir
 
 try:
 	MOVD 8(R19), R21          // paths
@@ -168,6 +200,8 @@ next:
 
 report:
 	MOVW $1, R9
+
+tell:
 	MOVW R9, 0(R23)
 	MOVW R22, 4(R23)
 	MOVD $4, R0
@@ -176,6 +210,11 @@ report:
 	CALL(SYS_write)
 	MOVD $127, R0
 	CALL(SYS_exit_group)
+
+nodir:
+	NEG  R0, R22
+	MOVW $3, R9
+	B    tell
 	BRK
 	WORD $0x7a69767a          // "zviz-end"
 	WORD $0x646e652d
