@@ -31,9 +31,11 @@ type cell struct {
 	spec     sandbox.Spec
 	env      []string
 
-	mu     sync.Mutex
-	events []egress.Event
-	boxes  []*sandbox.Sandbox // one, or those of the steps so far
+	mu      sync.Mutex
+	secrets []string           // masked in events
+	observe func(egress.Event) // may be nil
+	events  []egress.Event
+	boxes   []*sandbox.Sandbox // one, or those of the steps so far
 }
 
 // hold keeps a sandbox until the cell is closed.
@@ -58,7 +60,7 @@ func (c *cell) processes() []int {
 // newCell checks the request and makes the job's folder; the network comes later.
 func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) (_ *cell, err error) {
 	phase(r, "workspace")
-	c := &cell{groups: probe.Cgroups}
+	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe}
 	if c.work, err = findWorkspace(r.Dir, x.cfg.Home, x.folder()); err != nil {
 		return nil, err
 	}
@@ -163,15 +165,7 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 	}
 	n, err := egress.Open(ctx, egress.Config{
 		ID: c.job.ID, Policy: r.Policy.Egress, Presets: c.presets, Roots: roots, Log: x.cfg.Log,
-		Observe: func(e egress.Event) {
-			e = maskEvent(e, r.Secrets)
-			c.mu.Lock()
-			c.events = append(c.events, e)
-			c.mu.Unlock()
-			if r.Observe != nil {
-				r.Observe(e)
-			}
-		},
+		Observe:   c.record,
 		Processes: c.processes,
 	})
 	if err != nil {
@@ -195,6 +189,18 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 	}
 	c.env = x.environment(c.tools, c.spec.Profile, f.Env, r.TTY.Any(), r.Env)
 	return nil
+}
+
+// record keeps an event and hands it on.
+func (c *cell) record(e egress.Event) {
+	c.mu.Lock()
+	e = maskEvent(e, c.secrets)
+	c.events = append(c.events, e)
+	observe := c.observe
+	c.mu.Unlock()
+	if observe != nil {
+		observe(e)
+	}
 }
 
 // alone makes a network with nothing but its loopback. The runner makes it and not

@@ -3,22 +3,18 @@
 package executor
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -57,25 +53,9 @@ type Cell struct {
 	work  *os.Root
 	owner sandbox.Owner
 
-	mu   sync.Mutex
-	step int
-}
-
-// Step is one process of a job, with all that it starts.
-type Step struct {
-	Args []string
-	Env  map[string]string // on top of Environ
-	Path []string          // directories in front of the cell's PATH
-	Dir  string            // inside, absolute
-
-	// Mounts are shown read-only, outside of home, /tmp and RunnerWork.
-	Mounts []sandbox.Mount
-
-	Stdin          io.Reader
-	Stdout, Stderr io.Writer // written to as long as the job lives: a background process may print
-
-	Timeout time.Duration // 0 means none
-	Grace   time.Duration // between SIGTERM and the end; 0 means 500 ms
+	mu    sync.Mutex
+	step  int                // number of the last sandbox
+	ahead []*sandbox.Sandbox // parked, for steps to come
 }
 
 // OpenCell makes a cell. The context bounds the opening only.
@@ -94,7 +74,7 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if err != nil {
 		return nil, err
 	}
-	c := &cell{groups: probe.Cgroups}
+	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe}
 	cell := &Cell{x: x, c: c, probe: probe}
 	defer func() { //nolint:contextcheck // tear-down outlives the context
 		if err != nil {
@@ -176,7 +156,7 @@ func (l *Cell) makeWork() (err error) {
 func (l *Cell) makeGroup() error {
 	s := &l.c.spec
 	name := cgroup.Prefix + l.c.job.ID
-	g, err := cgroup.Make(l.probe.Cgroups, name, cgroup.Limits{MemoryBytes: s.Limits.MemoryBytes, Pids: s.Limits.Pids, CPUs: s.Limits.CPUs}, sandbox.WithoutGroups(*s, l.probe))
+	g, err := cgroup.Make(l.probe.Cgroups, name, cgroup.Limits{MemoryBytes: s.Limits.MemoryBytes, Pids: s.Limits.Pids, CPUs: s.Limits.CPUs, Steps: true}, sandbox.WithoutGroups(*s, l.probe))
 	if use, ok := errors.AsType[*cgroup.Error](err); ok {
 		return &sandbox.LayerError{Layer: sandbox.Layer(use.Use), Stage: "cgroup", Err: use.Err}
 	}
@@ -228,64 +208,6 @@ func (l *Cell) LookPath(name string, first []string) string {
 
 // inWork returns a path inside as one below RunnerWork.
 func inWork(name string) (rel string, ok bool) { return strings.CutPrefix(name, RunnerWork+"/") }
-
-// Run runs one step and returns when its command has ended. What it started in the
-// background goes on until Close, and cannot be seen by other steps but through the
-// network and files. The error is one of ours.
-func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
-	spec := l.c.spec
-	l.mu.Lock()
-	l.step++
-	n := l.step
-	l.mu.Unlock()
-	spec.ID = "step-" + strconv.Itoa(n)
-	spec.StateDir = filepath.Join(l.c.job.Dir, spec.ID)
-	if err := os.Mkdir(spec.StateDir, 0o700); err != nil {
-		return sandbox.Result{}, &StateError{Dir: l.x.folder(), Err: err}
-	}
-	spec.Mounts = slices.Concat(spec.Mounts, s.Mounts)
-	box, err := sandbox.New(spec, l.probe)
-	if err != nil {
-		return sandbox.Result{}, err
-	}
-	l.c.hold(box)
-	if s.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, s.Timeout, context.DeadlineExceeded)
-		defer cancel()
-	}
-	ctx, full := context.WithCancelCause(ctx)
-	defer full(nil)
-	cmd := sandbox.Cmd{
-		Args: s.Args, Env: l.environ(s), Dir: s.Dir, Stdin: s.Stdin, Stdout: s.Stdout, Stderr: s.Stderr,
-		Stay: true, Grace: cmp.Or(s.Grace, 500*time.Millisecond),
-	}
-	p, err := box.Start(ctx, &cmd)
-	if err != nil {
-		return sandbox.Result{}, err
-	}
-	ended := make(chan struct{})
-	var watch sync.WaitGroup
-	watch.Go(func() { watchDisk(ended, full, l.c.job.Dir) })
-	res, err := p.Wait()
-	close(ended)
-	watch.Wait()
-	return res, err
-}
-
-// environ is the environment of a step as a list.
-func (l *Cell) environ(s Step) []string {
-	env := l.Environ()
-	maps.Copy(env, s.Env)
-	for _, dir := range slices.Backward(s.Path) {
-		env["PATH"] = dir + ":" + env["PATH"]
-	}
-	out := make([]string, 0, len(env))
-	for _, k := range slices.Sorted(maps.Keys(env)) {
-		out = append(out, k+"="+env[k])
-	}
-	return out
-}
 
 // Work is the job's RunnerWork as the host sees it, for what the runner itself puts
 // there before any step ran. Nothing below is to be trusted later.

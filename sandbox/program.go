@@ -36,9 +36,9 @@ const (
 	HandleUserNS  HandleKind = "userns"  // the job's user namespace, mapped by IDs
 	HandleNetNS   HandleKind = "netns"   // the network namespace at Source
 	HandleRules   HandleKind = "landlock"
-	HandlePID1    HandleKind = "pid1" // the sealed file of process 1
+	HandlePID1    HandleKind = "pid1"    // the sealed file of process 1
 	HandleCommand HandleKind = "command" // the file that a waiting process 1 is told its command by
-	HandleSync    HandleKind = "sync" // pipe: the runner lets the child go on
+	HandleSync    HandleKind = "sync"    // pipe: the runner lets the child go on
 	HandleReady   HandleKind = "ready"
 	HandleControl HandleKind = "control"
 	HandleStatus  HandleKind = "status"

@@ -27,6 +27,10 @@ type Limits struct {
 	MemoryBytes int64
 	Pids        int
 	CPUs        float64
+	// Steps: groups are made in it, one for each step of a job. A step that starts
+	// shares the runner's memory for a moment, so that an end of all that are in there
+	// (memory.oom.group, cgroup v2) could be the runner's.
+	Steps bool
 }
 
 // Error says which use of the cgroup failed: "kill", "memory", "pids" or "cpu".
@@ -72,7 +76,7 @@ func Make(h Hierarchies, name string, l Limits, without []string) (_ *Group, err
 		dir *string
 		set func(dir string, v2 bool) error
 	}{
-		{"memory", h.Memory, &g.mem, func(d string, v2 bool) error { return setMemory(d, v2, l.MemoryBytes) }},
+		{"memory", h.Memory, &g.mem, func(d string, v2 bool) error { return setMemory(d, v2, l.MemoryBytes, !l.Steps) }},
 		{"pids", h.Pids, &g.pids, func(d string, _ bool) error { return setPids(d, l.Pids) }},
 		{"cpu", h.CPU, &g.cpu, func(d string, v2 bool) error { return setCPU(d, v2, l.CPUs) }},
 	} {
@@ -305,13 +309,17 @@ func exists(dir string) bool {
 	return err == nil
 }
 
-func setMemory(dir string, v2 bool, n int64) error {
+func setMemory(dir string, v2 bool, n int64, all bool) error {
 	if n <= 0 {
 		return nil
 	}
 	v := strconv.FormatInt(n, 10)
 	if v2 {
-		return errors.Join(write(filepath.Join(dir, "memory.max"), v), optional(filepath.Join(dir, "memory.swap.max"), "0"), write(filepath.Join(dir, "memory.oom.group"), "1"))
+		err := errors.Join(write(filepath.Join(dir, "memory.max"), v), optional(filepath.Join(dir, "memory.swap.max"), "0"))
+		if all {
+			err = errors.Join(err, write(filepath.Join(dir, "memory.oom.group"), "1"))
+		}
+		return err
 	}
 	// memory+swap may not be below memory, so memory comes first.
 	return errors.Join(write(filepath.Join(dir, "memory.limit_in_bytes"), v), optional(filepath.Join(dir, "memory.memsw.limit_in_bytes"), v))

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package executor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/zviz/run/sandbox"
+)
+
+// Step is one process of a job, with all that it starts.
+type Step struct {
+	Args []string
+	Env  map[string]string // on top of Environ
+	Path []string          // directories in front of the cell's PATH
+	Dir  string            // inside, absolute
+
+	// Mounts are shown read-only, outside of home, /tmp and RunnerWork.
+	Mounts []sandbox.Mount
+
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer // written to as long as the job lives: a background process may print
+
+	Timeout time.Duration // 0 means none
+	Grace   time.Duration // between SIGTERM and the end; 0 means 500 ms
+}
+
+// Prepare makes the sandbox of a later step, up to its command: that step then
+// starts in a fraction of a millisecond. It may be called beside Run. A step with
+// mounts of its own is not started from it.
+func (l *Cell) Prepare(ctx context.Context) error {
+	box, err := l.box(nil)
+	if err != nil {
+		return err
+	}
+	if err := box.Park(ctx); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ahead = append(l.ahead, box)
+	return nil
+}
+
+// box makes the sandbox of a step. The cell closes it.
+func (l *Cell) box(mounts []sandbox.Mount) (*sandbox.Sandbox, error) {
+	spec := l.c.spec
+	l.mu.Lock()
+	l.step++
+	n := l.step
+	l.mu.Unlock()
+	spec.ID = "step-" + strconv.Itoa(n)
+	spec.StateDir = filepath.Join(l.c.job.Dir, spec.ID)
+	if err := os.Mkdir(spec.StateDir, 0o700); err != nil {
+		return nil, &StateError{Dir: l.x.folder(), Err: err}
+	}
+	spec.Mounts = slices.Concat(spec.Mounts, mounts)
+	box, err := sandbox.New(spec, l.probe)
+	if err != nil {
+		return nil, err
+	}
+	l.c.hold(box)
+	return box, nil
+}
+
+// prepared takes a sandbox that waits for a command; nil if there is none.
+func (l *Cell) prepared() *sandbox.Sandbox {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.ahead) == 0 {
+		return nil
+	}
+	box := l.ahead[0]
+	l.ahead = l.ahead[1:]
+	return box
+}
+
+// start starts a step in a prepared sandbox if there is one, else in a new one.
+func (l *Cell) start(ctx context.Context, s Step, cmd *sandbox.Cmd) (*sandbox.Process, error) {
+	if len(s.Mounts) == 0 {
+		if box := l.prepared(); box != nil {
+			p, err := box.Start(ctx, cmd)
+			// What waited may have died meanwhile: that is no fault of the step's.
+			if layer, ok := errors.AsType[*sandbox.LayerError](err); !ok || layer.Layer != sandbox.LayerPID {
+				return p, err
+			}
+		}
+	}
+	box, err := l.box(s.Mounts)
+	if err != nil {
+		return nil, err
+	}
+	return box.Start(ctx, cmd)
+}
+
+// Run runs one step and returns when its command has ended. What it started in the
+// background goes on until Close, and cannot be seen by other steps but through the
+// network and files. The error is one of ours.
+func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
+	if s.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, s.Timeout, context.DeadlineExceeded)
+		defer cancel()
+	}
+	ctx, full := context.WithCancelCause(ctx)
+	defer full(nil)
+	cmd := sandbox.Cmd{
+		Args: s.Args, Env: l.environ(s), Dir: s.Dir, Stdin: s.Stdin, Stdout: s.Stdout, Stderr: s.Stderr,
+		Stay: true, Grace: cmp.Or(s.Grace, 500*time.Millisecond),
+	}
+	p, err := l.start(ctx, s, &cmd)
+	if err != nil {
+		return sandbox.Result{}, err
+	}
+	ended := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() { watchDisk(ended, full, l.c.job.Dir) })
+	res, err := p.Wait()
+	close(ended)
+	watch.Wait()
+	return res, err
+}
+
+// environ is the environment of a step as a list.
+func (l *Cell) environ(s Step) []string {
+	env := l.Environ()
+	maps.Copy(env, s.Env)
+	for _, dir := range slices.Backward(s.Path) {
+		env["PATH"] = dir + ":" + env["PATH"]
+	}
+	out := make([]string, 0, len(env))
+	for _, k := range slices.Sorted(maps.Keys(env)) {
+		out = append(out, k+"="+env[k])
+	}
+	return out
+}
