@@ -14,8 +14,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"time"
+
+	"github.com/zviz/run/internal/pairs"
 )
 
 func main() {
@@ -100,11 +101,11 @@ func table(out io.Writer, all []*peer, rounds int) {
 		}
 		ratio := "1"
 		if p != base {
-			r := ratioOf(walls(base.samples), walls(p.samples))
-			ratio = fmt.Sprintf("%.2f (%.2f–%.2f)", r.ratio, r.low, r.high)
+			r := pairs.Ratio(walls(base.samples), walls(p.samples))
+			ratio = fmt.Sprintf("%.2f (%.2f–%.2f)", r.Value, r.Low, r.High)
 		}
 		w := walls(p.samples)
-		fmt.Fprintf(out, "| %s | %.2f | %.2f | %.2f | %s |\n", p.name, quantile(w, 0.5), quantile(w, 0.9), quantile(cpus(p.samples), 0.5), ratio)
+		fmt.Fprintf(out, "| %s | %.2f | %.2f | %.2f | %s |\n", p.name, pairs.Quantile(w, 0.5), pairs.Quantile(w, 0.9), pairs.Quantile(cpus(p.samples), 0.5), ratio)
 	}
 }
 
@@ -122,13 +123,4 @@ func cpus(samples []sample) []float64 {
 		ms = append(ms, float64(s.cpu.Microseconds())/1000)
 	}
 	return ms
-}
-
-// quantile sorts a copy of values and returns its q-th quantile.
-func quantile(values []float64, q float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	at := q * float64(len(sorted)-1)
-	low := int(at)
-	high := min(low+1, len(sorted)-1)
-	return sorted[low] + (at-float64(low))*(sorted[high]-sorted[low])
 }
