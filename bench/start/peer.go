@@ -75,7 +75,7 @@ func peers(runner, scratch string) ([]*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	bundle, err := writeBundle(scratch)
+	bundle, err := writeBundle(scratch, "/bin/true")
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +101,7 @@ func peers(runner, scratch string) ([]*peer, error) {
 		fixed("no sandbox", "/bin/true"),
 		fixed("unshare, 7 namespaces", "unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc",
 			"--ipc", "--uts", "--net", "--cgroup", "/bin/true"),
-		fixed("bwrap --unshare-all", append([]string{"bwrap", "--unshare-all", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"},
-			append(bwrapRoot(), "/bin/true")...)...),
+		fixed("bwrap --unshare-all", append(bwrap(), "/bin/true")...),
 		fixed("nsjail -Mo --chroot /", "nsjail", "-q", "-Mo", "--chroot", "/", "--user", "99999", "--group", "99999", "--tmpfsmount", "/tmp", "--", "/bin/true"),
 		oci("crun"),
 		oci("runc"),
@@ -123,9 +122,9 @@ func peers(runner, scratch string) ([]*peer, error) {
 	return all, nil
 }
 
-// bwrapRoot shows the system's folders, read-only, as they are laid out here.
-func bwrapRoot() []string {
-	args := []string{"--ro-bind", "/usr", "/usr"}
+// bwrap is one that shows the system's folders, read-only, as they are laid out here.
+func bwrap() []string {
+	args := []string{"bwrap", "--unshare-all", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--ro-bind", "/usr", "/usr"}
 	for _, dir := range []string{"/bin", "/lib", "/lib64"} {
 		if to, err := os.Readlink(dir); err == nil {
 			args = append(args, "--symlink", to, dir)
@@ -137,8 +136,8 @@ func bwrapRoot() []string {
 }
 
 // writeBundle makes an OCI bundle of the system's folders, read-only: what
-// `runc spec` writes, with true instead of a shell.
-func writeBundle(scratch string) (string, error) {
+// `runc spec` writes, with another command than a shell.
+func writeBundle(scratch, command string) (string, error) {
 	bundle := filepath.Join(scratch, "bundle")
 	root := filepath.Join(bundle, "rootfs")
 	type mount struct {
@@ -174,7 +173,7 @@ func writeBundle(scratch string) (string, error) {
 	config := map[string]any{
 		"ociVersion": "1.0.2",
 		"process": map[string]any{
-			"user": map[string]int{"uid": 0, "gid": 0}, "args": []string{"/bin/true"}, "cwd": "/",
+			"user": map[string]int{"uid": 0, "gid": 0}, "args": []string{command}, "cwd": "/",
 			"env":             []string{"PATH=/usr/bin:/bin"},
 			"capabilities":    map[string]any{"bounding": caps, "effective": caps, "permitted": caps},
 			"noNewPrivileges": true,
