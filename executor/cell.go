@@ -57,45 +57,48 @@ func (c *cell) processes() []int {
 	return out
 }
 
-// newCell checks the request and makes the job's folder; the network comes later.
-func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) (_ *cell, err error) {
+// survey checks what the request says of this machine's files and looks at those that
+// the job will see. Nothing is made.
+func (x *Executor) survey(r Request) (_ *cell, err error) {
 	phase(r, "workspace")
-	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe}
+	c := &cell{secrets: r.Secrets, observe: r.Observe}
 	if c.work, err = findWorkspace(r.Dir, x.cfg.Home, x.folder()); err != nil {
 		return nil, err
 	}
-	profile, err := seccomp.ByName(profileName(r.Policy))
-	if err != nil {
+	if c.spec.Profile, err = seccomp.ByName(profileName(r.Policy)); err != nil {
 		return nil, err
 	}
-	if profile.Identity && r.Policy.Rootfs == "" {
+	identity := c.spec.Profile.Identity
+	if identity && r.Policy.Rootfs == "" {
 		return nil, hinted{"profile root needs a root file system of its own: this machine's is not for a job to write to", "name one: --rootfs DIR (for a Debian: debootstrap stable DIR)"}
 	}
-	mounts, err := checkMounts(r.Policy.Mounts, c.work)
-	if err != nil {
+	if c.spec.Mounts, err = checkMounts(r.Policy.Mounts, c.work); err != nil {
 		return nil, err
 	}
 	c.tools = findTools(x.environ("PATH"), x.cfg.Home, c.work.top)
-	var root sandbox.Root
 	if r.Policy.Rootfs == "" {
-		root, err = sandbox.HostRoot(slices.Concat(systemPaths(), c.tools.bind))
+		c.spec.Hide = credentialFiles()
+		c.spec.Root, err = sandbox.HostRoot(slices.Concat(systemPaths(), c.tools.bind))
 	} else {
 		c.tools = tools{path: []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}}
-		root, err = sandbox.FolderRoot(r.Policy.Rootfs)
-		root.Overlay = profile.Identity
+		c.spec.Root, err = sandbox.FolderRoot(r.Policy.Rootfs)
+		c.spec.Root.Overlay = identity
 	}
 	if err != nil {
 		return nil, fmt.Errorf("rootfs: %w", err)
 	}
+	return c, nil
+}
+
+// fill makes the job's folder and what the sandbox is; the network comes later.
+func (x *Executor) fill(ctx context.Context, r Request, probe sandbox.Probe, c *cell) (err error) {
+	c.groups = probe.Cgroups
+	profile, mounts := c.spec.Profile, c.spec.Mounts
 	if len(r.Presets) > 0 && !r.Policy.NoNetwork {
 		phase(r, "presets")
 		if c.presets, err = x.presets(ctx, r.Presets, r.Policy.AllowMissing); err != nil {
-			return nil, err
+			return err
 		}
-	}
-	var hide []string
-	if r.Policy.Rootfs == "" {
-		hide = credentialFiles()
 	}
 	if probe.User != nil {
 		// The job has the user's own id: what the user may write is the job's as it is.
@@ -107,16 +110,16 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 	}
 	mounts = append([]sandbox.Mount{c.work.mount(r.Policy)}, mounts...)
 	if c.places, err = writable(mounts); err != nil {
-		return nil, err
+		return err
 	}
 	if c.job, err = newJob(x.folder(), jobFile{Places: c.places, Groups: c.groups}); err != nil {
-		return nil, &StateError{Dir: x.folder(), Err: err}
+		return &StateError{Dir: x.folder(), Err: err}
 	}
 	ids := jobIDs(probe, c.job.Slot)
 	files := accountFiles(jobUser, jobHome, ids)
 	if profile.Identity {
 		if ids, err = rootIDs(probe, c.job.Slot); err != nil {
-			return nil, err
+			return err
 		}
 		// Installers add users to the files that the root file system has.
 		for _, name := range []string{"/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/mtab"} {
@@ -125,11 +128,11 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 	}
 	c.spec = sandbox.Spec{
 		ID: c.job.ID, StateDir: c.job.Dir, Home: homeOf(profile), Hostname: "zviz",
-		Root: root, Hide: hide, Files: files, Mounts: mounts,
+		Root: c.spec.Root, Hide: c.spec.Hide, Files: files, Mounts: mounts,
 		IDs:     ids,
 		Profile: profile, Limits: defaultLimits(r.Policy.Limits, probe), MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
 	}
-	return c, nil
+	return nil
 }
 
 // defaultLimits fills in what the operator did not say.
@@ -201,17 +204,6 @@ func (c *cell) record(e egress.Event) {
 	if observe != nil {
 		observe(e)
 	}
-}
-
-// alone makes a network with nothing but its loopback. The runner makes it and not
-// the job's first process, which would have to wait for the kernel to make it, and
-// its end for the kernel to take it apart.
-func (c *cell) alone() (err error) {
-	if c.loopback, err = egress.OpenLoopback(); err != nil {
-		return &sandbox.LayerError{Layer: sandbox.LayerNet, Stage: "network", Err: err}
-	}
-	c.spec.NetNS = c.loopback.Path()
-	return nil
 }
 
 func (x *Executor) command(r Request, c *cell) sandbox.Cmd {

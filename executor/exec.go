@@ -108,15 +108,22 @@ func (x *Executor) open(ctx context.Context, probe sandbox.Probe, r Request) (on
 	if onHost, err = hostNetwork(probe, r); err != nil {
 		return false, err
 	}
-	state, err := prepareState(x.cfg.StateDir)
-	if err != nil {
-		return false, &StateError{Dir: x.cfg.StateDir, Err: err}
+	if err := x.makeState(); err != nil {
+		return false, err
 	}
-	x.state.Store(&state)
-	if err := sweep(ctx, state, probe.Cgroups, x.cfg.Log); err != nil {
+	if err := sweep(ctx, x.folder(), probe.Cgroups, x.cfg.Log); err != nil {
 		x.cfg.Log.Warn("sweep of dead jobs", slog.Any("error", err))
 	}
 	return onHost, nil
+}
+
+func (x *Executor) makeState() error {
+	state, err := prepareState(x.cfg.StateDir)
+	if err != nil {
+		return &StateError{Dir: x.cfg.StateDir, Err: err}
+	}
+	x.state.Store(&state)
+	return nil
 }
 
 // folder is the state folder, links resolved.
@@ -172,11 +179,14 @@ func (x *Executor) Plan(ctx context.Context, r Request) (string, error) {
 	if onHost {
 		r.Presets = nil
 	}
-	c, err := x.newCell(ctx, r, probe)
+	c, err := x.survey(r)
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = c.close() }() //nolint:contextcheck // tear-down outlives the context
+	if err := x.fill(ctx, r, probe, c); err != nil {
+		return "", err
+	}
 	switch {
 	case onHost:
 		c.useHostNetwork()
@@ -224,6 +234,14 @@ func phase(r Request, name string) {
 func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	report := newReport(r)
 	defer phase(r, "")
+	// What takes long and needs nothing of the rest is begun first.
+	go func() { _, _ = x.probe() }()
+	alone := beginAlone(r)
+	defer alone.close()
+	if err := x.makeState(); err != nil {
+		return report, err
+	}
+	c, unfit := x.survey(r)
 	probe, err := x.probe()
 	if err != nil {
 		return report, err
@@ -232,22 +250,24 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	if err != nil {
 		return report, err
 	}
+	if unfit != nil {
+		return report, unfit
+	}
 	if onHost {
 		report.Egress.Complete, r.Presets = false, nil
 		if r.Notice != nil {
 			r.Notice(hostNetworkNote)
 		}
 	}
-	c, err := x.newCell(ctx, r, probe)
-	if err != nil {
+	defer func() { //nolint:contextcheck // tear-down outlives the context
+		if cerr := c.close(); cerr != nil {
+			x.cfg.Log.Warn("tear-down", slog.String("job", report.ID), slog.Any("error", cerr))
+		}
+	}()
+	if err := x.fill(ctx, r, probe, c); err != nil {
 		return report, err
 	}
 	report.ID, report.Limits = c.job.ID, reportLimits(c.spec.Limits)
-	defer func() { //nolint:contextcheck // tear-down outlives the context
-		if cerr := c.close(); cerr != nil {
-			x.cfg.Log.Warn("tear-down", slog.String("job", c.job.ID), slog.Any("error", cerr))
-		}
-	}()
 	switch {
 	case onHost:
 		c.useHostNetwork()
@@ -256,14 +276,18 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 			return report, err
 		}
 	default:
-		if err := c.alone(); err != nil {
+		if err := alone.join(c); err != nil {
 			return report, err
 		}
 	}
 	phase(r, "sandbox")
 	list := append(watched(), gitPaths(c.work, x.cfg.Home)...)
-	before, began := snapshot(c.work, list), readClock()
+	began := readClock()
+	var before watchState
+	var look sync.WaitGroup
+	look.Go(func() { before = snapshot(c.work, list) })
 	box, err := sandbox.New(c.spec, probe)
+	look.Wait() // nothing of the job runs yet
 	if err != nil {
 		if _, ok := errors.AsType[*fs.PathError](err); ok && !isLayer(err) {
 			err = &StateError{Dir: x.folder(), Err: err}

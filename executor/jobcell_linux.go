@@ -129,7 +129,7 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 		}
 	default:
 		// Steps reach each other's services all the same.
-		if err := c.alone(); err != nil {
+		if err := beginAlone(req).join(c); err != nil {
 			return nil, err
 		}
 	}

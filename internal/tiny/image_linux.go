@@ -22,7 +22,6 @@ import (
 const (
 	codeBase   = 0x400000
 	DataBase   = 0x600000
-	pageSize   = 0x10000 // arm64 may have pages of 64 KiB
 	headerSize = 64 + 3*56
 )
 
