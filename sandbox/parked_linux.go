@@ -118,6 +118,7 @@ func (k *parked) end() error {
 	k.closeCommand()
 	p.kill()
 	_, _, err := linux.Wait(p.pid)
+	p.dropMounts()
 	for _, f := range []*os.File{p.control, p.status} {
 		err = errors.Join(err, f.Close())
 	}

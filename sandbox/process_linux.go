@@ -32,6 +32,7 @@ type Process struct {
 	started time.Time
 
 	pid     int
+	mounts  int // its mount namespace, or -1
 	handle  *linux.Handle
 	control *os.File // process 1 ends when it closes
 	status  *os.File
@@ -82,7 +83,7 @@ func (s *Sandbox) spawn(ctx context.Context, prog Program, prep *prepared, st *s
 	}
 	p := &Process{
 		Layers: prog.Layers, prog: prog, group: s.group, streams: st, started: time.Now(),
-		pid: pid, handle: linux.NewHandle(pidfd), done: make(chan struct{}), gone: make(chan struct{}),
+		pid: pid, mounts: -1, handle: linux.NewHandle(pidfd), done: make(chan struct{}), gone: make(chan struct{}),
 	}
 	// A mount can hang (a dead network file system): the context ends the wait.
 	stop := context.AfterFunc(ctx, func() { _ = p.handle.Kill(syscall.SIGKILL) })
@@ -151,9 +152,29 @@ func (s *Sandbox) spawn(ctx context.Context, prog Program, prep *prepared, st *s
 	if !stop() {
 		return abandon(context.Cause(ctx)) // it is killed, or will be
 	}
+	p.mounts = holdMounts(pid)
 	// Not before: until execve it shares our memory, and the value would be ours.
 	_ = linux.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), "500")
 	return p, nil
+}
+
+// holdMounts keeps the kernel from taking the mounts apart in the end of process 1,
+// for which everybody waits: it takes longer than the rest of that end, and needs
+// nobody. It is no error if it cannot.
+func holdMounts(pid int) int {
+	fd, err := unix.Open(fmt.Sprintf("/proc/%d/ns/mnt", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	return fd
+}
+
+// dropMounts lets the kernel do it, beside what comes.
+func (p *Process) dropMounts() {
+	if fd := p.mounts; fd >= 0 {
+		p.mounts = -1
+		go closeAll(fd)
+	}
 }
 
 // watch reaps process 1 and ends it when it is time.
@@ -217,6 +238,7 @@ func (p *Process) reap(ctx context.Context, exited chan<- struct{}, watcher *syn
 	record, err := io.ReadAll(io.LimitReader(p.status, pid1.RecordSize))
 	p.err = errors.Join(err, p.status.Close())
 	ws, ru, err := linux.Wait(p.pid)
+	p.dropMounts()
 	p.err = errors.Join(p.err, err)
 	close(exited)
 	watcher.Wait() // the group may be gone and its name another's as soon as we are done
@@ -275,6 +297,7 @@ func (p *Process) reapCommand(ctx context.Context, exited chan<- struct{}, watch
 func (p *Process) leave() {
 	p.kill()
 	<-p.gone
+	p.dropMounts()
 	p.streams.close()
 	p.streams.wg.Wait()
 	if p.super != nil {
