@@ -36,9 +36,6 @@ type Attempt struct {
 	// has another; the word "allowed" alone: nothing does.
 	Want   []string
 	WantCI []string
-	// AsUser holds what stops it as well where the runner is an ordinary user, whose
-	// files are not id-mapped.
-	AsUser  []string
 	Allowed bool
 
 	Control   Control

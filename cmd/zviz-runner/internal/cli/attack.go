@@ -67,6 +67,7 @@ type attackRun struct {
 	program   string // this one
 	workspace string
 	signals   <-chan int
+	user      bool // an ordinary one runs it, or the root of a user namespace
 
 	tcp, abstract string // services of the machine that must not be reached
 	mark          string // name of a file that must not come to be in the machine's /tmp
@@ -80,7 +81,7 @@ func (a app) attack(ctx context.Context, u *ui.UI, profiles []string) (_ *attack
 	watch := watchSignals(cancel, &terminal{})
 	defer watch.stop()
 
-	r := &attackRun{ui: u, signals: watch.forward}
+	r := &attackRun{ui: u, signals: watch.forward, user: !sandbox.MachineRoot()}
 	defer func() {
 		if cerr := r.close(); err == nil {
 			err = cerr
@@ -178,6 +179,9 @@ func (r *attackRun) all(ctx context.Context, profile string) (profileReport, err
 		for _, at := range attack.All() { //nolint:contextcheck // nothing is made here
 			if attack.Class(at.ID) != class {
 				continue
+			}
+			if r.user {
+				at = at.ForUser()
 			}
 			rep, err := r.attempt(ctx, profile, at)
 			if err != nil {
