@@ -40,9 +40,9 @@ race: ## the same tests under the race detector, but for one that starts 300 san
 realwork: ## real builds inside the sandbox: npm, node-gyp, go, git, python, gcc
 	ZVIZ_REALWORK=1 go test -count=1 -timeout 30m -v ./internal/realwork/
 
-attack: build ## every row of the table of attempts, by class; PEERS=1: other sandboxes too; V=1, JSON=1; needs root
+attack: build ## every row of the table of attempts, by class; PEERS=1: other sandboxes too; AS_USER=1; V=1, JSON=1; needs root
 	@mkdir -p bin && go build -o bin/attack-table ./internal/attack/table
-	@bin/attack-table -runner bin/zviz-runner $(if $(PEERS),-peers) $(if $(V),-v) $(if $(JSON),-json)
+	@bin/attack-table -runner bin/zviz-runner $(if $(PEERS),-peers) $(if $(AS_USER),-user) $(if $(V),-v) $(if $(JSON),-json)
 
 layers: ## lift each layer in turn and print what it stops alone, for docs/security.md; needs root, minutes
 	ZVIZ_LAYERS=1 go test -count=1 -timeout 50m -v -run '^TestLayersTable$$' ./sandbox

@@ -28,11 +28,11 @@ import (
 // rig is what every test here needs: the runner, and a workspace with the
 // program that attacks.
 type rig struct {
-	runner    string // as who is to run it
-	binary    string // the same, or what it becomes as an ordinary user
-	workspace string // of who runs the runner, with the program that attacks
-	outside   string // root's: where the program attacks without the sandbox; the same if root runs the runner
-	program   string // in outside
+	runner    string         // as who is to run it
+	binary    string         // the same, or what it becomes as an ordinary user
+	workspace string         // of who runs the runner, with the program that attacks
+	outside   string         // root's: where the program attacks without the sandbox; the same if root runs the runner
+	program   string         // in outside
 	user      *testuser.User // who runs the runner; nil: root
 
 	tcp, abstract string // services of the host

@@ -34,8 +34,8 @@ type Attempt struct {
 	// Want holds the errno names (or the signal, or what is found instead) of which
 	// one must stop it; empty if Allowed. WantCI is that of the profile ci where it
 	// has another; the word "allowed" alone: nothing does.
-	Want   []string
-	WantCI []string
+	Want    []string
+	WantCI  []string
 	Allowed bool
 
 	Control   Control

@@ -22,6 +22,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/zviz/run/sandbox/cgroup"
 )
 
 const corePattern = "/proc/sys/kernel/core_pattern"
@@ -345,10 +346,8 @@ func daemon(t *testing.T, r rig, profile string) {
 		}
 	}
 	for g := range groups {
-		for _, pattern := range []string{"/sys/fs/cgroup/" + g, "/sys/fs/cgroup/*/" + g, "/sys/fs/cgroup/*/*/*/" + g} {
-			if left, _ := filepath.Glob(pattern); len(left) > 0 {
-				t.Errorf("groups are left: %v", left)
-			}
+		if left := groupsOf(t, strings.TrimPrefix(g, cgroup.Prefix)); len(left) > 0 {
+			t.Errorf("groups are left: %v", left)
 		}
 	}
 }
