@@ -173,6 +173,9 @@ func TestDoors(t *testing.T) {
 // TestDoorsOneProcess has the attack and the honest job in one runner, as an
 // embedding one would: they share its descriptors, its scheduler and its heap.
 func TestDoorsOneProcess(t *testing.T) {
+	if asUser() {
+		t.Skip("this process is the runner, and root's")
+	}
 	testenv.NeedRoot(t)
 	r := newRig(t)
 	policy := doorWorld(t, r.folder(t))
