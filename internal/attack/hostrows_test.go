@@ -129,7 +129,7 @@ func (r rig) hostileImage(t *testing.T, profile, id, script string) {
 	}
 	r.own(t, dir)
 	before := listing(t, dir)
-	a, _ := attemptOf(id)
+	a := attemptOf(id)
 	got, code := r.execIn(t, r.workspace, profile, "--rootfs", filepath.Join(dir, "image"), "--", "./attack", id)
 	judge(t, a, profile, profile, got)
 	if after := listing(t, dir); code != 0 || after != before {
@@ -175,7 +175,7 @@ func directoryOfDescriptor(t *testing.T, r rig, profile string) {
 
 func swappedMountPoint(t *testing.T, r rig, profile string) {
 	t.Helper()
-	a, _ := attemptOf("fs-22")
+	a := attemptOf("fs-22")
 	// First without the race: a link of the image's.
 	dir := r.folder(t)
 	if out, code := r.command(t, dir, "sh", "-ec", `mkdir -p image/usr host/point src; ln -s "$PWD/host" image/usr/l; mkdir -p w/d/point; ln -s "$PWD/host" w/l; cp "$1" w/attack`, "sh", r.program); code != 0 {
@@ -389,9 +389,9 @@ func otherSegment(t *testing.T, r rig, profile string) {
 	s := r.begin(t, r.workspace, profile, `./attack proc-07-sysv >made; echo ready; cat`)
 	defer s.end()
 	made := digest(t, filepath.Join(r.workspace, "made"))
-	sysv, _ := attemptOf("proc-07-sysv")
+	sysv := attemptOf("proc-07-sysv")
 	judge(t, sysv, profile, profile, strings.TrimSpace(made))
-	a, _ := attemptOf("proc-07-segment")
+	a := attemptOf("proc-07-segment")
 	out, _ := r.execIn(t, r.workspace, profile, "--", "./attack", "proc-07-segment")
 	judge(t, a, profile, profile, out)
 	if strings.Contains(digest(t, "/proc/sysvipc/shm"), "2054580737") { // segmentKey, decimal
@@ -495,6 +495,6 @@ func terminalOutside(t *testing.T, r rig) {
 
 func terminalInside(t *testing.T, r rig, profile string) {
 	t.Helper()
-	a, _ := attemptOf("proc-10")
+	a := attemptOf("proc-10")
 	judge(t, a, profile, profile, onTerminal(t, r, r.runner, "exec", "--quiet", "--profile", profile, "--no-network", "--", "./attack", "proc-10"))
 }

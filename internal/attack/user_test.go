@@ -29,13 +29,13 @@ func attempts() []attack.Attempt {
 	return all
 }
 
-// attemptOf is attack.ByID of those.
-func attemptOf(id string) (attack.Attempt, bool) {
-	a, ok := attack.ByID(id)
+// attemptOf is that of an identifier among those.
+func attemptOf(id string) attack.Attempt {
+	a, _ := attack.ByID(id)
 	if asUser() {
 		a = a.ForUser()
 	}
-	return a, ok
+	return a
 }
 
 // become makes the runner an ordinary user's.

@@ -115,12 +115,17 @@ func (u *User) Folder() (string, error) {
 
 // Own gives a tree to the user. It follows no links. The kernel takes set-ID bits
 // and file capabilities off what changes its owner (chown(2)).
-func (u *User) Own(path string) error {
-	return filepath.WalkDir(path, func(path string, _ fs.DirEntry, err error) error {
+func (u *User) Own(path string) (err error) {
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	return fs.WalkDir(root.FS(), filepath.Base(path), func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		return os.Lchown(path, ID, ID)
+		return root.Lchown(path, ID, ID)
 	})
 }
 
