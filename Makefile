@@ -17,7 +17,7 @@ TOOLS_KEY := $(shell { cat tools/go.sum; go version; } 2>/dev/null | sha256sum |
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/zviz-run-tools/$(TOOLS_KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test race realwork attack layers kills faults soak lint fmt fuzz oracle bench cross vuln clean
+.PHONY: help setup build demo test test-user race realwork attack layers kills faults soak lint fmt fuzz oracle bench cross vuln clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,15 +34,19 @@ demo: build ## run npm ci of examples/hostile-dependency in the sandbox
 test: ## all tests but the real builds; as root for those that need the kernel
 	go test ./...
 
-race: ## the same tests under the race detector, but for one that starts 300 sandboxes one by one
-	go test -race -skip TestScript/doctor_attack ./...
+race: ## the same tests under the race detector, but for two that start hundreds of sandboxes one by one
+	go test -race -skip 'TestScript/doctor_attack|TestUserAttack' ./...
 
 realwork: ## real builds inside the sandbox: npm, node-gyp, go, git, python, gcc
 	ZVIZ_REALWORK=1 go test -count=1 -timeout 30m -v ./internal/realwork/
 
-attack: build ## every row of the table of attempts, by class; PEERS=1: other sandboxes too; V=1, JSON=1; needs root
+attack: build ## every row of the table of attempts, by class; PEERS=1: other sandboxes too; AS_USER=1; V=1, JSON=1; needs root
 	@mkdir -p bin && go build -o bin/attack-table ./internal/attack/table
-	@bin/attack-table -runner bin/zviz-runner $(if $(PEERS),-peers) $(if $(V),-v) $(if $(JSON),-json)
+	@bin/attack-table -runner bin/zviz-runner $(if $(PEERS),-peers) $(if $(AS_USER),-user) $(if $(V),-v) $(if $(JSON),-json)
+
+test-user: build ## the table of attempts, and the real builds inside, where the runner is an ordinary user's; needs root
+	@$(MAKE) --no-print-directory attack AS_USER=1
+	ZVIZ_REALWORK=1 ZVIZ_REALWORK_USER=1 go test -count=1 -timeout 15m -v ./internal/realwork/
 
 layers: ## lift each layer in turn and print what it stops alone, for docs/security.md; needs root, minutes
 	ZVIZ_LAYERS=1 go test -count=1 -timeout 50m -v -run '^TestLayersTable$$' ./sandbox

@@ -232,19 +232,8 @@ func TestUserScope(t *testing.T) {
 // and its own are still the user's.
 func TestUserRange(t *testing.T) {
 	r := newUserRig(t)
-	testenv.NeedTool(t, "newuidmap")
-	subids := filepath.Join(r.home, "subids")
-	if err := os.WriteFile(subids, fmt.Appendf(nil, "other:1:5\n%d:1000000:65536\n", nobodysUID), 0o644); err != nil {
-		t.Fatal(err)
-	}
 	cmd := r.command(t, `zviz-runner exec --allow-missing cgroup --no-network -- sh -c 'cat /proc/self/uid_map; touch file'`)
-	// newuidmap reads the system's files: in a mount namespace of its own they are ours.
-	passwd := filepath.Join(r.home, "passwd")
-	if err := os.WriteFile(passwd, fmt.Appendf(nil, "root:x:0:0::/root:/bin/sh\nsomebody:x:%d:%d::%s:/bin/sh\n", nobodysUID, nobodysUID, r.home), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd.Args = append([]string{"unshare", "--mount", "sh", "-ec", `mount --bind "$0/subids" /etc/subuid; mount --bind "$0/subids" /etc/subgid; mount --bind "$0/passwd" /etc/passwd; exec "$@"`, r.home}, cmd.Args...)
-	cmd.Path = testenv.NeedTool(t, "unshare")
+	r.giveRange(t, cmd)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -256,6 +245,68 @@ func TestUserRange(t *testing.T) {
 	var st syscall.Stat_t
 	if err := syscall.Stat(filepath.Join(r.dir, "file"), &st); err != nil || st.Uid != nobodysUID {
 		t.Errorf("the file belongs to %d (%v)", st.Uid, err)
+	}
+}
+
+// giveRange lets a command of the user's find ids of his own in /etc/subuid.
+func (r *userRig) giveRange(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	testenv.NeedTool(t, "newuidmap")
+	subids := filepath.Join(r.home, "subids")
+	if err := os.WriteFile(subids, fmt.Appendf(nil, "other:1:5\n%d:1000000:65536\n", nobodysUID), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	// newuidmap reads the system's files: in a mount namespace of its own they are ours.
+	passwd := filepath.Join(r.home, "passwd")
+	if err := os.WriteFile(passwd, fmt.Appendf(nil, "root:x:0:0::/root:/bin/sh\nsomebody:x:%d:%d::%s:/bin/sh\n", nobodysUID, nobodysUID, r.home), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Args = append([]string{"unshare", "--mount", "sh", "-ec", `mount --bind "$0/subids" /etc/subuid; mount --bind "$0/subids" /etc/subgid; mount --bind "$0/passwd" /etc/passwd; exec "$@"`, r.home}, cmd.Args...)
+	cmd.Path = testenv.NeedTool(t, "unshare")
+}
+
+// TestUserAttack makes the harmless attempts: as a user who has one id, and as one
+// who has a range of them. What stops some differs.
+func TestUserAttack(t *testing.T) {
+	for name, give := range map[string]func(*userRig, *testing.T, *exec.Cmd){"one id": nil, "range": (*userRig).giveRange} {
+		t.Run(name, func(t *testing.T) {
+			r := newUserRig(t)
+			r.delegate(t)
+			cmd := r.command(t, "zviz-runner doctor --attack --json")
+			if give != nil {
+				give(r, t, cmd)
+			}
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			var report struct {
+				Attack struct {
+					Profiles []struct {
+						Profile  string         `json:"profile"`
+						Counts   map[string]int `json:"counts"`
+						Attempts []struct{ ID, End, Detail string }
+					} `json:"profiles"`
+				} `json:"attack"`
+			}
+			if err := json.Unmarshal(out, &report); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			if len(report.Attack.Profiles) != 2 {
+				t.Fatalf("no two profiles: %s", out)
+			}
+			for _, p := range report.Attack.Profiles {
+				t.Logf("%s: %v", p.Profile, p.Counts)
+				ends := map[string]string{}
+				for _, a := range p.Attempts {
+					ends[a.ID] = a.Detail
+				}
+				want := map[string]string{"one id": "BLOCKED EINVAL", "range": "BLOCKED EPERM"}[name]
+				if p.Counts["escaped"]+p.Counts["wrong"] > 0 || p.Counts["blocked"] < 100 || ends["cap-07-workspace"] != want {
+					t.Errorf("%s: %v, cap-07-workspace %q, want %q", p.Profile, p.Counts, ends["cap-07-workspace"], want)
+				}
+			}
+		})
 	}
 }
 

@@ -22,14 +22,18 @@ import (
 
 	"github.com/zviz/run/internal/attack"
 	"github.com/zviz/run/internal/testenv"
+	"github.com/zviz/run/internal/testuser"
 )
 
 // rig is what every test here needs: the runner, and a workspace with the
 // program that attacks.
 type rig struct {
-	runner    string
-	workspace string
-	program   string // in the workspace
+	runner    string         // as who is to run it
+	binary    string         // the same, or what it becomes as an ordinary user
+	workspace string         // of who runs the runner, with the program that attacks
+	outside   string         // root's: where the program attacks without the sandbox; the same if root runs the runner
+	program   string         // in outside
+	user      *testuser.User // who runs the runner; nil: root
 
 	tcp, abstract string // services of the host
 }
@@ -40,13 +44,25 @@ func newRig(t *testing.T) rig {
 	testenv.NeedTool(t, "unshare")
 	testenv.NeedLandlock(t, 2)
 
-	r := rig{workspace: t.TempDir()}
+	var r rig
 	if r.runner = os.Getenv("ZVIZ_ATTACK_RUNNER"); r.runner == "" {
 		r.runner = testenv.Build(t, "github.com/zviz/run/cmd/zviz-runner")
 	}
-	r.program = filepath.Join(r.workspace, "attack")
+	r.binary = r.runner
+	if asUser() {
+		r.become(t)
+	}
+	r.workspace = r.folder(t)
+	r.outside = r.workspace
+	if r.user != nil {
+		r.outside = t.TempDir()
+	}
+	r.program = filepath.Join(r.outside, "attack")
 	if err := os.Rename(testenv.Build(t, "github.com/zviz/run/internal/attack/program"), r.program); err != nil {
 		t.Fatal(err)
+	}
+	if r.user != nil {
+		copyFile(t, r.program, filepath.Join(r.workspace, "attack"))
 	}
 
 	// Two services of the host, that only the host's network leads to.
@@ -116,7 +132,10 @@ func (r rig) output(t *testing.T, name string, args ...string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir = r.workspace
+	cmd.Dir = r.outside
+	if name == r.runner {
+		cmd.Dir = r.workspace
+	}
 	// What the runner must not let through: a variable and a descriptor.
 	cmd.Env = append(os.Environ(), "ATTACK_SECRET=planted")
 	null, err := os.Open(os.DevNull)
@@ -138,7 +157,7 @@ func (r rig) output(t *testing.T, name string, args ...string) string {
 // stopped, for the right reason, within it.
 func TestAttempts(t *testing.T) {
 	r := newRig(t)
-	for _, a := range attack.All() {
+	for _, a := range attempts() {
 		if a.Runner != nil || a.Arch != "" && a.Arch != runtime.GOARCH || aboutKernel(a.ID) || a.Control == attack.ByTest {
 			continue // TestLimits has those with flags of their own
 		}
@@ -205,6 +224,9 @@ func TestFacts(t *testing.T) {
 	}
 	// user_namespaces(7): lines of "ID inside, ID outside, length".
 	for name, text := range map[string]string{"uid_map": in.UIDMap, "gid_map": in.GIDMap} {
+		if r.user != nil {
+			break // what is outside of it is the runner's namespace, where 0 is the user
+		}
 		if strings.TrimSpace(text) == "" {
 			t.Errorf("%s is empty", name)
 		}
@@ -230,6 +252,9 @@ func TestHostFilesAbsent(t *testing.T) {
 	home, err := os.UserHomeDir()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if r.user != nil {
+		home = r.user.Home
 	}
 	for _, dir := range []string{home, "/tmp", "/var/tmp", "/run", "/dev/shm", "/var/lib", filepath.Dir(r.workspace)} {
 		canary, err := os.MkdirTemp(dir, mark) //nolint:usetesting // the places are the point

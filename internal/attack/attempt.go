@@ -34,11 +34,8 @@ type Attempt struct {
 	// Want holds the errno names (or the signal, or what is found instead) of which
 	// one must stop it; empty if Allowed. WantCI is that of the profile ci where it
 	// has another; the word "allowed" alone: nothing does.
-	Want   []string
-	WantCI []string
-	// AsUser holds what stops it as well where the runner is an ordinary user, whose
-	// files are not id-mapped.
-	AsUser  []string
+	Want    []string
+	WantCI  []string
 	Allowed bool
 
 	Control   Control

@@ -18,6 +18,9 @@
 // Name is the name of the same test in ZViz's suite of 19 escapes, 8 attacks and
 // 55 checks, of which this is the form that can fail.
 //
+// Where the runner is an ordinary user's, other errors stop some: Differences lists
+// them, and ForUser is an attempt that wants those.
+//
 // The program in internal/attack/program runs one attempt by its identifier.
 // zviz-runner does the same for its doctor, on a machine in use: there, what Harm
 // names is never made.

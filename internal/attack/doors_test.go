@@ -33,7 +33,7 @@ import (
 
 // doorWorld is what the policy of these tests leads to: a host that is spliced
 // and one that is terminated, both at one server with a large file.
-func doorWorld(t *testing.T) egress.Policy {
+func doorWorld(t *testing.T, dir string) egress.Policy {
 	t.Helper()
 	cert, err := attack.SelfSigned()
 	if err != nil {
@@ -52,7 +52,7 @@ func doorWorld(t *testing.T) egress.Policy {
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	ca := filepath.Join(t.TempDir(), "ca.pem")
+	ca := filepath.Join(dir, "ca.pem")
 	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -91,15 +91,17 @@ const (
 )
 
 // policyFile writes a policy as the operator would.
-func policyFile(t *testing.T, p egress.Policy) string {
+func (r rig) policyFile(t *testing.T, p egress.Policy) string {
 	t.Helper()
 	text := fmt.Sprintf("version: 1\negress:\n  allow: [{host: %s}, {host: %s, tls: terminate}]\n  upstream:\n    ca_file: %s\n    hosts: {%s: %q, %s: %q}\n",
 		attack.AllowedHost, attack.TerminatedHost, p.Upstream.CAFile,
 		attack.AllowedHost, p.Upstream.Hosts[attack.AllowedHost], attack.TerminatedHost, p.Upstream.Hosts[attack.TerminatedHost])
-	file := filepath.Join(t.TempDir(), "policy.yml")
+	file := filepath.Join(r.folder(t), "policy.yml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	r.own(t, file)
+	r.own(t, p.Upstream.CAFile)
 	return file
 }
 
@@ -132,8 +134,8 @@ func took(out string) time.Duration {
 // small, and the report of the attack says where a cap acted.
 func TestDoors(t *testing.T) {
 	r := newRig(t)
-	t.Setenv("ZVIZ_STATE_DIR", t.TempDir()) // what others left is not to be swept, nor measured, here
-	policy := policyFile(t, doorWorld(t))
+	t.Setenv("ZVIZ_STATE_DIR", r.folder(t)) // what others left is not to be swept, nor measured, here
+	policy := r.policyFile(t, doorWorld(t, r.folder(t)))
 	alone := r.neighbour(t, policy)
 	for _, tt := range flooded {
 		t.Run(tt.name, func(t *testing.T) {
@@ -171,9 +173,12 @@ func TestDoors(t *testing.T) {
 // TestDoorsOneProcess has the attack and the honest job in one runner, as an
 // embedding one would: they share its descriptors, its scheduler and its heap.
 func TestDoorsOneProcess(t *testing.T) {
+	if asUser() {
+		t.Skip("this process is the runner, and root's")
+	}
 	testenv.NeedRoot(t)
 	r := newRig(t)
-	policy := doorWorld(t)
+	policy := doorWorld(t, r.folder(t))
 	x, err := executor.New(executor.Config{StateDir: filepath.Join(t.TempDir(), "state"), Home: "/nonexistent", Environ: os.Environ()})
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/zviz/run/internal/attack"
+	"github.com/zviz/run/sandbox/cgroup"
 )
 
 const corePattern = "/proc/sys/kernel/core_pattern"
@@ -122,13 +122,14 @@ func (r rig) unshared(t *testing.T, dir, script string) (string, int) {
 // hostileImage starts the image that a script made, and looks at the host's side.
 func (r rig) hostileImage(t *testing.T, profile, id, script string) {
 	t.Helper()
-	dir := t.TempDir()
+	dir := r.folder(t)
 	host := filepath.Join(dir, "host")
 	if out, code := r.command(t, dir, "sh", "-ec", "mkdir host; "+script); code != 0 {
 		t.Fatal(out)
 	}
+	r.own(t, dir)
 	before := listing(t, dir)
-	a, _ := attack.ByID(id)
+	a := attemptOf(id)
 	got, code := r.execIn(t, r.workspace, profile, "--rootfs", filepath.Join(dir, "image"), "--", "./attack", id)
 	judge(t, a, profile, profile, got)
 	if after := listing(t, dir); code != 0 || after != before {
@@ -160,7 +161,7 @@ func listing(t *testing.T, dir string) string {
 
 func directoryOfDescriptor(t *testing.T, r rig, profile string) {
 	t.Helper()
-	secret := t.TempDir()
+	secret := r.folder(t)
 	if err := os.Mkdir(filepath.Join(secret, "sub"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -174,9 +175,9 @@ func directoryOfDescriptor(t *testing.T, r rig, profile string) {
 
 func swappedMountPoint(t *testing.T, r rig, profile string) {
 	t.Helper()
-	a, _ := attack.ByID("fs-22")
+	a := attemptOf("fs-22")
 	// First without the race: a link of the image's.
-	dir := t.TempDir()
+	dir := r.folder(t)
 	if out, code := r.command(t, dir, "sh", "-ec", `mkdir -p image/usr host/point src; ln -s "$PWD/host" image/usr/l; mkdir -p w/d/point; ln -s "$PWD/host" w/l; cp "$1" w/attack`, "sh", r.program); code != 0 {
 		t.Fatal(out)
 	}
@@ -225,15 +226,15 @@ func targetsOutside(t *testing.T, r rig, profile string) {
 
 func entryOfRunner(t *testing.T, r rig, profile string) {
 	t.Helper()
-	dir := t.TempDir()
+	dir := r.folder(t)
 	if err := os.WriteFile(filepath.Join(dir, "entry"), []byte("#!/proc/self/exe\necho ESCAPED\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	before := digest(t, r.runner)
+	before := digest(t, r.binary)
 	if out, code := r.execIn(t, dir, profile, "--", "./entry"); code != 126 || strings.Contains(out, "ESCAPED") {
 		t.Errorf("got %d %q, want 126", code, out)
 	}
-	if digest(t, r.runner) != before {
+	if digest(t, r.binary) != before {
 		t.Error("the runner's program changed")
 	}
 }
@@ -242,7 +243,7 @@ func killsAll(t *testing.T, r rig, profile string) {
 	t.Helper()
 	// Of the id that the job has on the host, the first slot of a state folder of
 	// the test's own: only the pid namespace keeps it from the job.
-	t.Setenv("ZVIZ_STATE_DIR", t.TempDir())
+	t.Setenv("ZVIZ_STATE_DIR", r.folder(t))
 	const jobOnHost = 0x70000000 + 1000
 	other := exec.CommandContext(t.Context(), "sleep", "60")
 	other.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: jobOnHost, Gid: jobOnHost, NoSetGroups: true}}
@@ -308,9 +309,9 @@ func (s *session) end() int {
 
 func daemon(t *testing.T, r rig, profile string) {
 	t.Helper()
-	dir := t.TempDir()
+	dir := r.folder(t)
 	mark := filepath.Base(filepath.Dir(dir)) + "-daemon"
-	s := r.begin(t, dir, profile, `(setsid sh -c 'trap "" TERM HUP; : >up; read x <hang' `+mark+` &) & mkfifo hang; while [ ! -e up ]; do sleep 0.05; done; echo ready; cat`)
+	s := r.begin(t, dir, profile, `mkfifo hang; (setsid sh -c 'trap "" TERM HUP; : >up; read x <hang' `+mark+` &) & while [ ! -e up ]; do sleep 0.05; done; echo ready; cat`)
 	var pids []int
 	groups := map[string]bool{}
 	procs, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -345,17 +346,15 @@ func daemon(t *testing.T, r rig, profile string) {
 		}
 	}
 	for g := range groups {
-		for _, pattern := range []string{"/sys/fs/cgroup/" + g, "/sys/fs/cgroup/*/" + g, "/sys/fs/cgroup/*/*/*/" + g} {
-			if left, _ := filepath.Glob(pattern); len(left) > 0 {
-				t.Errorf("groups are left: %v", left)
-			}
+		if left := groupsOf(t, strings.TrimPrefix(g, cgroup.Prefix)); len(left) > 0 {
+			t.Errorf("groups are left: %v", left)
 		}
 	}
 }
 
 func pipe(t *testing.T, r rig, profile string) {
 	t.Helper()
-	dir := t.TempDir()
+	dir := r.folder(t)
 	s := r.begin(t, dir, profile, `mkfifo pipe; cat pipe & echo ready; cat`)
 	// inotify(7): an open that waits is none yet, so each one seen is the host's.
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
@@ -390,9 +389,9 @@ func otherSegment(t *testing.T, r rig, profile string) {
 	s := r.begin(t, r.workspace, profile, `./attack proc-07-sysv >made; echo ready; cat`)
 	defer s.end()
 	made := digest(t, filepath.Join(r.workspace, "made"))
-	sysv, _ := attack.ByID("proc-07-sysv")
+	sysv := attemptOf("proc-07-sysv")
 	judge(t, sysv, profile, profile, strings.TrimSpace(made))
-	a, _ := attack.ByID("proc-07-segment")
+	a := attemptOf("proc-07-segment")
 	out, _ := r.execIn(t, r.workspace, profile, "--", "./attack", "proc-07-segment")
 	judge(t, a, profile, profile, out)
 	if strings.Contains(digest(t, "/proc/sysvipc/shm"), "2054580737") { // segmentKey, decimal
@@ -402,7 +401,7 @@ func otherSegment(t *testing.T, r rig, profile string) {
 
 func hostileTrees(t *testing.T, r rig, profile string) {
 	t.Helper()
-	state := t.TempDir()
+	state := r.folder(t)
 	t.Setenv("ZVIZ_STATE_DIR", state)
 	// Few open files for the runner: no more than the tree is deep.
 	out, code := r.command(t, r.workspace, "prlimit", "--nofile=1024:1024", r.runner, "exec", "--quiet", "--profile", profile, "--no-network", "--timeout", "30s", "--", "sh", "-ec",
@@ -415,7 +414,7 @@ func hostileTrees(t *testing.T, r rig, profile string) {
 
 func linkedTrees(t *testing.T, r rig, profile string) {
 	t.Helper()
-	state, canary := t.TempDir(), t.TempDir()
+	state, canary := r.folder(t), r.folder(t)
 	t.Setenv("ZVIZ_STATE_DIR", state)
 	if err := os.WriteFile(filepath.Join(canary, "f"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
@@ -441,7 +440,7 @@ func emptyState(t *testing.T, state string) {
 
 func hostileNames(t *testing.T, r rig, profile string) {
 	t.Helper()
-	out, _ := r.execIn(t, t.TempDir(), profile, "--", "sh", "-c", `n=$(printf 'a\nzviz: forged\033[31m\377'); cp /bin/sh "$n"; chmod 4755 "$n"; n=$(printf '%0255d' 7); cp /bin/sh "$n"; chmod 4755 "$n"`)
+	out, _ := r.execIn(t, r.folder(t), profile, "--", "sh", "-c", `n=$(printf 'a\nzviz: forged\033[31m\377'); cp /bin/sh "$n"; chmod 4755 "$n"; n=$(printf '%0255d' 7); cp /bin/sh "$n"; chmod 4755 "$n"`)
 	if strings.Contains(out, "\x1b") || strings.Contains(out, "\xff") || strings.Contains(out, "\nzviz: forged") || !strings.Contains(out, `a\nzviz: forged\x1b[31m\xff`) || !strings.Contains(out, fmt.Sprintf("%0255d", 7)) {
 		t.Errorf("got %q", out)
 	}
@@ -496,6 +495,6 @@ func terminalOutside(t *testing.T, r rig) {
 
 func terminalInside(t *testing.T, r rig, profile string) {
 	t.Helper()
-	a, _ := attack.ByID("proc-10")
+	a := attemptOf("proc-10")
 	judge(t, a, profile, profile, onTerminal(t, r, r.runner, "exec", "--quiet", "--profile", profile, "--no-network", "--", "./attack", "proc-10"))
 }

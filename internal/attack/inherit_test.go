@@ -121,7 +121,7 @@ func TestNothingIsInherited(t *testing.T) {
 	inside := func(t *testing.T, args ...string) (fds, variables []string, inherited []int) {
 		t.Helper()
 		p := plant{Seed: seed, Descriptors: count, Args: append(args, "sh", "-c", script), Numbers: filepath.Join(t.TempDir(), "numbers")}
-		p.Environment = append([][]byte{[]byte("PATH=/usr/bin:/bin"), []byte("ZVIZ_STATE_DIR=" + filepath.Join(t.TempDir(), "state"))}, env...)
+		p.Environment = append([][]byte{[]byte("PATH=/usr/bin:/bin"), []byte("ZVIZ_STATE_DIR=" + filepath.Join(r.folder(t), "state"))}, env...)
 		text, err := json.Marshal(p)
 		if err != nil {
 			t.Fatal(err)

@@ -47,7 +47,7 @@ func (a Attempt) Judge(profile string, said Outcome) End {
 			return Permitted
 		}
 		return Escaped
-	case word == "BLOCKED" && !a.Allowed && (slices.Contains(a.Wants(profile), by) || slices.Contains(a.AsUser, by)):
+	case word == "BLOCKED" && !a.Allowed && slices.Contains(a.Wants(profile), by):
 		return Blocked
 	default:
 		return Wrong

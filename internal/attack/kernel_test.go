@@ -38,27 +38,22 @@ func privilegedFile(id string) string {
 // workspace and in a folder that is a root file system and holds little else.
 type kernelRig struct {
 	rig
-	folder string
+	root string
 }
 
 func newKernelRig(t *testing.T) kernelRig {
 	t.Helper()
-	r := kernelRig{rig: newRig(t), folder: t.TempDir()}
-	bin := filepath.Join(r.folder, "usr", "bin")
-	for _, dir := range []string{bin, filepath.Join(r.folder, "etc")} {
+	r := kernelRig{rig: newRig(t)}
+	r.root = r.folder(t)
+	bin := filepath.Join(r.root, "usr", "bin")
+	for _, dir := range []string{bin, filepath.Join(r.root, "etc")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	program, err := os.ReadFile(r.program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, dir := range []string{r.workspace, bin} {
+	for _, dir := range slices.Compact([]string{r.workspace, r.outside, bin}) {
 		for _, id := range []string{"cap-04", "cap-05"} {
-			if err := os.WriteFile(filepath.Join(dir, privilegedFile(id)), program, 0o755); err != nil {
-				t.Fatal(err)
-			}
+			copyFile(t, r.program, filepath.Join(dir, privilegedFile(id)))
 		}
 		// capabilities(7), struct vfs_cap_data: revision 2 with the effective bit, permitted
 		// and inheritable of 32 capabilities each, twice.
@@ -127,7 +122,7 @@ func (r kernelRig) succeeds(t *testing.T, a attack.Attempt) {
 // machine's root file system and in a folder's.
 func TestKernelAttempts(t *testing.T) {
 	r := newKernelRig(t)
-	for _, a := range attack.All() {
+	for _, a := range attempts() {
 		if !aboutKernel(a.ID) || a.Arch != "" && a.Arch != runtime.GOARCH {
 			continue
 		}
@@ -137,7 +132,7 @@ func TestKernelAttempts(t *testing.T) {
 			}
 			r.succeeds(t, a)
 			for _, profile := range []string{"ci", "hostile"} {
-				for _, root := range []string{"", r.folder} {
+				for _, root := range []string{"", r.root} {
 					if root != "" && a.Tool != "" {
 						continue // the folder has no programs
 					}

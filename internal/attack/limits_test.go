@@ -44,9 +44,9 @@ type outsideWorld struct {
 	asked []string // names
 }
 
-func newOutsideWorld(t *testing.T) *outsideWorld {
+func newOutsideWorld(t *testing.T, r rig) *outsideWorld {
 	t.Helper()
-	w := &outsideWorld{policy: filepath.Join(t.TempDir(), "policy.yml")}
+	w := &outsideWorld{policy: filepath.Join(r.folder(t), "policy.yml")}
 	pc, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -65,6 +65,7 @@ func newOutsideWorld(t *testing.T) *outsideWorld {
 	if err := os.WriteFile(w.policy, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	r.own(t, w.policy)
 	return w
 }
 
@@ -98,7 +99,7 @@ type ran struct {
 // exec runs a command in the sandbox with flags and reads the report.
 func (r rig) exec(t *testing.T, flags []string, command ...string) ran {
 	t.Helper()
-	report := filepath.Join(t.TempDir(), "report.json")
+	report := filepath.Join(r.folder(t), "report.json")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, r.runner, slices.Concat([]string{"exec", "--report", report}, flags, []string{"--"}, command)...)
@@ -136,8 +137,8 @@ func (h *head) Write(b []byte) (int, error) {
 func TestLimits(t *testing.T) {
 	r := newRig(t)
 	testenv.NeedTool(t, "ip")
-	world := newOutsideWorld(t)
-	for _, a := range attack.All() {
+	world := newOutsideWorld(t, r)
+	for _, a := range attempts() {
 		if !mine(a.ID) || a.Arch != "" && a.Arch != runtime.GOARCH {
 			continue
 		}

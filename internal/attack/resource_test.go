@@ -62,7 +62,7 @@ func measured(t *testing.T, cmd *exec.Cmd) (peak int64, ended time.Time) {
 func TestResourceAttacks(t *testing.T) {
 	testenv.NeedTool(t, "python3")
 	r := newRig(t)
-	state := t.TempDir()
+	state := r.folder(t)
 	t.Setenv("ZVIZ_STATE_DIR", state)
 	tests := []struct {
 		name   string

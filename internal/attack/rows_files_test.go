@@ -45,7 +45,7 @@ func (r rig) command(t *testing.T, dir, name string, args ...string) (string, in
 // hostile only under ci.
 func TestFileRows(t *testing.T) {
 	r := newRig(t)
-	for _, a := range attack.All() {
+	for _, a := range attempts() {
 		class, _, _ := strings.Cut(a.ID, "-")
 		if a.Allowed || a.Control == attack.ByTest || !slices.Contains([]string{"fs", "ws", "proc"}, class) {
 			continue
@@ -63,19 +63,20 @@ func TestByTest(t *testing.T) {
 	r := newRig(t)
 	git := testenv.NeedTool(t, "git")
 	const isolated = `exec unshare --mount --pid --fork --kill-child --mount-proc --ipc --net -- sh -ec "$@"`
-	for _, a := range attack.All() {
+	for _, a := range attempts() {
 		if a.Control != attack.ByTest || hostJudges(a.ID) {
 			continue
 		}
 		// Each place: what is outside, what is a workspace, and the script that tries.
 		place := func(t *testing.T) (work, input string) {
 			t.Helper()
-			base := t.TempDir()
+			base := r.folder(t)
 			work, input = filepath.Join(base, "work"), filepath.Join(base, "in")
 			script := `mkdir work in in/dir && echo original >in/file && chmod 0666 in/file && cp "$1" work/attack && cd work && "$2" init -q`
 			if out, code := r.command(t, base, "sh", "-ec", script, "sh", r.program, git); code != 0 {
 				t.Fatal(out)
 			}
+			r.own(t, base)
 			return work, input
 		}
 		outside, inside := "./attack "+a.ID, []string{"./attack", a.ID}
@@ -106,7 +107,7 @@ func TestByTest(t *testing.T) {
 			}
 			for _, profile := range profiles() {
 				work, input := place(t)
-				before := digest(t, r.runner)
+				before := digest(t, r.binary)
 				switch a.ID {
 				case "proc-06":
 					other := exec.CommandContext(t.Context(), r.runner, "exec", "--no-network", "--timeout", "20s", "-e", "MARK=zviz-mark-77", "-C", filepath.Dir(work)+"/in/dir", "--", "sleep", "15")
@@ -131,7 +132,7 @@ func TestByTest(t *testing.T) {
 				if text, err := os.ReadFile(filepath.Join(input, "file")); err != nil || string(text) != "original\n" {
 					t.Errorf("%s: the input is %q %v", profile, text, err)
 				}
-				if digest(t, r.runner) != before {
+				if digest(t, r.binary) != before {
 					t.Errorf("%s: the runner's program changed", profile)
 				}
 				if exists(filepath.Join(work, ".git/hooks/post-checkout")) {

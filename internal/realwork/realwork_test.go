@@ -22,6 +22,7 @@ import (
 
 	"github.com/zviz/run/internal/realwork"
 	"github.com/zviz/run/internal/testenv"
+	"github.com/zviz/run/internal/testuser"
 )
 
 var update = flag.Bool("update", false, "write docs/real-work.md")
@@ -38,7 +39,10 @@ func TestRealWork(t *testing.T) {
 	}
 	testenv.NeedRoot(t)
 	testenv.NeedLandlock(t, 2)
-	runner := testenv.Build(t, "github.com/zviz/run/cmd/zviz-runner")
+	w := world{runner: testenv.Build(t, "github.com/zviz/run/cmd/zviz-runner")}
+	if os.Getenv("ZVIZ_REALWORK_USER") == "1" {
+		w.become(t)
+	}
 	headers := nodeHeaders(t)
 
 	var rows []row
@@ -50,14 +54,26 @@ func TestRealWork(t *testing.T) {
 				}
 				t.Skipf("not installed: %s", strings.Join(missing, ", "))
 			}
-			rows = append(rows, run(t, runner, l)...)
+			if w.user != nil {
+				w.runAsUser(t, l)
+				return
+			}
+			rows = append(rows, w.run(t, l)...)
 		})
 	}
-	if *update {
+	switch {
+	case w.user != nil: // each row is compared by then
+	case *update:
 		write(t, rows)
-	} else {
+	default:
 		compare(t, rows)
 	}
+}
+
+// world is who runs the runner.
+type world struct {
+	runner string
+	user   *testuser.User // nil: root
 }
 
 // row is one line of the published table.
@@ -69,10 +85,10 @@ func (r row) String() string {
 
 // run does a load natively and inside at the same time: both are mostly one
 // compiler, and CI has two cores.
-func run(t *testing.T, runner string, l realwork.Load) []row {
+func (w world) run(t *testing.T, l realwork.Load) []row {
 	t.Helper()
-	native, inside := newPlace(t, l), newPlace(t, l)
-	inside.runner, inside.cache = runner, filepath.Join(inside.work, ".cache")
+	native, inside := newPlace(t, l, t.TempDir()), newPlace(t, l, t.TempDir())
+	inside.runner, inside.cache = w.runner, filepath.Join(inside.work, ".cache")
 	native.cache = filepath.Join(native.work, ".cache")
 	// Natively the host's own build cache saves minutes and proves as much.
 	if out, err := exec.Command("go", "env", "GOCACHE").Output(); err == nil {
@@ -102,12 +118,13 @@ func run(t *testing.T, runner string, l realwork.Load) []row {
 // place is a folder with the load's files, a home, and how commands run there.
 type place struct {
 	work, home, cache string
+	path              string
 	runner            string // empty: natively
 }
 
-func newPlace(t *testing.T, l realwork.Load) place {
+func newPlace(t *testing.T, l realwork.Load, dir string) place {
 	t.Helper()
-	p := place{work: filepath.Join(t.TempDir(), "work"), home: t.TempDir()}
+	p := place{work: filepath.Join(dir, "work"), home: t.TempDir(), path: os.Getenv("PATH")}
 	if err := os.Mkdir(p.work, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +175,7 @@ func (p place) step(ctx context.Context, s realwork.Step) result {
 	args := s.Command
 	var environ []string
 	if p.runner == "" {
-		environ = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.home, "LANG=C.UTF-8", "TERM=dumb", "CI=true"}, env...)
+		environ = append([]string{"PATH=" + p.path, "HOME=" + p.home, "LANG=C.UTF-8", "TERM=dumb", "CI=true"}, env...)
 	} else {
 		args = []string{p.runner, "exec"}
 		if !s.Network {
@@ -168,7 +185,7 @@ func (p place) step(ctx context.Context, s realwork.Step) result {
 			args = append(args, "-e", variable)
 		}
 		args = append(append(args, "--"), s.Command...)
-		environ = os.Environ()
+		environ = append(os.Environ(), "PATH="+p.path)
 	}
 
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)

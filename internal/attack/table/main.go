@@ -7,11 +7,16 @@
 //	go run ./internal/attack/table -runner bin/zviz-runner
 //	go run ./internal/attack/table -runner bin/zviz-runner -json
 //	go run ./internal/attack/table -runner bin/zviz-runner -peers
+//	go run ./internal/attack/table -runner bin/zviz-runner -user
 //
 // Most attempts need a place of their own, with a policy, limits, files or another
 // job, which the tests make. So it runs these tests against the runner first, and
 // reads what each attempt said in their log; what needs no place it makes itself
 // too. A row without an outcome is there with the reason.
+//
+// With -user the runner is an ordinary user's, by internal/testuser; what stops an
+// attempt then is what attack.Differences says, where it differs. Without the
+// sandbox the attempts are root's all the same.
 //
 // With -peers it prints the same for other sandboxes that are installed, as
 // their users start them; see peers.go. ZVIZ_PEER_SECCOMP=FILE gives containers
@@ -45,8 +50,9 @@ func main() {
 type options struct {
 	runner, catalogue string
 	peers, verbose    bool
-	json              bool
+	json, user        bool
 	program, suite    string // what makes one attempt, and the file of the tests; named once we are in the namespaces
+	become            string // what becomes the user; named then too
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -58,9 +64,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.BoolVar(&o.peers, "peers", false, "attack the other sandboxes that are installed too")
 	flags.BoolVar(&o.verbose, "v", false, "print each attempt")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object a row")
+	flags.BoolVar(&o.user, "user", false, "run the runner as an ordinary user")
 	flags.StringVar(&o.program, "program", "", "set by the program itself")
 	flags.StringVar(&o.suite, "suite", "", "set by the program itself")
+	flags.StringVar(&o.become, "become", "", "set by the program itself")
 	if err := flags.Parse(args[1:]); err != nil {
+		return 2
+	}
+	if o.user && o.peers {
+		fmt.Fprintln(stderr, "error: -user and -peers: peers run as root")
 		return 2
 	}
 	if o.program == "" {
@@ -108,15 +120,17 @@ func (o options) restart(ctx context.Context, args []string, stdout, stderr io.W
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	program := filepath.Join(dir, "attack")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", program, "github.com/zviz/run/internal/attack/program")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := build.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("go build: %w\n%s", err, text)
+	program, become := filepath.Join(dir, "attack"), filepath.Join(dir, "become")
+	for out, pkg := range map[string]string{program: "internal/attack/program", become: "internal/testuser/become"} {
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", out, module+pkg)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if text, err := build.CombinedOutput(); err != nil {
+			return 0, fmt.Errorf("go build: %w\n%s", err, text)
+		}
 	}
 	suite := filepath.Join(dir, "suite")
 	fmt.Fprintln(stderr, "running the tests that make attempts; some minutes")
-	if err := runSuite(ctx, o.runner, suite); err != nil {
+	if err := runSuite(ctx, o.runner, suite, o.user); err != nil {
 		return 0, err
 	}
 
@@ -128,7 +142,7 @@ func (o options) restart(ctx context.Context, args []string, stdout, stderr io.W
 	const prepare = `if test -d /usr/local/bin; then mount --bind -o ro /usr/local/bin "$0"; fi
 		mount -t tmpfs none /usr/local && { ip link set lo up 2>/dev/null || true; } && exec "$@"`
 	cmd := exec.CommandContext(ctx, "unshare", append([]string{
-		"--mount", "--net", "--ipc", "--uts", "--", "sh", "-ec", prepare, bin, self, "-program", program, "-suite", suite,
+		"--mount", "--net", "--ipc", "--uts", "--", "sh", "-ec", prepare, bin, self, "-program", program, "-suite", suite, "-become", become,
 	}, args...)...)
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":"+bin)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
@@ -141,15 +155,20 @@ func (o options) restart(ctx context.Context, args []string, stdout, stderr io.W
 
 // tables prints one table for each sandbox and reports whether ours held.
 func (o options) tables(ctx context.Context, out io.Writer) (good bool, err error) {
+	runner, err := filepath.Abs(o.runner)
+	if err != nil {
+		return false, err
+	}
 	s, err := newScene(o.program)
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-
-	runner, err := filepath.Abs(o.runner)
-	if err != nil {
-		return false, err
+	if o.user {
+		if err := s.asUser(o.become, runner); err != nil {
+			return false, err
+		}
+		runner = s.user.Runner
 	}
 	file, err := os.Open(o.suite)
 	if err != nil {
@@ -168,6 +187,9 @@ func (o options) tables(ctx context.Context, out io.Writer) (good bool, err erro
 	good = true
 	for _, profile := range profiles() {
 		b := runnerBox(runner, profile)
+		if o.user {
+			b.name, b.user = b.name+", as an ordinary user", true
+		}
 		direct := s.all(ctx, b)
 		t := newTable(b, cases, direct, tested)
 		if o.json {

@@ -118,6 +118,13 @@ func (t table) printOverrides(out io.Writer) {
 		}
 	}
 	all.print(out, "override")
+	var users grouped
+	for _, r := range t.rows {
+		for _, d := range r.Differences {
+			users.add(d.Got+": "+d.Why, d.ID)
+		}
+	}
+	users.print(out, "ordinary user")
 }
 
 // grouped are identifiers by reason, in order.

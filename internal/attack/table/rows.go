@@ -29,7 +29,9 @@ type tableRow struct {
 	Why      string     `json:"why,omitempty"` // why it is not run, or what went wrong
 	// Overrides are the outcomes that differ from Expected.
 	Overrides []override `json:"overrides,omitempty"`
-	Attempts  []row      `json:"attempts,omitempty"`
+	// Differences are those that are an ordinary user's only.
+	Differences []override `json:"ordinary_user,omitempty"`
+	Attempts    []row      `json:"attempts,omitempty"`
 }
 
 type override struct {
@@ -62,15 +64,17 @@ func newTable(b box, cases []attack.Case, direct []row, tested suite) table {
 		r := add(c.ID)
 		r.What, r.Expected = c.Attempt, c.Expected
 	}
-	for i, a := range attack.All() {
+	for i, a := range attempts(b.user) {
 		r := add(attack.RowOf(a.ID))
 		if r.What == "" {
 			r.What = a.What
 		}
 		r.Attempts = append(r.Attempts, joined(a, b.profile, direct[i], tested))
-		r.override(a.ID, b.profile)
+		if !b.user || !r.differ(a.ID, b.profile) {
+			r.override(a.ID, b.profile)
+		}
 	}
-	for _, e := range attack.Elsewheres() {
+	for _, e := range elsewheres(b.user) {
 		r := add(e.Row)
 		made := tested.elsewhere(e, b.profile)
 		r.End, r.Why = made.End, made.Why

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/zviz/run/internal/attack"
+	"github.com/zviz/run/internal/testuser"
 )
 
 // limit is the time that one attempt may take, with the start of its sandbox.
@@ -28,6 +29,7 @@ const limit = 30 * time.Second
 type box struct {
 	name    string
 	ours    bool
+	user    bool   // ours, of an ordinary user's
 	profile string // of ours
 	missing string // why it cannot be attacked
 
@@ -61,7 +63,8 @@ type row struct {
 type scene struct {
 	dir       string // removed at the end
 	workspace string
-	state     string // of ours
+	state     string         // of ours
+	user      *testuser.User // who starts the runner; nil: root
 	listeners []net.Listener
 	tcp       string
 	abstract  string
@@ -92,6 +95,18 @@ func newScene(program string) (_ *scene, err error) {
 	return s, err
 }
 
+// asUser makes an ordinary user, who starts the runner, and gives him the workspace.
+func (s *scene) asUser(become, runner string) (err error) {
+	if s.user, err = testuser.New(become, runner); err != nil {
+		return err
+	}
+	// The program is everybody's to run, and its folder is his.
+	if s.state, err = s.user.Folder(); err != nil {
+		return err
+	}
+	return errors.Join(os.Chmod(s.dir, 0o755), s.user.Own(s.workspace))
+}
+
 func (s *scene) listen(network, address string) (string, error) {
 	l, err := net.Listen(network, address)
 	if err != nil {
@@ -119,6 +134,9 @@ func (s *scene) close() error {
 	if err := unix.Unmount(filepath.Join(s.dir, "runsc", "null-netns"), unix.MNT_DETACH); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) {
 		errs = append(errs, fmt.Errorf("unmount null-netns: %w", err))
 	}
+	if s.user != nil {
+		errs = append(errs, s.user.Close())
+	}
 	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
 }
 
@@ -141,7 +159,7 @@ func (s *scene) args(a attack.Attempt) []string {
 // all makes every attempt in a sandbox.
 func (s *scene) all(ctx context.Context, b box) []row {
 	var rows []row
-	for _, a := range attack.All() {
+	for _, a := range attempts(b.user) {
 		rows = append(rows, s.make(ctx, b, a))
 	}
 	return rows

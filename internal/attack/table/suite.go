@@ -33,8 +33,8 @@ func attemptTests() []string {
 }
 
 // runSuite runs the tests of all rows against a runner, and writes into a file
-// what go test -json says.
-func runSuite(ctx context.Context, runner, file string) (err error) {
+// what go test -json says. The runner is root's or an ordinary user's.
+func runSuite(ctx context.Context, runner, file string, user bool) (err error) {
 	runner, err = filepath.Abs(runner)
 	if err != nil {
 		return err
@@ -45,7 +45,7 @@ func runSuite(ctx context.Context, runner, file string) (err error) {
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
 	names := attemptTests()
-	for _, e := range attack.Elsewheres() {
+	for _, e := range elsewheres(user) {
 		if e.Test != "" {
 			names = append(names, e.Test)
 		}
@@ -65,6 +65,9 @@ func runSuite(ctx context.Context, runner, file string) (err error) {
 	args := []string{"test", "-json", "-count=1", "-p=1", "-timeout=20m", "-run", strings.Join(slices.Compact(patterns), "|")}
 	cmd := exec.CommandContext(ctx, "go", append(args, slices.Compact(packages)...)...)
 	cmd.Env = append(os.Environ(), "ZVIZ_ATTACK_RUNNER="+runner)
+	if user {
+		cmd.Env = append(cmd.Env, "ZVIZ_ATTACK_USER=1")
+	}
 	var problem bytes.Buffer
 	cmd.Stdout, cmd.Stderr = out, &problem
 	failed := cmd.Run()

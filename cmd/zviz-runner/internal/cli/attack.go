@@ -67,20 +67,22 @@ type attackRun struct {
 	program   string // this one
 	workspace string
 	signals   <-chan int
+	user      *sandbox.User // nil: the machine's root
 
 	tcp, abstract string // services of the machine that must not be reached
 	mark          string // name of a file that must not come to be in the machine's /tmp
 	closers       []func() error
 }
 
-// attack makes every harmless attempt under each profile.
-func (a app) attack(ctx context.Context, u *ui.UI, profiles []string) (_ *attackReport, err error) {
+// attack makes every harmless attempt under each profile. user is who runs the
+// runner; nil for root.
+func (a app) attack(ctx context.Context, u *ui.UI, profiles []string, user *sandbox.User) (_ *attackReport, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := watchSignals(cancel, &terminal{})
 	defer watch.stop()
 
-	r := &attackRun{ui: u, signals: watch.forward}
+	r := &attackRun{ui: u, signals: watch.forward, user: user}
 	defer func() {
 		if cerr := r.close(); err == nil {
 			err = cerr
@@ -179,6 +181,7 @@ func (r *attackRun) all(ctx context.Context, profile string) (profileReport, err
 			if attack.Class(at.ID) != class {
 				continue
 			}
+			at = r.expected(at)
 			rep, err := r.attempt(ctx, profile, at)
 			if err != nil {
 				return p, fmt.Errorf("attempt %s, profile %s: %w", at.ID, profile, err)
@@ -192,6 +195,18 @@ func (r *attackRun) all(ctx context.Context, profile string) (profileReport, err
 		return p, errors.New("no attempt could be made under the profile " + profile) // or all would be well
 	}
 	return p, nil
+}
+
+// expected is the attempt with what must stop it for who runs the runner.
+func (r *attackRun) expected(at attack.Attempt) attack.Attempt {
+	switch {
+	case r.user == nil:
+		return at
+	case r.user.Range == 0:
+		return at.ForUser()
+	default:
+		return at.ForUserWithRange()
+	}
 }
 
 // attempt makes one attempt. An error is that of the sandbox, which did not
