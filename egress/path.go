@@ -64,6 +64,8 @@ func CheckPath(glob string) error {
 		return errors.New("begins with a slash")
 	case strings.ContainsAny(glob, "?#"):
 		return errors.New("has no query: a rule is about the path")
+	case strings.ContainsFunc(glob, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return errors.New("has no control characters")
 	case len(glob) > 1024:
 		return errors.New("longer than 1024 bytes")
 	}
@@ -87,8 +89,8 @@ func CheckPath(glob string) error {
 // job's.
 func matchPath(glob, path string) bool {
 	type token struct {
-		c    byte // 0: a star
-		deep bool
+		c          byte
+		star, deep bool
 	}
 	var tokens []token
 	for i := 0; i < len(glob); i++ {
@@ -96,7 +98,7 @@ func matchPath(glob, path string) bool {
 			tokens = append(tokens, token{c: glob[i]})
 			continue
 		}
-		t := token{}
+		t := token{star: true}
 		for ; i+1 < len(glob) && glob[i+1] == '*'; i++ {
 			t.deep = true
 		}
@@ -106,7 +108,7 @@ func matchPath(glob, path string) bool {
 	at := make([]bool, len(tokens)+1)
 	skip := func() { // a star may be empty
 		for k, t := range tokens {
-			if at[k] && t.c == 0 {
+			if at[k] && t.star {
 				at[k+1] = true
 			}
 		}
@@ -117,7 +119,7 @@ func matchPath(glob, path string) bool {
 		shallow := path[i] != '/' && !escapedSlash(path[i:])
 		for k := len(tokens) - 1; k >= 0; k-- {
 			t := tokens[k]
-			at[k+1] = at[k] && t.c == path[i] && t.c != 0 || at[k+1] && t.c == 0 && (t.deep || shallow)
+			at[k+1] = at[k] && !t.star && t.c == path[i] || at[k+1] && t.star && (t.deep || shallow)
 		}
 		at[0] = false
 		skip()
