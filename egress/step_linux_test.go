@@ -5,7 +5,6 @@ package egress
 import (
 	"crypto/tls"
 	"io"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -159,7 +158,7 @@ func TestStepBorderCuts(t *testing.T) {
 	set("three")
 	owner.Store("three")
 	_, _ = io.WriteString(spliced, "GET /2 HTTP/1.1\r\nHost: allowed.test\r\n\r\n")
-	if b, err := io.ReadAll(spliced); err == nil || strings.Contains(string(b), "200") {
+	if b, err := io.ReadAll(spliced); len(b) > 0 {
 		t.Errorf("the spliced connection lives on: %q, %v", b, err)
 	}
 	j.want(Event{Verdict: VerdictDeny, Host: "allowed.test", Reason: ReasonStep})
