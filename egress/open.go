@@ -50,11 +50,9 @@ func newGateway(cfg Config) (*gateway, JobFiles, error) {
 		bundle = slices.Concat(bundle, []byte("\n"), more) // spliced hosts show it to the job
 	}
 	limits := cfg.Policy.Limits.withDefaults()
-	base := cfg.Policy
-	base.Rules = slices.Concat(base.Rules, presetRules(cfg.Presets, presetNames(cfg.Presets)))
 	g := &gateway{
 		limits:   limits,
-		policies: newPolicies(base),
+		policies: newPolicies(withPresets(cfg.Policy, cfg.Presets)),
 		budget:   budget{most: limits.UpBytes},
 		rec:      newRecorder(cfg.ID, limits.Events, cfg.Observe),
 		log:      cfg.Log,
@@ -91,12 +89,14 @@ func newGateway(cfg Config) (*gateway, JobFiles, error) {
 	return g, jobFiles(g.ca, bundle, presets), nil
 }
 
-func presetNames(presets []Preset) []string {
+// withPresets adds the rules of presets to those of a policy.
+func withPresets(p Policy, presets []Preset) Policy {
 	names := make([]string, 0, len(presets))
-	for _, p := range presets {
-		names = append(names, p.Name)
+	for _, preset := range presets {
+		names = append(names, preset.Name)
 	}
-	return names
+	p.Rules = slices.Concat(p.Rules, presetRules(presets, names))
+	return p
 }
 
 func allExpected(items []string) ([]expected, error) {

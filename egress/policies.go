@@ -3,6 +3,7 @@
 package egress
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -19,13 +20,15 @@ type policies struct {
 
 	mu      sync.RWMutex
 	base    *judge
+	policy  Policy // that base is made of
 	running string
+	name    string // of the running step, for people
 	steps   map[string]*judge
 }
 
 func newPolicies(p Policy) *policies {
 	names := &nameCounter{}
-	return &policies{names: names, base: newJudge(p, names, ""), steps: map[string]*judge{}}
+	return &policies{names: names, policy: p, base: newJudge(p, names, ""), steps: map[string]*judge{}}
 }
 
 // host judges a host for a process. Port 0 asks whether it is open on any port.
@@ -83,19 +86,24 @@ func (p *policies) many() bool {
 	return len(p.steps) > 1 && p.stepOf != nil
 }
 
-// step returns the running step.
+// step returns the name of the running step.
 func (p *policies) step() string {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.running
+	return p.name
 }
 
 // set makes a step the running one.
-func (p *policies) set(id string, policy Policy) {
-	j := newJudge(policy, p.names, "")
+func (p *policies) set(id, name string, policy Policy) {
+	plain := p.policy
+	plain.Steps = nil
+	j := p.base
+	if !reflect.DeepEqual(plain, policy) { // many steps of one policy have one judge
+		j = newJudge(policy, p.names, "")
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.running, p.steps[id] = id, j
+	p.running, p.name, p.steps[id] = id, name, j
 }
 
 // doors are the ports on which every address leads to us. The resolver's and the

@@ -63,6 +63,7 @@ type Cell struct {
 
 // Step is one process of a job, with all that it starts.
 type Step struct {
+	As   egress.StepName // how policies and events name it
 	Args []string
 	Env  map[string]string // on top of Environ
 	Path []string          // directories in front of the cell's PATH
@@ -109,6 +110,11 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if len(r.Presets) > 0 && !r.Policy.NoNetwork && !onHost {
 		phase(req, "presets")
 		if c.presets, err = x.presets(ctx, r.Presets, r.Policy.AllowMissing); err != nil {
+			return nil, err
+		}
+	}
+	if more := stepPresets(r.Policy.Egress.Steps, r.Presets); len(more) > 0 && !r.Policy.NoNetwork && !onHost {
+		if c.more, err = x.presets(ctx, more, r.Policy.AllowMissing); err != nil {
 			return nil, err
 		}
 	}
@@ -231,7 +237,8 @@ func inWork(name string) (rel string, ok bool) { return strings.CutPrefix(name, 
 
 // Run runs one step and returns when its command has ended. What it started in the
 // background goes on until Close, and cannot be seen by other steps but through the
-// network and files. The error is one of ours.
+// network and files. The error is one of ours, or a *DeniedError with the result of
+// what it ended.
 func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
 	spec := l.c.spec
 	l.mu.Lock()
@@ -248,7 +255,7 @@ func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
 	if err != nil {
 		return sandbox.Result{}, err
 	}
-	l.c.hold(box)
+	l.c.hold(box, spec.ID)
 	if s.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, s.Timeout, context.DeadlineExceeded)
@@ -260,9 +267,17 @@ func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
 		Args: s.Args, Env: l.environ(s), Dir: s.Dir, Stdin: s.Stdin, Stdout: s.Stdout, Stderr: s.Stderr,
 		Stay: true, Grace: cmp.Or(s.Grace, 500*time.Millisecond),
 	}
+	if l.c.network != nil {
+		if err := l.c.network.Begin(spec.ID, s.As); err != nil {
+			return sandbox.Result{}, err
+		}
+	}
+	if err := l.c.denials.begin(full); err != nil {
+		return sandbox.Result{}, err
+	}
 	p, err := box.Start(ctx, &cmd)
 	if err != nil {
-		return sandbox.Result{}, err
+		return sandbox.Result{}, errors.Join(err, l.c.denials.end())
 	}
 	ended := make(chan struct{})
 	var watch sync.WaitGroup
@@ -270,7 +285,20 @@ func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
 	res, err := p.Wait()
 	close(ended)
 	watch.Wait()
-	return res, err
+	return res, errors.Join(err, l.c.denials.end())
+}
+
+// stepPresets are the presets that only steps name.
+func stepPresets(steps []egress.StepPolicy, known []string) []string {
+	var out []string
+	for _, s := range steps {
+		for _, name := range s.Presets {
+			if !slices.Contains(known, name) && !slices.Contains(out, name) {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
 }
 
 // environ is the environment of a step as a list.
