@@ -4,6 +4,7 @@ package egress
 
 import (
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -140,4 +141,26 @@ func Intersect(outer, inner Policy) Policy {
 	}
 	p.Within = slices.Concat(outer.Within, []Policy{narrow}, inner.Within)
 	return p
+}
+
+// Limit is one of Limits, as a policy file writes it.
+type Limit struct{ Key, Value string }
+
+// List returns the limits that are in force.
+func (l Limits) List() []Limit {
+	l = l.withDefaults()
+	up := "none"
+	if l.UpBytes > 0 {
+		up = strconv.FormatInt(l.UpBytes, 10)
+	}
+	return []Limit{
+		{"connections", strconv.Itoa(l.Connections)},
+		{"handshakes", strconv.Itoa(l.Handshakes)},
+		{"requests", strconv.Itoa(l.Requests)},
+		{"dns_per_second", strconv.Itoa(l.DNSPerSecond)},
+		{"events", strconv.Itoa(l.Events)},
+		{"hello_timeout", l.HelloTimeout.String()},
+		{"up_bytes_per_host", up},
+		{"misses", strconv.Itoa(l.Misses)},
+	}
 }
