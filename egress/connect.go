@@ -19,7 +19,7 @@ func (q *request) connect(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q.event.Host, q.event.Port = to.host, to.port
-	d := g.judge.host(to.host, to.port)
+	d := q.judge(to)
 	if d.denied() {
 		q.event.Rule = d.rule
 		q.refuse(rw, http.StatusForbidden, d.reason)
@@ -50,5 +50,11 @@ func (q *request) connect(rw http.ResponseWriter, r *http.Request) {
 	}
 	through := *v
 	through.door = DoorConnect
+	if d.tcp {
+		e := through.event(DoorConnect)
+		e.Host, e.Port = to.host, to.port
+		g.splice(r.Context(), &through, e, initial, to, d)
+		return
+	}
 	g.tls(r.Context(), &through, initial, to)
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -103,14 +104,21 @@ func (r *resolver) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
 		r.g.rec.emit(limited(Event{Door: DoorDNS}, "dns_per_second", r.g.limits.DNSPerSecond))
 		return // silence: the client tries again later
 	}
-	resp, e := r.answer(req)
+	proto := uint8(protoUDP)
+	if w.LocalAddr().Network() == "tcp" {
+		proto = protoTCP
+	}
+	var o origin
+	many := r.g.policies.many()
+	if many {
+		o = r.g.who(proto, remote, local)
+	}
+	resp, e := r.answer(req, o)
 	e.Time, e.Dst, e.Transport = start, local.String(), w.LocalAddr().Network()
 	if e.Verdict == VerdictDeny || r.first(e) {
-		proto := uint8(protoUDP)
-		if e.Transport == "tcp" {
-			proto = protoTCP
+		if !many {
+			o = r.g.who(proto, remote, local) // before the answer: then it is gone
 		}
-		o := r.g.who(proto, remote, local) // before the answer: then it is gone
 		e.Process, e.Pkg, e.Script = o.Process, o.pkg, o.script
 		r.g.rec.emit(e)
 	}
@@ -130,8 +138,8 @@ func (r *resolver) first(e Event) bool {
 	return true
 }
 
-// answer makes the answer to a message and the event about it.
-func (r *resolver) answer(req *dns.Msg) (*dns.Msg, Event) {
+// answer makes the answer to a message of a process and the event about it.
+func (r *resolver) answer(req *dns.Msg, o origin) (*dns.Msg, Event) {
 	e := Event{Door: DoorDNS, Verdict: VerdictDeny, Rule: "default", Reason: ReasonMalformed}
 	resp := new(dns.Msg)
 	if req.Response || req.Opcode != dns.OpcodeQuery || len(req.Question) != 1 || req.Question[0].Qclass != dns.ClassINET {
@@ -150,8 +158,8 @@ func (r *resolver) answer(req *dns.Msg) (*dns.Msg, Event) {
 		resp.Rcode = dns.RcodeNameError
 		return resp, e
 	}
-	d := r.g.judge.host(host, 0)
-	if base, ok := serviceOf(host); ok && d.denied() && d.reason == ReasonHost && !r.g.judge.host(base, 0).denied() {
+	d := r.g.policies.host(o, host, 0)
+	if base, ok := serviceOf(host); ok && d.denied() && d.reason == ReasonHost && !r.g.policies.host(o, base, 0).denied() {
 		// apt and others ask where a service of an allowed host is: nowhere else.
 		d.verdict, d.reason = VerdictNote, ReasonService
 		resp.Rcode = dns.RcodeNameError
@@ -167,7 +175,16 @@ func (r *resolver) answer(req *dns.Msg) (*dns.Msg, Event) {
 	header := dns.RR_Header{Name: q.Name, Class: dns.ClassINET, Ttl: dnsTTL}
 	if q.Qtype == dns.TypeA {
 		header.Rrtype = dns.TypeA
-		resp.Answer = []dns.RR{&dns.A{Hdr: header, A: net.ParseIP(GatewayAddr)}}
+		addr := net.ParseIP(GatewayAddr)
+		if slices.ContainsFunc(d.rules, func(r Rule) bool { return r.Protocol == ProtocolTCP }) {
+			own, ok := r.g.virtual.addr(host)
+			if !ok {
+				resp.Rcode = dns.RcodeServerFailure
+				return resp, e
+			}
+			addr = own.AsSlice()
+		}
+		resp.Answer = []dns.RR{&dns.A{Hdr: header, A: addr}}
 		return resp, e
 	}
 	// No data. HTTPS and SVCB stay empty too: without a key there is no ECH (threat 13).

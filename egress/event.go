@@ -12,6 +12,7 @@ const (
 	VerdictAllow     Verdict = "allow"
 	VerdictDeny      Verdict = "deny"
 	VerdictWouldDeny Verdict = "would-deny" // let through by ModeAudit
+	VerdictLearned   Verdict = "learned"    // let through by ModeLearn
 	VerdictNote      Verdict = "note"       // allowed, but something is worth knowing: Reason says what
 )
 
@@ -54,6 +55,12 @@ const (
 	ReasonDial         = "dial-failed"
 	ReasonService      = "service" // a question where a service of an allowed host is
 	ReasonLimit        = "limit"
+	ReasonUpCap        = "up-cap"
+	ReasonMissLimit    = "miss-limit"
+	ReasonPlaintext    = "plaintext" // a credential would have gone out without TLS
+	ReasonEncoded      = "encoded"   // an answer in which a credential could not be masked
+	ReasonFilter       = "filter"    // a filter failed
+	ReasonStep         = "step"      // cut at the border of steps
 	ReasonUntrusted    = "untrusted" // clients hang up on our certificate; Hint names the variable to set
 )
 
@@ -81,6 +88,10 @@ type Event struct {
 	Hint     string   `json:"hint,omitempty"`     // what to do about it
 	Redacted []string `json:"redacted,omitempty"` // parts of the request that did not go out
 	Opaque   bool     `json:"opaque,omitempty"`   // nobody knows what went through
+	Expected bool     `json:"expected,omitempty"` // a refusal that the policy calls expected
+	Injected bool     `json:"injected,omitempty"` // a credential was put in
+	Masked   int      `json:"masked,omitempty"`   // how often the answer repeated it
+	Misses   int      `json:"misses,omitempty"`   // paths that registries did not have, with ReasonMissLimit
 
 	Process
 	Pkg    string `json:"pkg,omitempty"`    // name@version, claimed by the process's environment
@@ -91,6 +102,10 @@ type Event struct {
 	MS    int64 `json:"ms"`
 	Count int   `json:"count,omitempty"` // how many alike this one stands for, if more than one
 }
+
+// Unexpected reports whether something was refused that the policy does not expect:
+// what --strict-egress and on_deny look at.
+func (e Event) Unexpected() bool { return e.Verdict == VerdictDeny && !e.Expected }
 
 // Process is who opened a connection, as the host sees it. The zero Process
 // means that it was gone before we could look.

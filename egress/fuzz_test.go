@@ -190,7 +190,7 @@ func FuzzResolver(f *testing.F) {
 		if err := req.Unpack(b); err != nil {
 			return
 		}
-		resp, e := r.answer(req)
+		resp, e := r.answer(req, origin{})
 		packed, err := resp.Pack()
 		if err != nil {
 			t.Fatalf("answer does not pack: %v", err)

@@ -17,22 +17,29 @@ import (
 
 // gateway serves the doors of one job.
 type gateway struct {
-	limits Limits
-	judge  *judge
-	rec    *recorder
-	dial   *dialer
-	ca     *jobCA // nil if no host is terminated
-	web    *web
+	limits   Limits
+	policies *policies
+	filters  []Filter
+	budget   budget
+	virtual  virtual
+	rec      *recorder
+	dial     *dialer
+	ca       *jobCA // nil if no host is terminated
+	web      *web
 	roots  func() *x509.CertPool // parsed when first needed
 	log    *slog.Logger
 
 	// who finds the process behind a packet or connection of the job.
 	who func(proto uint8, src, dst netip.AddrPort) origin
 
-	opaque atomic.Bool
-	hellos chan struct{} // connections that have not said yet what they want
-	conns  connSet
-	wg     sync.WaitGroup
+	ports  []uint16 // that have a door
+	signed []string // the names that the job's CA is for
+
+	opaque   atomic.Bool
+	hellos   chan struct{} // connections that have not said yet what they want
+	conns    connSet
+	passages passages
+	wg       sync.WaitGroup
 }
 
 // origin is who asked, as far as it could be seen.
@@ -98,7 +105,9 @@ func (g *gateway) serve(ctx context.Context, l *net.TCPListener, door Door, hand
 			defer g.conns.remove(conn)
 			defer v.slot.give()
 			defer g.survive(ctx, door)
-			handle(ctx, v)
+			if door == DoorConnect || !g.tcp(ctx, v) {
+				handle(ctx, v)
+			}
 		})
 	}
 }
@@ -117,7 +126,9 @@ func (g *gateway) deny(v *visit, e Event, d decision) {
 	if e.Rule == "" {
 		e.Rule = "default"
 	}
-	e.Hint = fix(e)
+	if e.Hint == "" {
+		e.Hint = fix(e)
+	}
 	e.MS = time.Since(v.start).Milliseconds()
 	g.rec.emit(e)
 }

@@ -4,18 +4,18 @@ package egress
 
 import (
 	"slices"
-	"strings"
+	"strconv"
 	"sync"
 )
 
-// judge decides by names. It is the one engine behind every door.
+// judge decides by names for one policy. It is the one engine behind every door.
 type judge struct {
-	audit bool
-	rules []Rule
-	deny  []string
-
-	mu    sync.Mutex
-	names map[string]map[string]bool // wildcard → names asked for
+	missing Verdict // of what no rule allows
+	rules   []Rule
+	deny    []string
+	within  []*judge // that must allow it too
+	names   *nameCounter
+	scope   string // of the counter: which policy it counts for
 }
 
 // decision is what was decided about a host.
@@ -25,24 +25,80 @@ type decision struct {
 	rule      string // for events
 	rules     []Rule // the most specific ones, of equal standing
 	terminate bool
+	tcp       bool    // opaque, by ProtocolTCP
+	missing   Verdict // of a request that no rule allows
+
+	narrow []decision // of policies that have a say in each request too
+	others []decision // of other steps' policies: as narrow, and they must grant what is special as well
 }
 
 func (d decision) denied() bool { return d.verdict == VerdictDeny }
 
-func newJudge(p Policy, presets []Preset) *judge {
-	j := &judge{audit: p.Mode == ModeAudit, deny: p.Deny, names: map[string]map[string]bool{}}
-	j.rules = slices.Clone(p.Rules)
-	for _, preset := range presets {
-		for _, r := range preset.Rules {
-			r.Preset = preset.Name
-			j.rules = append(j.rules, r)
-		}
+// newJudge compiles a policy; its rules have those of presets in them. The policies
+// of steps share a counter: the cap on names is the job's.
+func newJudge(p Policy, names *nameCounter, scope string) *judge {
+	j := &judge{missing: VerdictDeny, rules: p.Rules, deny: p.Deny, names: names, scope: scope}
+	switch p.Mode {
+	case ModeAudit:
+		j.missing = VerdictWouldDeny
+	case ModeLearn:
+		j.missing = VerdictLearned
+	default:
+	}
+	for i, w := range p.Within {
+		j.within = append(j.within, newJudge(w, names, scope+"."+strconv.Itoa(i)))
 	}
 	return j
 }
 
+// all returns the judge and those within it.
+func (j *judge) all() []*judge {
+	out := []*judge{j}
+	for _, w := range j.within {
+		out = append(out, w.all()...)
+	}
+	return out
+}
+
 // host judges a normal host. Port 0 asks whether it is open on any port.
 func (j *judge) host(host string, port uint16) decision {
+	d := j.own(host, port)
+	for _, w := range j.within {
+		d.narrow = append(d.narrow, w.host(host, port))
+	}
+	return d.settle()
+}
+
+// settle makes one verdict of all that have a say: the strictest.
+func (d decision) settle() decision {
+	for _, list := range [][]decision{d.narrow, d.others} {
+		for _, o := range list {
+			if o.verdict.strictness() > d.verdict.strictness() {
+				d.verdict, d.reason, d.rule = o.verdict, o.reason, o.rule
+			}
+			// One policy that looks into requests is enough to make us look.
+			d.terminate = d.terminate || o.terminate
+		}
+	}
+	if d.tcp && d.terminate && !d.denied() { // and where nobody can look, nobody may pass
+		d.verdict, d.reason = VerdictDeny, ReasonMethod
+	}
+	return d
+}
+
+// strictness orders verdicts: a refusal counts more than letting through.
+func (v Verdict) strictness() int {
+	switch v {
+	case VerdictDeny:
+		return 2
+	case VerdictWouldDeny, VerdictLearned:
+		return 1
+	default:
+		return 0
+	}
+}
+
+func (j *judge) own(host string, port uint16) decision {
 	for _, pattern := range j.deny {
 		if matchPattern(pattern, host) {
 			return decision{verdict: VerdictDeny, reason: ReasonDenied, rule: "deny"}
@@ -72,11 +128,14 @@ func (j *judge) host(host string, port uint16) decision {
 	default:
 		return j.refuse(ReasonHost)
 	}
-	d := decision{verdict: VerdictAllow, rules: rules}
+	d := decision{verdict: VerdictAllow, rules: rules, missing: j.missing}
 	// An explicit splice is the way out for clients that pin a certificate. Else
 	// one rule that terminates is enough, and only such rules then say what is
 	// allowed: --allow of a registry's host does not open it for writing.
-	if !slices.ContainsFunc(rules, func(r Rule) bool { return r.TLS == TLSSplice }) {
+	switch {
+	case port != 0 && slices.ContainsFunc(rules, func(r Rule) bool { return r.Protocol == ProtocolTCP }):
+		d.tcp = true
+	case !slices.ContainsFunc(rules, func(r Rule) bool { return r.TLS == TLSSplice }):
 		if strict := slices.DeleteFunc(slices.Clone(rules), func(r Rule) bool { return !r.Terminates() }); len(strict) > 0 {
 			d.terminate, d.rules = true, strict
 		}
@@ -90,10 +149,16 @@ func (j *judge) host(host string, port uint16) decision {
 
 // refuse is the decision about what no rule allows.
 func (j *judge) refuse(reason string) decision {
-	if j.audit {
-		return decision{verdict: VerdictWouldDeny, reason: reason, rule: "default"}
+	return decision{verdict: j.missing, reason: reason, rule: "default"}
+}
+
+// nameless judges a connection that names no host.
+func (j *judge) nameless(reason string) decision {
+	d := j.refuse(reason)
+	for _, w := range j.within {
+		d.narrow = append(d.narrow, w.nameless(reason))
 	}
-	return decision{verdict: VerdictDeny, reason: reason, rule: "default"}
+	return d.settle()
 }
 
 // admit counts the distinct names under a wildcard (threat 7).
@@ -106,10 +171,20 @@ func (j *judge) admit(rules []Rule, host string) bool {
 		}
 		most = max(most, n)
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	names := j.names[rules[0].Host]
-	if names[host] {
+	return j.names.admit(j.scope+" "+strconv.Itoa(most)+" "+rules[0].Host, host, most)
+}
+
+// nameCounter counts distinct names by wildcard.
+type nameCounter struct {
+	mu    sync.Mutex
+	names map[string]map[string]bool
+}
+
+func (c *nameCounter) admit(key, name string, most int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	names := c.names[key]
+	if names[name] {
 		return true
 	}
 	if len(names) >= most {
@@ -117,31 +192,71 @@ func (j *judge) admit(rules []Rule, host string) bool {
 	}
 	if names == nil {
 		names = map[string]bool{}
-		j.names[rules[0].Host] = names
+		if c.names == nil {
+			c.names = map[string]map[string]bool{}
+		}
+		c.names[key] = names
 	}
-	names[host] = true
+	names[name] = true
 	return true
 }
 
 // private reports whether the host may be at an address that is not global.
 func (d decision) private() bool {
-	return slices.ContainsFunc(d.rules, func(r Rule) bool { return r.Private })
+	if !slices.ContainsFunc(d.rules, func(r Rule) bool { return r.Private }) {
+		return false
+	}
+	return !slices.ContainsFunc(d.others, func(o decision) bool { return !o.private() })
 }
 
-// request judges a request to an allowed host and returns the rule that allows
-// it, or the reason why none does.
-func (d decision) request(method, path string) (rule Rule, reason string) {
-	reason = ReasonMethod
+// ruling is what was decided about a request to an allowed host.
+type ruling struct {
+	rule    Rule // that allows it
+	inject  *Inject
+	verdict Verdict
+	reason  string
+}
+
+// request judges a request by its method and its path as it was sent, escaped.
+func (d decision) request(method, escapedPath string) ruling {
+	out := d.ownRequest(method, escapedPath)
+	out.inject = out.rule.Inject
+	for _, n := range d.narrow {
+		out = out.strictest(n.request(method, escapedPath))
+	}
+	for _, o := range d.others {
+		r := o.request(method, escapedPath)
+		if r.inject == nil || out.inject == nil || *r.inject != *out.inject {
+			out.inject = nil
+		}
+		out = out.strictest(r)
+	}
+	return out
+}
+
+func (r ruling) strictest(o ruling) ruling {
+	if o.verdict.strictness() > r.verdict.strictness() {
+		r.verdict, r.reason = o.verdict, o.reason
+	}
+	return r
+}
+
+func (d decision) ownRequest(method, escapedPath string) ruling {
+	if d.rules == nil { // let through without a rule, or refused
+		return ruling{verdict: d.verdict, reason: d.reason}
+	}
+	reason := ReasonMethod
+	path, plain := canonicalPath(escapedPath)
 	for _, r := range d.rules {
 		if !matchMethod(r, method) {
 			continue
 		}
-		if len(r.Paths) == 0 || !dotted(path) && slices.ContainsFunc(r.Paths, func(glob string) bool { return matchPath(glob, path) }) {
-			return r, ""
+		if len(r.Paths) == 0 || plain && slices.ContainsFunc(r.Paths, func(glob string) bool { return matchPath(glob, path) }) {
+			return ruling{rule: r, verdict: VerdictAllow}
 		}
 		reason = ReasonPath
 	}
-	return Rule{}, reason
+	return ruling{verdict: d.missing, reason: reason}
 }
 
 func matchMethod(r Rule, method string) bool {
@@ -149,40 +264,6 @@ func matchMethod(r Rule, method string) bool {
 		return slices.Contains(r.Methods, method)
 	}
 	return r.Preset == "" || method == "GET" || method == "HEAD"
-}
-
-// dotted reports whether a decoded path could be another one to the server.
-func dotted(path string) bool {
-	for seg := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' || r == '\\' }) {
-		if seg == "." || seg == ".." || strings.HasPrefix(seg, "..;") {
-			return true
-		}
-	}
-	return false
-}
-
-// matchPath matches a path with a glob: "*" stays within a segment, "**" does not.
-func matchPath(glob, path string) bool {
-	i := strings.IndexByte(glob, '*')
-	if i < 0 {
-		return glob == path
-	}
-	if !strings.HasPrefix(path, glob[:i]) {
-		return false
-	}
-	rest, deep := strings.CutPrefix(glob[i+1:], "*")
-	path = path[i:]
-	if rest == "" && deep {
-		return true
-	}
-	for n := 0; ; n++ {
-		if matchPath(rest, path[n:]) {
-			return true
-		}
-		if n == len(path) || !deep && path[n] == '/' {
-			return false
-		}
-	}
 }
 
 // specificity orders rules: an exact host before any wildcard, a longer wildcard

@@ -24,6 +24,13 @@ type Config struct {
 	ID      string // of the job; in events
 	Policy  Policy
 	Presets []Preset // their rules are added to Policy.Rules, their settings to Files
+	// StepPresets are those that only Policy.Steps name: settings, but no rules for
+	// who is not in such a step.
+	StepPresets []Preset
+	// Filters have a say in each request that is seen, in their order.
+	Filters []Filter
+	// Credential reads what Inject.ValueFrom names, once, when the network opens.
+	Credential func(from string) (string, error)
 
 	// Roots are the CA certificates that this process trusts, PEM. Empty means
 	// those of the operating system; the job's bundle is made of them.
@@ -35,6 +42,12 @@ type Config struct {
 	// Processes returns the job's processes by host pid, for attribution. It is
 	// called from many goroutines. Nil means that events name no process.
 	Processes func() []int
+
+	// StepOf returns the step of a process by host pid, empty if it is not known, and
+	// LiveSteps those that have a process. They are called from many goroutines. Nil
+	// means that processes are not told apart.
+	StepOf    func(pid int) string
+	LiveSteps func() []string
 
 	Log *slog.Logger
 }

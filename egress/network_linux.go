@@ -3,10 +3,12 @@
 package egress
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 
 	"github.com/zviz/run/internal/linux"
@@ -19,6 +21,8 @@ type Network struct {
 	resolver *resolver
 	files    JobFiles
 	path     string
+	policy   Policy   // the rules of its presets in it
+	presets  []Preset // that policies of steps may name
 	cancel   context.CancelCauseFunc
 }
 
@@ -35,7 +39,7 @@ func Open(ctx context.Context, cfg Config) (*Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports := g.judge.doors()
+	ports := g.ports
 	c, err := openCell(ctx, ports)
 	if err != nil {
 		return nil, err
@@ -43,6 +47,7 @@ func Open(ctx context.Context, cfg Config) (*Network, error) {
 	serving, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	n := &Network{
 		cell: c, gateway: g, files: files, cancel: cancel,
+		policy: withPresets(cfg.Policy, cfg.Presets), presets: slices.Concat(cfg.Presets, cfg.StepPresets),
 		path: "/proc/self/fd/" + strconv.Itoa(int(c.jobNS.Fd())),
 	}
 	a := &attributor{diag: c.diag, processes: cfg.Processes}
@@ -82,6 +87,46 @@ func (n *Network) Path() string { return n.path }
 
 // Files returns what the job needs to find its network.
 func (n *Network) Files() JobFiles { return n.files }
+
+// Begin makes a step the running one, with the policy that Config.Policy has for it.
+// id tells it from every other step of the job.
+func (n *Network) Begin(id string, name StepName) error {
+	return n.begin(id, cmp.Or(name.Name, name.ID, id), n.policy.ForStep(name, n.presets))
+}
+
+// SetStep makes a step the running one: its policy, which Policy.ForStep returns,
+// is in force from now on. Connections to where it does not lead are cut. The policy
+// must be one of those that Open was given: which ports have a door and which names
+// a certificate is decided there.
+func (n *Network) SetStep(id string, p Policy) error { return n.begin(id, id, p) }
+
+func (n *Network) begin(id, name string, p Policy) error {
+	g := n.gateway
+	if err := p.check(); err != nil {
+		return err
+	}
+	rules := p.allRules(nil)
+	for _, port := range doors(rules) {
+		if !slices.Contains(g.ports, port) {
+			return fmt.Errorf("step %s: port %d is not among those that the network was opened with", clip(id), port)
+		}
+	}
+	for _, host := range terminated(rules) {
+		if !slices.Contains(g.signed, host) {
+			return fmt.Errorf("step %s: host %s is not among those that the network was opened with", clip(id), host)
+		}
+	}
+	g.policies.set(id, name, p)
+	g.passages.judge(func(p *passage) bool {
+		d := g.policies.host(p.origin, p.to.host, p.to.port)
+		if p.to.host == "" {
+			d = g.policies.nameless(p.origin, ReasonNoSNI)
+		}
+		return !d.denied() && !d.terminate
+	})
+	g.web.near.forget() // what a step may reach at home the next one may not
+	return nil
+}
 
 // Complete reports whether the events tell everything that left the cell: no
 // connection was spliced so far.

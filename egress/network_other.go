@@ -23,6 +23,16 @@ func (*Network) Path() string { return "" }
 // Files returns nothing.
 func (*Network) Files() JobFiles { return JobFiles{} }
 
+// Begin fails.
+func (*Network) Begin(string, StepName) error {
+	return errors.New("the network of a job needs Linux")
+}
+
+// SetStep fails.
+func (*Network) SetStep(string, Policy) error {
+	return errors.New("the network of a job needs Linux")
+}
+
 // Complete returns false.
 func (*Network) Complete() bool { return false }
 

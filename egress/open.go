@@ -11,7 +11,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -23,12 +22,18 @@ func newGateway(cfg Config) (*gateway, JobFiles, error) {
 	if err := cfg.Policy.check(); err != nil {
 		return nil, JobFiles{}, err
 	}
-	for _, preset := range cfg.Presets {
+	presets := slices.Concat(cfg.Presets, cfg.StepPresets)
+	for _, preset := range presets {
 		for _, r := range preset.Rules {
 			if err := r.check(); err != nil {
 				return nil, JobFiles{}, fmt.Errorf("preset %s: %w", preset.Name, err)
 			}
 		}
+	}
+	rules := cfg.Policy.allRules(presets)
+	expect, err := allExpected(cfg.Policy.ExpectDenied)
+	if err != nil {
+		return nil, JobFiles{}, err
 	}
 	bundle, err := rootsPEM(cfg.Roots)
 	if err != nil {
@@ -46,104 +51,64 @@ func newGateway(cfg Config) (*gateway, JobFiles, error) {
 	}
 	limits := cfg.Policy.Limits.withDefaults()
 	g := &gateway{
-		limits: limits,
-		judge:  newJudge(cfg.Policy, cfg.Presets),
-		rec:    newRecorder(cfg.ID, limits.Events, cfg.Observe),
-		log:    cfg.Log,
-		roots:  sync.OnceValue(func() *x509.CertPool { return parseRoots(bundle) }),
-		hellos: make(chan struct{}, limits.Handshakes),
-		conns:  connSet{most: limits.Connections},
+		limits:   limits,
+		policies: newPolicies(withPresets(cfg.Policy, cfg.Presets)),
+		budget:   budget{most: limits.UpBytes},
+		rec:      newRecorder(cfg.ID, limits.Events, cfg.Observe),
+		log:      cfg.Log,
+		roots:    sync.OnceValue(func() *x509.CertPool { return parseRoots(bundle) }),
+		hellos:   make(chan struct{}, limits.Handshakes),
+		conns:    connSet{most: limits.Connections},
+		ports:    doors(rules),
+		signed:   terminated(rules),
 	}
+	g.policies.stepOf, g.policies.alive = cfg.StepOf, cfg.LiveSteps
+	g.rec.expected, g.rec.step = expect, g.policies.step
+	credentials := &injector{off: true}
+	if cfg.Policy.Mode != ModeLearn {
+		if credentials, err = newInjector(rules, cfg.Credential); err != nil {
+			return nil, JobFiles{}, err
+		}
+	}
+	// The credential goes in last and is masked first: no other filter sees it.
+	g.filters = slices.Concat([]Filter{newMisses(limits.Misses)}, cfg.Filters, []Filter{credentials})
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
 	}
-	if ports := g.judge.doors(); len(ports) > doorsMost {
-		return nil, JobFiles{}, fmt.Errorf("egress rules name %d ports, at most %d can be open", len(ports), doorsMost)
+	if len(g.ports) > doorsMost {
+		return nil, JobFiles{}, fmt.Errorf("egress rules name %d ports, at most %d can be open", len(g.ports), doorsMost)
 	}
 	if g.dial, err = newDialer(cfg.Policy.Upstream, g.roots); err != nil {
 		return nil, JobFiles{}, err
 	}
-	if hosts := g.judge.terminated(); len(hosts) > 0 {
-		if g.ca, err = newJobCA(cfg.ID, hosts); err != nil {
+	if len(g.signed) > 0 {
+		if g.ca, err = newJobCA(cfg.ID, g.signed); err != nil {
 			return nil, JobFiles{}, err
 		}
 	}
-	return g, jobFiles(g.ca, bundle, cfg.Presets), nil
+	return g, jobFiles(g.ca, bundle, presets), nil
 }
 
-// check finds what is wrong with a policy that was not made by ParseRule.
-func (p Policy) check() error {
-	if p.Mode != "" && p.Mode != ModeDeny && p.Mode != ModeAudit {
-		return fmt.Errorf("egress mode %q: want deny or audit", clip(string(p.Mode)))
+// withPresets adds the rules of presets to those of a policy.
+func withPresets(p Policy, presets []Preset) Policy {
+	names := make([]string, 0, len(presets))
+	for _, preset := range presets {
+		names = append(names, preset.Name)
 	}
-	for _, r := range p.Rules {
-		if err := r.check(); err != nil {
-			return err
-		}
-	}
-	for _, host := range p.Deny {
-		if want, err := parsePattern(host); err != nil {
-			return fmt.Errorf("deny %q: %w", clip(host), err)
-		} else if want != host {
-			return fmt.Errorf("deny %q: write %q", clip(host), want)
-		}
-	}
-	return nil
+	p.Rules = slices.Concat(p.Rules, presetRules(presets, names))
+	return p
 }
 
-func (r Rule) check() error {
-	want, err := parsePattern(r.Host)
-	switch {
-	case err != nil:
-		return fmt.Errorf("rule for %q: %w", clip(r.Host), err)
-	case want != r.Host:
-		return fmt.Errorf("rule for %q: write %q", clip(r.Host), want)
-	case r.TLS != "" && r.TLS != TLSSplice && r.TLS != TLSTerminate:
-		return fmt.Errorf("rule for %s: tls %q: want %s or %s", r.Host, clip(r.TLS), TLSSplice, TLSTerminate)
-	case r.TLS == TLSSplice && (len(r.Methods) > 0 || len(r.Paths) > 0):
-		return fmt.Errorf("rule for %s: methods and paths need tls: %s", r.Host, TLSTerminate)
-	case slices.Contains(r.Ports, 0):
-		return fmt.Errorf("rule for %s: port 0", r.Host)
-	}
-	for _, m := range r.Methods {
-		if m == "" || m != strings.ToUpper(m) {
-			return fmt.Errorf("rule for %s: method %q: write it in capitals", r.Host, clip(m))
+func allExpected(items []string) ([]expected, error) {
+	out := make([]expected, 0, len(items))
+	for _, s := range items {
+		x, err := parseExpected(s)
+		if err != nil {
+			return nil, fmt.Errorf("expect_denied %q: %w", clip(s), err)
 		}
+		out = append(out, x)
 	}
-	for _, p := range r.Paths {
-		if !strings.HasPrefix(p, "/") {
-			return fmt.Errorf("rule for %s: path %q: begins with a slash", r.Host, clip(p))
-		}
-	}
-	return nil
-}
-
-// doors are the ports on which every address leads to us. The resolver's and the
-// proxy's are open at the gateway's address only; the explicit proxy reaches
-// hosts on those ports too.
-func (j *judge) doors() []uint16 {
-	ports := []uint16{80, 443}
-	for _, r := range j.rules {
-		for _, p := range r.Ports {
-			if p != 53 && p != ProxyPort && !slices.Contains(ports, p) {
-				ports = append(ports, p)
-			}
-		}
-	}
-	slices.Sort(ports)
-	return ports
-}
-
-// terminated are the hosts that the job's CA is for.
-func (j *judge) terminated() []string {
-	var hosts []string
-	for _, r := range j.rules {
-		if r.Terminates() {
-			hosts = append(hosts, strings.TrimPrefix(r.Host, "*."))
-		}
-	}
-	slices.Sort(hosts)
-	return slices.Compact(hosts)
+	return out, nil
 }
 
 // rootsPEM returns the certificates that this process trusts.

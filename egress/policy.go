@@ -2,7 +2,11 @@
 
 package egress
 
-import "time"
+import (
+	"slices"
+	"strconv"
+	"time"
+)
 
 // Mode says what becomes of a request that no rule allows.
 type Mode string
@@ -11,26 +15,62 @@ type Mode string
 const (
 	ModeDeny  Mode = "deny"
 	ModeAudit Mode = "audit" // let through and reported as would-deny; private addresses and raw protocols stay closed
+	ModeLearn Mode = "learn" // as audit, reported as learned; nothing is injected
+)
+
+// OnDeny says what a refusal that nobody expected ends.
+type OnDeny string
+
+// What a refusal ends. The zero OnDeny is FailRequest. The network ends requests
+// only: who runs the steps ends the rest, by Event.Unexpected.
+const (
+	FailRequest OnDeny = "fail-request"
+	FailStep    OnDeny = "fail-step"
+	FailJob     OnDeny = "fail-job"
 )
 
 // Policy says which hosts a job may reach. It is plain data; the zero Policy
 // denies all. The order of rules does not matter.
 type Policy struct {
-	Mode     Mode     `json:"mode,omitempty"`
-	Rules    []Rule   `json:"rules,omitempty"`
-	Deny     []string `json:"deny,omitempty"` // hosts or wildcards that win over every rule, audit too
-	Limits   Limits   `json:"limits,omitzero"`
-	Upstream Upstream `json:"upstream,omitzero"`
+	Mode   Mode     `json:"mode,omitempty"`
+	OnDeny OnDeny   `json:"on_deny,omitempty"`
+	Rules  []Rule   `json:"rules,omitempty"`
+	Deny   []string `json:"deny,omitempty"` // hosts or wildcards that win over every rule, audit too
+	// ExpectDenied are attempts that are known: refused as others, but quiet. A host
+	// or wildcard, or an address, each with an optional port.
+	ExpectDenied []string     `json:"expect_denied,omitempty"`
+	NPM          NPM          `json:"npm,omitzero"`
+	Limits       Limits       `json:"limits,omitzero"`
+	Steps        []StepPolicy `json:"steps,omitempty"` // the first one that matches a step stands in the place of Rules
+	Upstream     Upstream     `json:"upstream,omitzero"`
+
+	// Within are policies that must allow a request too. They only narrow: see
+	// Intersect.
+	Within []Policy `json:"within,omitempty"`
 }
 
-// Limits bound what a job can take of the runner. Zero means the default.
+// NPM are rules about packages of npm's registries. They are read and carried;
+// this package does not act on them yet, and check refuses them.
+type NPM struct {
+	MinReleaseAge time.Duration `json:"min_release_age,omitempty"` // younger versions do not exist for the job
+	Exclude       []string      `json:"exclude,omitempty"`         // packages, or "@scope/*", of which any age will do
+	LockfileOnly  bool          `json:"lockfile_only,omitempty"`   // nothing that the lockfile does not name
+}
+
+// Zero reports whether there is no rule.
+func (n NPM) Zero() bool { return n.MinReleaseAge == 0 && len(n.Exclude) == 0 && !n.LockfileOnly }
+
+// Limits bound what a job can take of the runner, and what it can send. Zero
+// means the default.
 type Limits struct {
-	Connections  int           `json:"connections,omitempty"`    // open at the same time; default 512
-	Handshakes   int           `json:"handshakes,omitempty"`     // connections that have not said yet what they want; default 128
-	Requests     int           `json:"requests,omitempty"`       // of HTTP, served at the same time; default 128
-	DNSPerSecond int           `json:"dns_per_second,omitempty"` // questions; default 500
-	Events       int           `json:"events,omitempty"`         // kept one by one as long as they fit 4 MiB, the rest is counted; default 20000
-	HelloTimeout time.Duration `json:"hello_timeout,omitempty"`  // for the first bytes of a connection; default 5 s
+	Connections  int           `json:"connections,omitempty"`       // open at the same time; default 512
+	Handshakes   int           `json:"handshakes,omitempty"`        // connections that have not said yet what they want; default 128
+	Requests     int           `json:"requests,omitempty"`          // of HTTP, served at the same time; default 128
+	DNSPerSecond int           `json:"dns_per_second,omitempty"`    // questions; default 500
+	Events       int           `json:"events,omitempty"`            // kept one by one as long as they fit 4 MiB, the rest is counted; default 20000
+	HelloTimeout time.Duration `json:"hello_timeout,omitempty"`     // for the first bytes of a connection; default 5 s
+	UpBytes      int64         `json:"up_bytes_per_host,omitempty"` // that a job may send to one host; default: no limit
+	Misses       int           `json:"misses,omitempty"`            // paths that a preset's hosts do not have; default 50
 }
 
 // withDefaults returns the limits that are in force.
@@ -45,10 +85,36 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Requests, 128)
 	set(&l.DNSPerSecond, 500)
 	set(&l.Events, 20000)
+	set(&l.Misses, 50)
 	if l.HelloTimeout <= 0 {
 		l.HelloTimeout = 5 * time.Second
 	}
 	return l
+}
+
+// least returns the smaller one of each limit.
+func (l Limits) least(m Limits) Limits {
+	l.Connections = least(l.Connections, m.Connections)
+	l.Handshakes = least(l.Handshakes, m.Handshakes)
+	l.Requests = least(l.Requests, m.Requests)
+	l.DNSPerSecond = least(l.DNSPerSecond, m.DNSPerSecond)
+	l.Events = least(l.Events, m.Events)
+	l.HelloTimeout = least(l.HelloTimeout, m.HelloTimeout)
+	l.UpBytes = least(l.UpBytes, m.UpBytes)
+	l.Misses = least(l.Misses, m.Misses)
+	return l
+}
+
+// least is the smaller one of two limits, of which zero is none.
+func least[T int | int64 | time.Duration](a, b T) T {
+	switch {
+	case a <= 0:
+		return b
+	case b <= 0:
+		return a
+	default:
+		return min(a, b)
+	}
 }
 
 // Upstream says how the runner itself reaches the outside.
@@ -59,4 +125,42 @@ type Upstream struct {
 	Hosts  map[string]string `json:"hosts,omitempty"`
 	CAFile string            `json:"ca_file,omitempty"` // PEM, trusted on top of Config.Roots for terminated hosts
 	Proxy  string            `json:"proxy,omitempty"`   // URL of an HTTP proxy that every dial without an override goes through
+}
+
+// Intersect returns a policy that allows what both allow and nothing else:
+// whatever inner says of private addresses, credentials, expected refusals and the
+// runner's own way out is not looked at, since it could only widen. Of limits the
+// smaller ones count. Rules of presets must be in inner.Rules.
+func Intersect(outer, inner Policy) Policy {
+	p := outer
+	p.Limits = outer.Limits.least(inner.Limits)
+	narrow := Policy{Mode: inner.Mode, Rules: slices.Clone(inner.Rules), Deny: inner.Deny}
+	for i := range narrow.Rules {
+		narrow.Rules[i].Inject = nil
+		narrow.Rules[i].Private = true // says nothing against it
+	}
+	p.Within = slices.Concat(outer.Within, []Policy{narrow}, inner.Within)
+	return p
+}
+
+// Limit is one of Limits, as a policy file writes it.
+type Limit struct{ Key, Value string }
+
+// List returns the limits that are in force.
+func (l Limits) List() []Limit {
+	l = l.withDefaults()
+	up := "none"
+	if l.UpBytes > 0 {
+		up = strconv.FormatInt(l.UpBytes, 10)
+	}
+	return []Limit{
+		{"connections", strconv.Itoa(l.Connections)},
+		{"handshakes", strconv.Itoa(l.Handshakes)},
+		{"requests", strconv.Itoa(l.Requests)},
+		{"dns_per_second", strconv.Itoa(l.DNSPerSecond)},
+		{"events", strconv.Itoa(l.Events)},
+		{"hello_timeout", l.HelloTimeout.String()},
+		{"up_bytes_per_host", up},
+		{"misses", strconv.Itoa(l.Misses)},
+	}
 }

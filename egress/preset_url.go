@@ -71,6 +71,9 @@ func (p *Preset) file(path string, content []byte) {
 	p.Files[path] = content
 }
 
+// RedactURL returns a URL without the user and the password in it.
+func RedactURL(s string) string { return redactURL(s) }
+
 // redactURL takes what stands before an '@' out of a text that may be a URL.
 func redactURL(s string) string {
 	head, rest, ok := strings.Cut(s, "://")

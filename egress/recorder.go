@@ -3,6 +3,7 @@
 package egress
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,9 +21,11 @@ const eventBytesMost = 4 << 20
 
 // recorder hands events on, one at a time, and bounds how many a job can make.
 type recorder struct {
-	job     string
-	observe func(Event)
-	most    int
+	job      string
+	observe  func(Event)
+	most     int
+	expected []expected
+	step     func() string
 
 	mu     sync.Mutex
 	n      int
@@ -48,12 +51,15 @@ func newRecorder(job string, most int, observe func(Event)) *recorder {
 	if observe == nil {
 		observe = func(Event) {}
 	}
-	return &recorder{job: job, observe: observe, most: most, recent: map[string]*folded{}, over: map[overKey]int{}}
+	return &recorder{job: job, observe: observe, most: most, step: func() string { return "" }, recent: map[string]*folded{}, over: map[overKey]int{}}
 }
 
 // emit records an event. Refusals and notes that are alike are folded.
 func (r *recorder) emit(e Event) {
-	e.Type, e.Job = "egress", r.job
+	e.Type, e.Job, e.Step = "egress", r.job, r.step()
+	if e.Verdict == VerdictDeny {
+		e.Expected = slices.ContainsFunc(r.expected, func(x expected) bool { return x.meets(e) })
+	}
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
@@ -144,6 +150,6 @@ func (r *recorder) close() {
 func foldKey(e Event) string {
 	return strings.Join([]string{
 		string(e.Verdict), string(e.Door), e.Host, strconv.Itoa(int(e.Port)), e.Dst, e.Method, e.Path,
-		e.QType, e.Transport, e.Reason, strconv.Itoa(e.PID),
+		e.QType, e.Transport, e.Reason, strconv.Itoa(e.PID), e.Step,
 	}, "\x00")
 }

@@ -3,6 +3,7 @@
 package egress
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +12,10 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -81,6 +84,8 @@ type request struct {
 	start time.Time
 	http1 bool
 	event Event
+	x     *Exchange   // nil if no rule allows it
+	over  atomic.Bool // the host got all that it may get
 }
 
 // terminated judges a request that came through our TLS.
@@ -93,8 +98,12 @@ func (q *request) terminated(rw http.ResponseWriter, r *http.Request) {
 		q.refuse(rw, http.StatusMisdirectedRequest, ReasonHostMismatch)
 		return
 	}
-	// Judged anew: the names of a wildcard are counted, and a policy may change.
-	q.forward(rw, r, "https", to, q.web.g.judge.host(to.host, to.port))
+	q.forward(rw, r, "https", to, q.judge(to))
+}
+
+// judge judges anew each time: a policy may have changed since the connection began.
+func (q *request) judge(to authority) decision {
+	return q.web.g.policies.host(q.conn.visit.origin, to.host, to.port)
 }
 
 // transparent judges a plain request by its Host.
@@ -120,7 +129,7 @@ func (q *request) named(rw http.ResponseWriter, r *http.Request, host string, po
 		return
 	}
 	q.event.Host, q.event.Port = to.host, to.port
-	q.forward(rw, r, "http", to, q.web.g.judge.host(to.host, to.port))
+	q.forward(rw, r, "http", to, q.judge(to))
 }
 
 func (q *request) refuseName(rw http.ResponseWriter, err error) {
@@ -138,33 +147,90 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 		q.refuse(rw, http.StatusForbidden, d.reason)
 		return
 	}
-	preset := ""
+	ruled := ruling{verdict: d.verdict, reason: d.reason}
 	if d.verdict == VerdictAllow {
-		rule, reason := d.request(r.Method, r.URL.Path)
-		if reason == "" {
-			preset = rule.Preset
-			reason = refuseBody(r, preset)
+		ruled = d.request(r.Method, r.URL.EscapedPath())
+		if ruled.verdict == VerdictAllow {
+			if reason := form(r, ruled.rule.Preset); reason != "" {
+				ruled.verdict, ruled.reason = d.missing, reason
+			}
 		}
-		if reason == "" && upgrades(r) {
-			reason = ReasonUpgrade
-		}
-		if reason != "" && q.web.g.judge.audit {
-			q.event.Verdict, q.event.Reason = VerdictWouldDeny, reason
-			preset = ""
-		} else if reason != "" {
-			q.refuse(rw, http.StatusForbidden, reason)
+		q.event.Verdict, q.event.Reason = ruled.verdict, ruled.reason
+		if ruled.verdict == VerdictDeny {
+			q.refuse(rw, http.StatusForbidden, ruled.reason)
 			return
 		}
 	}
 	out := r.Clone(r.Context())
-	if preset != "" {
-		q.event.Redacted = sanitize(out, preset)
-		if size := headSize(out); size > headerMost {
-			q.refuse(rw, http.StatusRequestHeaderFieldsTooLarge, ReasonHeaderSize)
-			return
+	if ruled.verdict == VerdictAllow {
+		if preset := ruled.rule.Preset; preset != "" {
+			q.event.Redacted = sanitize(out, preset)
+			if size := headSize(out); size > headerMost {
+				q.refuse(rw, http.StatusRequestHeaderFieldsTooLarge, ReasonHeaderSize)
+				return
+			}
+		}
+		q.x = &Exchange{Host: to.host, Port: to.port, TLS: scheme == "https", Rule: ruled.rule, Asked: r.Header, Out: out, Event: &q.event, inject: ruled.inject}
+	}
+	answer, err := q.ask()
+	if err != nil {
+		q.filtered(rw, err)
+		return
+	}
+	if q.event.Injected {
+		rw = finalOnly{rw}
+	}
+	q.send(rw, out, scheme, to, d.private(), answer)
+}
+
+// form refuses what a request must not carry whatever its path.
+func form(r *http.Request, preset string) string {
+	if reason := refuseBody(r, preset); reason != "" {
+		return reason
+	}
+	if upgrades(r) {
+		return ReasonUpgrade
+	}
+	return ""
+}
+
+// ask asks the filters. An answer goes out in the host's place.
+func (q *request) ask() (*http.Response, error) {
+	if q.x == nil {
+		return nil, nil
+	}
+	for _, f := range q.web.g.filters {
+		answer, err := f.Request(q.x)
+		if answer != nil || err != nil {
+			return answer, err
 		}
 	}
-	q.send(rw, out, scheme, to)
+	return nil, nil
+}
+
+// look shows an answer to the filters.
+func (q *request) look(resp *http.Response) error {
+	if q.x == nil {
+		return nil
+	}
+	for _, f := range slices.Backward(q.web.g.filters) {
+		if err := f.Response(q.x, resp); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// filtered answers what a filter did not let pass.
+func (q *request) filtered(rw http.ResponseWriter, err error) {
+	if r, ok := errors.AsType[*Refusal](err); ok {
+		q.event.Hint = r.Hint
+		q.refuse(rw, cmp.Or(r.Status, http.StatusForbidden), r.Reason)
+		return
+	}
+	q.web.g.log.LogAttrs(context.Background(), slog.LevelError, "filter of requests", slog.String("host", q.event.Host), slog.Any("err", err))
+	q.event.Hint = "a rule about packages could not be kept"
+	q.refuse(rw, http.StatusBadGateway, ReasonFilter)
 }
 
 // refuseBody refuses what a request to a registry must not carry. ReverseProxy
@@ -190,24 +256,35 @@ func upgrades(r *http.Request) bool {
 }
 
 // send passes the request on and the answer back, and records it.
-func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string, to authority) {
+func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string, to authority, private bool, answer *http.Response) {
 	host := to.host
 	if scheme == "http" && to.port != 80 || scheme == "https" && to.port != 443 {
 		host = to.String()
 	}
-	q.event.Up = int64(headSize(out))
+	var transport http.RoundTripper = answered{answer}
 	body := &counter{r: out.Body}
-	if out.Body != nil && out.Body != http.NoBody {
-		out.Body = body
+	if answer == nil {
+		transport = q.web.client(private)
+		head := headSize(out)
+		if q.web.g.budget.take(to.host, head) < head {
+			q.failed(rw, errUpCap)
+			return
+		}
+		q.event.Up = int64(head)
+		if out.Body != nil && out.Body != http.NoBody {
+			out.Body = body
+			body.r = budgetReader{body.r, &q.web.g.budget, to.host, &q.over}
+		}
 	}
 	down := &counter{}
+	told := false
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(pr *httputil.ProxyRequest) {
 			pr.Out.URL.Scheme, pr.Out.URL.Host = scheme, to.String()
 			pr.Out.URL.User = nil
 			pr.Out.Host = host
 		},
-		Transport:     q.web.client(),
+		Transport:     transport,
 		FlushInterval: -1,
 		BufferPool:    q.web,
 		ErrorLog:      q.web.server.ErrorLog,
@@ -217,24 +294,41 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 			}
 			resp.Header.Del("Alt-Svc") // there is no UDP
 			q.event.Status = resp.StatusCode
+			if answer == nil {
+				if err := q.look(resp); err != nil {
+					return err
+				}
+			}
 			down.r = resp.Body
 			resp.Body = down
 			return nil
 		},
-		ErrorHandler: func(rw http.ResponseWriter, _ *http.Request, err error) { q.failed(rw, err) },
+		ErrorHandler: func(rw http.ResponseWriter, _ *http.Request, err error) { told = q.failed(rw, err) },
 	}
 	// Deferred: ReverseProxy panics with http.ErrAbortHandler when a copy breaks off.
 	defer func() {
 		q.event.Up += body.n
 		q.event.Down += down.n
 		q.event.MS = time.Since(q.start).Milliseconds()
-		q.web.g.rec.emit(q.event)
+		if !told {
+			q.web.g.rec.emit(q.event)
+		}
 	}()
 	proxy.ServeHTTP(rw, out)
 }
 
-// failed answers for a host that could not be reached.
-func (q *request) failed(rw http.ResponseWriter, err error) {
+// failed answers for a host that could not be reached. It reports whether the event
+// was recorded.
+func (q *request) failed(rw http.ResponseWriter, err error) (told bool) {
+	if _, ok := errors.AsType[*Refusal](err); ok {
+		q.filtered(rw, err)
+		return true
+	}
+	if errors.Is(err, errUpCap) || q.over.Load() {
+		q.event.Hint = upCapHint
+		q.refuse(rw, http.StatusForbidden, ReasonUpCap)
+		return true
+	}
 	q.event.Status = http.StatusBadGateway
 	why := "cannot reach " + q.event.Host
 	switch {
@@ -247,6 +341,7 @@ func (q *request) failed(rw http.ResponseWriter, err error) {
 		q.event.Verdict, q.event.Reason, q.event.Hint = VerdictNote, ReasonDial, clip(err.Error())
 	}
 	writeText(rw, http.StatusBadGateway, why, q.event.Hint)
+	return false
 }
 
 // refuse answers and records a refusal. The body is for people: it is what curl

@@ -9,6 +9,10 @@ import (
 	"strings"
 )
 
+// ProtocolTCP opens a host's ports to any protocol: the host gets an address of its
+// own inside, since nothing in the connection names it. It is opaque.
+const ProtocolTCP = "tcp"
+
 // How the TLS of an allowed host is treated.
 const (
 	TLSSplice    = "splice"    // bytes pass as they are; opaque
@@ -21,15 +25,18 @@ type Rule struct {
 	// more labels below name, never name itself.
 	Host  string   `json:"host"`
 	Ports []uint16 `json:"ports,omitempty"` // default 443, and 80 for plain HTTP
+	// Protocol is empty for TLS and HTTP, or ProtocolTCP, which needs Ports.
+	Protocol string `json:"protocol,omitempty"`
 	// TLS is TLSSplice or TLSTerminate; empty means terminate for a rule that has
-	// a Preset, Methods or Paths, else splice.
+	// a Preset, Methods, Paths or Inject, else splice.
 	TLS     string   `json:"tls,omitempty"`
 	Methods []string `json:"methods,omitempty"` // default: GET and HEAD for a Preset, else all
-	// Paths are globs over the decoded path, default all: "*" is anything within
-	// a segment, "**" anything at all.
+	// Paths are globs, default all: "*" is anything within a segment, "**" anything
+	// at all. A path that servers read in different ways matches none.
 	Paths    []string `json:"paths,omitempty"`
 	MaxNames int      `json:"max_names,omitempty"` // distinct names of a wildcard in one job; default 64
 	Private  bool     `json:"private,omitempty"`   // may resolve to an address that is not global
+	Inject   *Inject  `json:"inject,omitempty"`    // a credential that the job does not hold
 	Preset   string   `json:"preset,omitempty"`    // the preset that made it
 	Origin   string   `json:"origin,omitempty"`    // where it was written: "--allow", a file, a tool
 }
@@ -126,9 +133,12 @@ func (r Rule) Terminates() bool {
 	case TLSSplice:
 		return false
 	default:
-		return r.Preset != "" || len(r.Methods) > 0 || len(r.Paths) > 0
+		return r.Protocol == "" && (r.Preset != "" || len(r.Methods) > 0 || len(r.Paths) > 0 || r.Inject != nil)
 	}
 }
+
+// seen reports whether a rule can only be kept if each request is seen.
+func (r Rule) seen() bool { return len(r.Methods) > 0 || len(r.Paths) > 0 || r.Inject != nil }
 
 func (r Rule) wildcard() bool { return strings.HasPrefix(r.Host, "*.") }
 

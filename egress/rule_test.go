@@ -125,7 +125,8 @@ func TestJudge(t *testing.T) {
 		{"methods terminate", "git.test", 443, VerdictAllow, "", "git.test", true},
 		{"any port", "near.test", 0, VerdictAllow, "", "near.test:5432", false},
 	}
-	j := newJudge(policy, presets)
+	policy.Rules = append(policy.Rules, presetRules(presets, []string{"npm"})...)
+	j := newJudge(policy, &nameCounter{}, "")
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			d := j.host(tt.host, tt.port)
@@ -140,7 +141,7 @@ func TestJudge(t *testing.T) {
 			}
 		})
 	}
-	if zero := newJudge(Policy{}, nil).host("allowed.test", 443); !zero.denied() {
+	if zero := newJudge(Policy{}, &nameCounter{}, "").host("allowed.test", 443); !zero.denied() {
 		t.Error("the zero policy allows")
 	}
 }
@@ -165,13 +166,13 @@ func TestJudgeRequest(t *testing.T) {
 		{"two stars", []Rule{git}, "GET", "/deep/a/b/c", ""},
 		{"dots", []Rule{git}, "GET", "/deep/../evil/repo", ReasonPath},
 		{"dots at the end", []Rule{git}, "GET", "/deep/..", ReasonPath},
-		{"dots by backslash", []Rule{git}, "GET", `/deep/..\x`, ReasonPath},
+		{"dots by backslash", []Rule{git}, "GET", `/deep/..%5Cx`, ReasonPath},
 		{"method", []Rule{git}, "DELETE", "/deep/a", ReasonMethod},
 		{"two rules", []Rule{{Preset: "npm"}, {Methods: []string{"PUT"}, Paths: []string{"/mine"}}}, "PUT", "/mine", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, got := decision{rules: tt.rules}.request(tt.method, tt.path)
+			got := decision{rules: tt.rules, missing: VerdictDeny}.request(tt.method, tt.path).reason
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("reason (-want +got):\n%s", diff)
 			}
@@ -185,12 +186,12 @@ func TestPolicyCheck(t *testing.T) {
 		policy Policy
 		say    string
 	}{
-		{"mode", Policy{Mode: "learned"}, "want deny or audit"},
+		{"mode", Policy{Mode: "learned"}, "want deny, audit or learn"},
 		{"upper case", Policy{Rules: []Rule{{Host: "A.test"}}}, "write"},
 		{"no host", Policy{Rules: []Rule{{}}}, "empty"},
 		{"tls", Policy{Rules: []Rule{{Host: "a.test", TLS: "tap"}}}, "want splice or terminate"},
-		{"spliced methods", Policy{Rules: []Rule{{Host: "a.test", TLS: TLSSplice, Methods: []string{"GET"}}}}, "need tls"},
-		{"method", Policy{Rules: []Rule{{Host: "a.test", Methods: []string{"get"}}}}, "capitals"},
+		{"spliced methods", Policy{Rules: []Rule{{Host: "a.test", TLS: TLSSplice, Methods: []string{"GET"}}}}, "cannot be seen"},
+		{"method", Policy{Rules: []Rule{{Host: "a.test", Methods: []string{"get"}}}}, "capital letters"},
 		{"path", Policy{Rules: []Rule{{Host: "a.test", Paths: []string{"x"}}}}, "slash"},
 		{"port", Policy{Rules: []Rule{{Host: "a.test", Ports: []uint16{0}}}}, "port 0"},
 		{"deny", Policy{Deny: []string{"198.51.100.7"}}, "address"},

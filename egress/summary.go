@@ -21,6 +21,8 @@ type Summary struct {
 	Down    int64   `json:"down"`
 	First   Process `json:"first,omitzero"` // who asked first
 	Fix     string  `json:"fix,omitempty"`  // the flag that would allow it
+	// Expected refusals are apart: they are known, and quiet.
+	Expected bool `json:"expected,omitempty"`
 }
 
 // Summarize folds events into rows, denied ones first, then by count.
@@ -31,6 +33,7 @@ func Summarize(events []Event) []Summary {
 		door    Door
 		verdict Verdict
 		reason  string
+		quiet   bool
 	}
 	index := map[key]int{}
 	var rows []Summary
@@ -42,12 +45,12 @@ func Summarize(events []Event) []Summary {
 		if host == "" {
 			host = e.Dst
 		}
-		k := key{host, e.Port, e.Door, e.Verdict, e.Reason}
+		k := key{host, e.Port, e.Door, e.Verdict, e.Reason, e.Expected}
 		i, ok := index[k]
 		if !ok {
 			i = len(rows)
 			index[k] = i
-			rows = append(rows, Summary{Host: host, Port: e.Port, Door: e.Door, Verdict: e.Verdict, Reason: e.Reason, Fix: fix(e)})
+			rows = append(rows, Summary{Host: host, Port: e.Port, Door: e.Door, Verdict: e.Verdict, Reason: e.Reason, Fix: fix(e), Expected: e.Expected})
 		}
 		row := &rows[i]
 		row.Count += max(e.Count, 1)
@@ -64,12 +67,14 @@ func Summarize(events []Event) []Summary {
 }
 
 func (v Verdict) rank() int {
-	return slices.Index([]Verdict{VerdictDeny, VerdictWouldDeny, VerdictNote, VerdictAllow}, v)
+	return slices.Index([]Verdict{VerdictDeny, VerdictWouldDeny, VerdictLearned, VerdictNote, VerdictAllow}, v)
 }
 
 // fix returns the flag that would allow what the event denied, if one would.
 func fix(e Event) string {
-	if e.Verdict != VerdictDeny && e.Verdict != VerdictWouldDeny {
+	switch e.Verdict {
+	case VerdictDeny, VerdictWouldDeny, VerdictLearned:
+	default:
 		return ""
 	}
 	switch e.Reason {

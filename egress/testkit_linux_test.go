@@ -34,6 +34,7 @@ type sink struct {
 	requests []*http.Request
 	bodies   []string
 	wait     func(*http.Request) // may hold an answer back
+	answer   http.HandlerFunc    // in the place of what it says else
 }
 
 // countedConn counts the bytes that the outside gets.
@@ -108,6 +109,10 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	if s.wait != nil {
 		s.wait(r)
+	}
+	if s.answer != nil {
+		s.answer(w, r)
+		return
 	}
 	w.Header().Set("Alt-Svc", `h3=":443"`)
 	if strings.HasPrefix(r.URL.Path, "/redirect") {
@@ -308,6 +313,9 @@ func (j *job) untouched() {
 		j.t.Errorf("the outside got %d bytes in %d connections", n, c)
 	}
 }
+
+// soon is when a test gives up on an answer that must come at once.
+func soon() time.Time { return time.Now().Add(10 * time.Second) }
 
 // pipe returns two ends of a connection over loopback.
 func pipe(t *testing.T) (a, b net.Conn) {

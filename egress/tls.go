@@ -69,7 +69,7 @@ func (g *gateway) judgeHello(v *visit, e *Event, h hello, want authority) (autho
 		if want.host != "" {
 			return refused(ReasonNoSNI)
 		}
-		return authority{}, g.judge.refuse(ReasonNoSNI)
+		return authority{}, g.policies.nameless(v.origin, ReasonNoSNI)
 	}
 	name, err := normalizeHost(h.serverName)
 	if err != nil {
@@ -88,7 +88,7 @@ func (g *gateway) judgeHello(v *visit, e *Event, h hello, want authority) (autho
 		to = want
 	}
 	e.Host = name
-	d := g.judge.host(name, to.port)
+	d := g.policies.host(v.origin, name, to.port)
 	if h.ech && !d.denied() && !d.terminate {
 		// The name outside may not be the one inside (threat 13).
 		return refused(ReasonECH)
@@ -135,7 +135,16 @@ func (g *gateway) splice(ctx context.Context, v *visit, e Event, raw []byte, to 
 	e.Opaque = true
 	stop := context.AfterFunc(ctx, func() { shut(up) })
 	defer stop()
-	e.Up, e.Down = join(v.conn, up, raw)
+	p := &passage{conn: v.conn, to: to, origin: v.origin}
+	g.passages.add(p)
+	e.Up, e.Down, err = join(v.conn, up, raw, g.budget.writer(to.host, up))
+	g.passages.remove(p)
+	switch {
+	case errors.Is(err, errUpCap):
+		e.Verdict, e.Reason, e.Hint = VerdictDeny, ReasonUpCap, upCapHint
+	case p.cut.Load():
+		e.Verdict, e.Reason, e.Hint = VerdictDeny, ReasonStep, "the running step may not reach the host"
+	}
 	e.MS = time.Since(v.start).Milliseconds()
 	g.rec.emit(e)
 }
@@ -154,7 +163,8 @@ func (g *gateway) dialFailed(v *visit, e Event, err error) {
 
 // join copies both ways until both ends are done. The copies are splice(2) as
 // long as both are plain TCP, so nothing wraps them.
-func join(job *net.TCPConn, out net.Conn, first []byte) (up, down int64) {
+// sink writes to out: out itself, or a bound around it.
+func join(job *net.TCPConn, out net.Conn, first []byte, sink io.Writer) (up, down int64, err error) {
 	defer shut(out)
 	defer shut(job)
 	done := make(chan int64)
@@ -167,17 +177,23 @@ func join(job *net.TCPConn, out net.Conn, first []byte) (up, down int64) {
 		}
 		done <- n
 	}()
-	n, err := out.Write(first)
-	up = int64(n)
+	if len(first) > 0 {
+		var n int
+		n, err = sink.Write(first)
+		up = int64(n)
+	}
 	if err == nil {
 		var m int64
-		m, err = io.Copy(out, job)
+		m, err = io.Copy(sink, job)
 		up += m
+	}
+	if errors.Is(err, errUpCap) {
+		reset(job)
 	}
 	if half, ok := out.(interface{ CloseWrite() error }); ok && err == nil {
 		_ = half.CloseWrite()
 	} else {
 		shut(out)
 	}
-	return up, <-done
+	return up, <-done, err
 }

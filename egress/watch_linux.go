@@ -67,6 +67,8 @@ func (w *watcher) packet(ctx context.Context, p packet) {
 	e := Event{Verdict: VerdictDeny, Rule: "default", Door: p.door(), Proto: string(p.door()), Port: p.dst.Port(), Dst: p.dst.String(), Reason: ReasonNoName}
 	if p.proto == unix.IPPROTO_ICMP {
 		e.Dst = p.dst.Addr().String()
+	} else if host, ok := w.g.virtual.host(p.dst.Addr()); ok {
+		e.Host, e.Reason = host, ReasonPort
 	} else if toGateway {
 		e.Reason = ReasonPort
 	}

@@ -23,12 +23,12 @@ const (
 // web is the HTTP server of a job, for plain, proxied and terminated requests,
 // and the pooled client behind it.
 type web struct {
-	g         *gateway
-	server    *http.Server
-	once      sync.Once
-	transport *http.Transport // made by the first request
-	queue     connQueue
-	buffers   sync.Pool
+	g       *gateway
+	server  *http.Server
+	near    client // of hosts that may be at an address that is not global
+	far     client // of all others
+	queue   connQueue
+	buffers sync.Pool
 
 	inFlight chan struct{} // requests that are served: each takes some ten kilobytes
 
@@ -70,20 +70,39 @@ func newWeb(ctx context.Context, g *gateway) *web {
 	return w
 }
 
-// client is what requests go out with.
-func (w *web) client() *http.Transport {
-	w.once.Do(func() { w.transport = w.newTransport() })
-	return w.transport
+// client is a pool of connections, made by the first request.
+type client struct {
+	once      sync.Once
+	transport *http.Transport
+}
+
+// client is what requests go out with. A connection is kept for later requests, so
+// those that a rule lets dial anywhere have a pool of their own.
+func (w *web) client(private bool) *http.Transport {
+	c := &w.far
+	if private {
+		c = &w.near
+	}
+	c.once.Do(func() { c.transport = w.newTransport(private) })
+	return c.transport
+}
+
+// forget closes the connections that are kept.
+func (c *client) forget() {
+	c.once.Do(func() { c.transport = &http.Transport{} }) // nothing was asked, so nothing is made
+	c.transport.CloseIdleConnections()
 }
 
 // newTransport speaks HTTP/1.1 only. With HTTP/2 the answers to a job that does
 // not read would be kept here, up to 4 MiB for each stream; like this they stay in
 // the kernel's buffers, and then with the server.
-func (w *web) newTransport() *http.Transport {
+func (w *web) newTransport(private bool) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		DialContext:            w.dialContext,
+		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+			return w.dialContext(ctx, addr, private)
+		},
 		TLSClientConfig:        &tls.Config{RootCAs: w.g.roots(), MinVersion: tls.VersionTLS12},
 		Protocols:              protocols,
 		DisableCompression:     true,
@@ -97,7 +116,7 @@ func (w *web) newTransport() *http.Transport {
 }
 
 // dialContext dials what a request is for; the host was judged by the handler.
-func (w *web) dialContext(ctx context.Context, _, addr string) (net.Conn, error) {
+func (w *web) dialContext(ctx context.Context, addr string, private bool) (net.Conn, error) {
 	if p := w.g.dial.proxy; p != nil && addr == canonical(p) {
 		return w.g.dial.dialTCPProxy(ctx, addr)
 	}
@@ -105,7 +124,7 @@ func (w *web) dialContext(ctx context.Context, _, addr string) (net.Conn, error)
 	if err != nil {
 		return nil, err
 	}
-	return w.g.dial.dial(ctx, to, w.g.judge.host(to.host, to.port).private())
+	return w.g.dial.dial(ctx, to, private)
 }
 
 // proxyFor sends plain requests through the operator's proxy in its own way;
@@ -133,8 +152,8 @@ func (w *web) close() {
 	shut(&w.queue)
 	_ = w.server.Close() // its error is that of the queue's Close
 	w.requests.Wait()
-	w.once.Do(func() { w.transport = &http.Transport{} }) // nothing was asked, so nothing is made
-	w.transport.CloseIdleConnections()
+	w.near.forget()
+	w.far.forget()
 }
 
 // enter counts a request in, unless close has begun.

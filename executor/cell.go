@@ -22,6 +22,8 @@ type cell struct {
 	work     workspace
 	tools    tools
 	presets  []egress.Preset
+	more     []egress.Preset // that only policies of steps name
+	denials  denials
 	job      *jobState
 	groups   cgroup.Hierarchies // that hold the job's
 	around   func() error       // removes the control group around those of the steps; nil if there is none
@@ -36,13 +38,29 @@ type cell struct {
 	observe func(egress.Event) // may be nil
 	events  []egress.Event
 	boxes   []*sandbox.Sandbox // one, or those of the steps so far
+	steps   []string           // whose the boxes are
 }
 
-// hold keeps a sandbox until the cell is closed.
-func (c *cell) hold(box *sandbox.Sandbox) {
+// hold keeps a sandbox of a step until the cell is closed.
+func (c *cell) hold(box *sandbox.Sandbox, step string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.boxes = append(c.boxes, box)
+	c.steps = append(c.steps, step)
+}
+
+// liveSteps returns the steps that have a process; with a pid, the one that has it.
+func (c *cell) liveSteps(pid int) []string {
+	c.mu.Lock()
+	boxes, steps := slices.Clone(c.boxes), slices.Clone(c.steps)
+	c.mu.Unlock()
+	var out []string
+	for i, box := range boxes {
+		if pids := box.Processes(); len(pids) > 0 && (pid == 0 || slices.Contains(pids, pid)) {
+			out = append(out, steps[i])
+		}
+	}
+	return out
 }
 
 // processes returns the pids of the job.
@@ -159,6 +177,7 @@ func profileName(p Policy) string {
 // connect opens the job's network and puts its files and settings inside.
 func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 	phase(r, "network")
+	c.denials.onDeny = r.Policy.Egress.OnDeny
 	var roots []byte
 	if f := x.environ("SSL_CERT_FILE"); f != "" {
 		var err error
@@ -167,9 +186,17 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 		}
 	}
 	n, err := egress.Open(ctx, egress.Config{
-		ID: c.job.ID, Policy: r.Policy.Egress, Presets: c.presets, Roots: roots, Log: x.cfg.Log,
+		ID: c.job.ID, Policy: r.Policy.Egress, Presets: c.presets, StepPresets: c.more, Roots: roots, Log: x.cfg.Log,
 		Observe:   c.record,
 		Processes: c.processes,
+		StepOf: func(pid int) string {
+			if steps := c.liveSteps(pid); pid != 0 && len(steps) > 0 {
+				return steps[0]
+			}
+			return ""
+		},
+		LiveSteps:  func() []string { return c.liveSteps(0) },
+		Credential: func(from string) (string, error) { return x.credential(from, c.spec.Mounts) },
 	})
 	if err != nil {
 		return &sandbox.LayerError{Layer: sandbox.LayerNet, Stage: "network", Err: err}
@@ -201,6 +228,7 @@ func (c *cell) record(e egress.Event) {
 	c.events = append(c.events, e)
 	observe := c.observe
 	c.mu.Unlock()
+	c.denials.observe(e)
 	if observe != nil {
 		observe(e)
 	}

@@ -32,6 +32,21 @@ type discovered map[string]struct {
 // discoveryTimeout bounds one question to a tool. npm takes 150 ms.
 const discoveryTimeout = 30 * time.Second
 
+// Presets asks the operator's toolchain for the named presets; nothing else is run.
+func (x *Executor) Presets(ctx context.Context, names []string, allowMissing []sandbox.Layer) ([]egress.Preset, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	probe, err := x.probe()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := x.open(ctx, probe, Request{Policy: Policy{AllowMissing: allowMissing}}); err != nil {
+		return nil, err
+	}
+	return x.presets(ctx, names, allowMissing)
+}
+
 // presets asks the operator's toolchain for the named presets, or the cache of
 // its answers if neither a tool nor its configuration changed.
 func (x *Executor) presets(ctx context.Context, names []string, allowed []sandbox.Layer) ([]egress.Preset, error) {

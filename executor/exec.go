@@ -234,6 +234,7 @@ func phase(r Request, name string) {
 func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	report := newReport(r)
 	defer phase(r, "")
+	r.Policy.Egress.Steps = nil // one command is no step of a job
 	// What takes long and needs nothing of the rest is begun first.
 	go func() { _, _ = x.probe() }()
 	alone := beginAlone(r)
@@ -294,7 +295,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		}
 		return report, err
 	}
-	c.hold(box)
+	c.hold(box, "")
 
 	var said tail
 	res, layers, err := x.run(ctx, r, c, box, &said)
@@ -321,6 +322,10 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		report.Egress.Complete = c.network.Complete()
 	}
 	report.finish(res, c.events)
+	if d, ok := errors.AsType[*DeniedError](c.denials.end()); ok && res.Cause == sandbox.CauseCancelled {
+		report.Conclusion = Failure
+		report.Error = &ReportError{Code: d.Code(), What: d.Error(), Fix: d.Hint(), Exit: 1}
+	}
 	if report.Conclusion == Failure {
 		for _, d := range said.deniedFiles(newView(c, r.Policy)) {
 			d.Path = maskText(d.Path, r.Secrets)
@@ -379,6 +384,9 @@ func (x *Executor) run(ctx context.Context, r Request, c *cell, box *sandbox.San
 	// The limit is the command's. The start gets a minute at least: a busy machine
 	// must not make a short limit an error of ours.
 	wall := c.spec.Limits.Wall
+	if err := c.denials.begin(full); err != nil {
+		return sandbox.Result{}, nil, err
+	}
 	timer := time.AfterFunc(max(wall, time.Minute), func() { full(context.DeadlineExceeded) })
 	defer timer.Stop()
 	p, err := box.Start(ctx, &cmd)

@@ -54,8 +54,8 @@ type Cell struct {
 	owner sandbox.Owner
 
 	mu    sync.Mutex
-	step  int                // number of the last sandbox
-	ahead []*sandbox.Sandbox // parked, for steps to come
+	step  int       // number of the last sandbox
+	ahead []stepBox // parked, for steps to come
 }
 
 // OpenCell makes a cell. The context bounds the opening only.
@@ -89,6 +89,11 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if len(r.Presets) > 0 && !r.Policy.NoNetwork && !onHost {
 		phase(req, "presets")
 		if c.presets, err = x.presets(ctx, r.Presets, r.Policy.AllowMissing); err != nil {
+			return nil, err
+		}
+	}
+	if more := stepPresets(r.Policy.Egress.Steps, r.Presets); len(more) > 0 && !r.Policy.NoNetwork && !onHost {
+		if c.more, err = x.presets(ctx, more, r.Policy.AllowMissing); err != nil {
 			return nil, err
 		}
 	}
@@ -208,6 +213,19 @@ func (l *Cell) LookPath(name string, first []string) string {
 
 // inWork returns a path inside as one below RunnerWork.
 func inWork(name string) (rel string, ok bool) { return strings.CutPrefix(name, RunnerWork+"/") }
+
+// stepPresets are the presets that only steps name.
+func stepPresets(steps []egress.StepPolicy, known []string) []string {
+	var out []string
+	for _, s := range steps {
+		for _, name := range s.Presets {
+			if !slices.Contains(known, name) && !slices.Contains(out, name) {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}
 
 // Work is the job's RunnerWork as the host sees it, for what the runner itself puts
 // there before any step ran. Nothing below is to be trusted later.

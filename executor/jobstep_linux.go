@@ -15,11 +15,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/zviz/run/egress"
 	"github.com/zviz/run/sandbox"
 )
 
 // Step is one process of a job, with all that it starts.
 type Step struct {
+	As   egress.StepName // how policies and events name it
 	Args []string
 	Env  map[string]string // on top of Environ
 	Path []string          // directories in front of the cell's PATH
@@ -33,6 +35,12 @@ type Step struct {
 
 	Timeout time.Duration // 0 means none
 	Grace   time.Duration // between SIGTERM and the end; 0 means 500 ms
+}
+
+// stepBox is the sandbox of a step.
+type stepBox struct {
+	*sandbox.Sandbox
+	id string
 }
 
 // Prepare makes the sandbox of a later step, up to its command: that step then
@@ -53,7 +61,7 @@ func (l *Cell) Prepare(ctx context.Context) error {
 }
 
 // box makes the sandbox of a step. The cell closes it.
-func (l *Cell) box(mounts []sandbox.Mount) (*sandbox.Sandbox, error) {
+func (l *Cell) box(mounts []sandbox.Mount) (stepBox, error) {
 	spec := l.c.spec
 	l.mu.Lock()
 	l.step++
@@ -62,34 +70,34 @@ func (l *Cell) box(mounts []sandbox.Mount) (*sandbox.Sandbox, error) {
 	spec.ID = "step-" + strconv.Itoa(n)
 	spec.StateDir = filepath.Join(l.c.job.Dir, spec.ID)
 	if err := os.Mkdir(spec.StateDir, 0o700); err != nil {
-		return nil, &StateError{Dir: l.x.folder(), Err: err}
+		return stepBox{}, &StateError{Dir: l.x.folder(), Err: err}
 	}
 	spec.Mounts = slices.Concat(spec.Mounts, mounts)
 	box, err := sandbox.New(spec, l.probe)
 	if err != nil {
-		return nil, err
+		return stepBox{}, err
 	}
-	l.c.hold(box)
-	return box, nil
+	l.c.hold(box, spec.ID)
+	return stepBox{box, spec.ID}, nil
 }
 
-// prepared takes a sandbox that waits for a command; nil if there is none.
-func (l *Cell) prepared() *sandbox.Sandbox {
+// prepared takes a sandbox that waits for a command, if there is one.
+func (l *Cell) prepared() (stepBox, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.ahead) == 0 {
-		return nil
+		return stepBox{}, false
 	}
 	box := l.ahead[0]
 	l.ahead = l.ahead[1:]
-	return box
+	return box, true
 }
 
 // start starts a step in a prepared sandbox if there is one, else in a new one.
 func (l *Cell) start(ctx context.Context, s Step, cmd *sandbox.Cmd) (*sandbox.Process, error) {
 	if len(s.Mounts) == 0 {
-		if box := l.prepared(); box != nil {
-			p, err := box.Start(ctx, cmd)
+		if box, ok := l.prepared(); ok {
+			p, err := l.startIn(ctx, box, s, cmd)
 			// What waited may have died meanwhile: that is no fault of the step's.
 			if layer, ok := errors.AsType[*sandbox.LayerError](err); !ok || layer.Layer != sandbox.LayerPID {
 				return p, err
@@ -100,12 +108,22 @@ func (l *Cell) start(ctx context.Context, s Step, cmd *sandbox.Cmd) (*sandbox.Pr
 	if err != nil {
 		return nil, err
 	}
+	return l.startIn(ctx, box, s, cmd)
+}
+
+func (l *Cell) startIn(ctx context.Context, box stepBox, s Step, cmd *sandbox.Cmd) (*sandbox.Process, error) {
+	if l.c.network != nil {
+		if err := l.c.network.Begin(box.id, s.As); err != nil {
+			return nil, err
+		}
+	}
 	return box.Start(ctx, cmd)
 }
 
 // Run runs one step and returns when its command has ended. What it started in the
 // background goes on until Close, and cannot be seen by other steps but through the
-// network and files. The error is one of ours.
+// network and files. The error is one of ours, or a *DeniedError with the result of
+// what it ended.
 func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
 	if s.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -118,9 +136,12 @@ func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
 		Args: s.Args, Env: l.environ(s), Dir: s.Dir, Stdin: s.Stdin, Stdout: s.Stdout, Stderr: s.Stderr,
 		Stay: true, Grace: cmp.Or(s.Grace, 500*time.Millisecond),
 	}
+	if err := l.c.denials.begin(full); err != nil {
+		return sandbox.Result{}, err
+	}
 	p, err := l.start(ctx, s, &cmd)
 	if err != nil {
-		return sandbox.Result{}, err
+		return sandbox.Result{}, errors.Join(err, l.c.denials.end())
 	}
 	ended := make(chan struct{})
 	var watch sync.WaitGroup
@@ -128,7 +149,7 @@ func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
 	res, err := p.Wait()
 	close(ended)
 	watch.Wait()
-	return res, err
+	return res, errors.Join(err, l.c.denials.end())
 }
 
 // environ is the environment of a step as a list.

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/zviz/run/egress"
-	"github.com/zviz/run/executor/mask"
+	"github.com/zviz/run/internal/mask"
 	"github.com/zviz/run/sandbox"
 )
 

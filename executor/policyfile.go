@@ -7,19 +7,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"go.yaml.in/yaml/v4"
 
-	"github.com/zviz/run/egress"
 	"github.com/zviz/run/internal/spell"
 	"github.com/zviz/run/sandbox"
 	"github.com/zviz/run/sandbox/seccomp"
@@ -40,6 +36,8 @@ type PolicyFile struct {
 	// DecidesHosts tells a file that has "presets" or "allow", if only to say
 	// "none", from one that leaves the hosts to the flags and the built-ins.
 	DecidesHosts bool
+	// Origins says where a key was written, as "FILE:LINE"; keys are joined by dots.
+	Origins map[string]string
 }
 
 // PolicyError is an error in a policy file, with its place.
@@ -121,7 +119,7 @@ func readRegular(name string, most int) ([]byte, error) {
 // ParsePolicy reads the text of a policy file; name stands in errors. A key that
 // is not known is an error, since what it would have restricted would be open.
 func ParsePolicy(name string, data []byte) (PolicyFile, error) {
-	d := &policyDecoder{name: name, left: maxPolicyNodes}
+	d := &policyDecoder{name: name, left: maxPolicyNodes, out: PolicyFile{Origins: map[string]string{}}}
 	if len(data) > maxPolicyBytes {
 		return PolicyFile{}, &PolicyError{File: name, What: fmt.Sprintf("larger than %d KiB", maxPolicyBytes>>10)}
 	}
@@ -198,251 +196,6 @@ func (d *policyDecoder) limits(n *yaml.Node) error {
 		}},
 		parsed(d, where, "open_files", &l.OpenFiles, ParseOpenFiles),
 	})
-}
-
-func (d *policyDecoder) egress(n *yaml.Node) error {
-	const where = "egress"
-	p := &d.out.Policy.Egress
-	return d.mapping(n, where, []field{
-		parsed(d, where, "mode", &p.Mode, func(s string) (egress.Mode, error) {
-			if s == "learn" {
-				return "", errors.New("not supported by this version")
-			}
-			s, err := oneOf(string(egress.ModeDeny), string(egress.ModeAudit))(s)
-			return egress.Mode(s), err
-		}),
-		{"presets", func(n *yaml.Node) error {
-			d.out.DecidesHosts = true
-			return d.texts(where, "presets", d.preset).set(n)
-		}},
-		{"allow", func(n *yaml.Node) error {
-			d.out.DecidesHosts = true
-			return d.list(n, join(where, "allow"), d.rule)
-		}},
-		d.texts(where, "deny", func(s string) error {
-			r, err := hostRule(s)
-			if err == nil {
-				addNew(&p.Deny, r.Host)
-			}
-			return err
-		}),
-		{"limits", d.egressLimits},
-		{"upstream", d.upstream},
-		{"on_deny", nil},
-		{"npm", nil},
-		{"steps", nil},
-		{"expect_denied", nil},
-	})
-}
-
-func (d *policyDecoder) preset(s string) error {
-	known := egress.Presets()
-	switch {
-	case slices.Contains(known, s):
-		addNew(&d.out.Presets, s)
-		return nil
-	case egress.IsPreset(s):
-		return fmt.Errorf("preset %q is not supported by this version; there are %s", s, strings.Join(known, ", "))
-	}
-	err := fmt.Errorf("unknown preset %q; there are %s", clip(s), strings.Join(known, ", "))
-	if n, ok := spell.Nearest(s, known); ok {
-		err = fmt.Errorf("unknown preset %q, did you mean %q?", clip(s), n)
-	}
-	return err
-}
-
-// rule decodes an item of egress.allow: what --allow takes, or a mapping.
-func (d *policyDecoder) rule(item *yaml.Node) error {
-	const where = "egress.allow"
-	p := &d.out.Policy.Egress
-	origin := fmt.Sprintf("%s:%d", d.name, item.Line)
-	n, err := d.visit(item)
-	if err != nil {
-		return err
-	}
-	if n.Kind == yaml.ScalarNode {
-		s, at, err := d.text(item, where)
-		if err != nil {
-			return err
-		}
-		if egress.IsPreset(s) {
-			if err := d.preset(s); err != nil {
-				return d.wrap(at, where, err)
-			}
-			return nil
-		}
-		r, err := egress.ParseRule(s)
-		if err != nil {
-			return d.wrap(at, where, err)
-		}
-		r.Origin = origin
-		p.Rules = append(p.Rules, r)
-		return nil
-	}
-
-	r := egress.Rule{Origin: origin}
-	err = d.mapping(n, where, []field{
-		parsed(d, where, "host", &r.Host, func(s string) (string, error) {
-			h, err := hostRule(s)
-			return h.Host, err
-		}),
-		d.texts(where, "ports", func(s string) error {
-			port, err := strconv.ParseUint(s, 10, 16)
-			if err != nil || port == 0 {
-				return fmt.Errorf("port %q: want a number from 1 to 65535", clip(s))
-			}
-			addNew(&r.Ports, uint16(port))
-			return nil
-		}),
-		parsed(d, where, "tls", &r.TLS, oneOf(egress.TLSSplice, egress.TLSTerminate)),
-		d.texts(where, "methods", func(s string) error {
-			if s == "" || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-				return fmt.Errorf("method %q: want capital letters, such as GET", clip(s))
-			}
-			addNew(&r.Methods, s)
-			return nil
-		}),
-		d.texts(where, "paths", func(s string) error {
-			if s[0] != '/' || strings.ContainsAny(s, "?#") {
-				return fmt.Errorf("path %q: want a pattern that begins with / and has no query", clip(s))
-			}
-			addNew(&r.Paths, s)
-			return nil
-		}),
-		parsed(d, where, "max_names", &r.MaxNames, func(s string) (int, error) { return parseCount(s, 1, 1<<20) }),
-		{"private", func(n *yaml.Node) error { return d.boolean(n, join(where, "private"), &r.Private) }},
-		{"inject", nil},
-		{"protocol", nil},
-	})
-	switch {
-	case err != nil:
-		return err
-	case r.Host == "":
-		return d.errorf(item, `%s: the key "host" is missing`, where)
-	case r.TLS == egress.TLSSplice && len(r.Methods)+len(r.Paths) > 0:
-		return d.errorf(item, "%s: methods and paths cannot be seen with tls: splice", where)
-	case r.MaxNames != 0 && !strings.HasPrefix(r.Host, "*."):
-		return d.errorf(item, "%s: max_names is for wildcards, and %s is none", where, r.Host)
-	}
-	p.Rules = append(p.Rules, r)
-	return nil
-}
-
-// hostRule reads a host or a wildcard without a port.
-func hostRule(s string) (egress.Rule, error) {
-	r, err := egress.ParseRule(s)
-	if err == nil && len(r.Ports) > 0 {
-		return r, fmt.Errorf("host %q: without a port here; use the key \"ports\"", clip(s))
-	}
-	return r, err
-}
-
-func (d *policyDecoder) egressLimits(n *yaml.Node) error {
-	const where = "egress.limits"
-	l := &d.out.Policy.Egress.Limits
-	count := func(s string) (int, error) { return parseCount(s, 1, 1<<20) }
-	return d.mapping(n, where, []field{
-		parsed(d, where, "connections", &l.Connections, count),
-		parsed(d, where, "handshakes", &l.Handshakes, count),
-		parsed(d, where, "requests", &l.Requests, count),
-		parsed(d, where, "dns_per_second", &l.DNSPerSecond, count),
-		parsed(d, where, "events", &l.Events, count),
-		parsed(d, where, "hello_timeout", &l.HelloTimeout, func(s string) (time.Duration, error) {
-			t, err := ParseWall(s)
-			if err == nil && t == 0 {
-				return 0, errors.New("must not be 0")
-			}
-			return t, err
-		}),
-		{"up_bytes_per_host", nil},
-		{"misses", nil},
-	})
-}
-
-func (d *policyDecoder) upstream(n *yaml.Node) error {
-	const where = "egress.upstream"
-	u := &d.out.Policy.Egress.Upstream
-	return d.mapping(n, where, []field{
-		parsed(d, where, "dns", &u.DNS, func(s string) (string, error) {
-			if host, port, ok := cutPort(s); !ok || host == "" || port == 0 {
-				return "", errors.New("want HOST:PORT, such as 192.0.2.53:53")
-			}
-			return s, nil
-		}),
-		{"hosts", d.upstreamHosts},
-		parsed(d, where, "ca_file", &u.CAFile, absolute),
-		parsed(d, where, "proxy", &u.Proxy, func(s string) (string, error) {
-			p, err := url.Parse(s)
-			if err != nil || (p.Scheme != "http" && p.Scheme != "https") || p.Host == "" {
-				return "", errors.New("want the URL of an HTTP proxy, such as http://proxy.example.com:3128")
-			}
-			return s, nil
-		}),
-	})
-}
-
-// upstreamHosts decodes names with the addresses that they stand for.
-func (d *policyDecoder) upstreamHosts(n *yaml.Node) error {
-	const where = "egress.upstream.hosts"
-	u := &d.out.Policy.Egress.Upstream
-	n, err := d.visit(n)
-	if err != nil {
-		return err
-	}
-	if isNull(n) {
-		return nil
-	}
-	if n.Kind != yaml.MappingNode {
-		return d.errorf(n, "%s: want NAME: ADDRESS, got %s", where, describeNode(n))
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		name, at, err := d.text(n.Content[i], where)
-		if err != nil {
-			return err
-		}
-		r, err := hostRule(name)
-		if err == nil && strings.HasPrefix(r.Host, "*.") {
-			err = errors.New("a wildcard has no address")
-		}
-		if err != nil {
-			return d.wrap(at, where, err)
-		}
-		addr, at, err := d.text(n.Content[i+1], where)
-		if err != nil {
-			return err
-		}
-		if _, err := netip.ParseAddr(addr); err != nil {
-			if ap, err := netip.ParseAddrPort(addr); err != nil || ap.Port() == 0 {
-				return d.errorf(at, "%s %q: want an address such as 192.0.2.7 or 192.0.2.7:8443", where, clip(addr))
-			}
-		}
-		if _, dup := u.Hosts[r.Host]; dup {
-			return d.errorf(n.Content[i], "%s: %s is there twice", where, r.Host)
-		}
-		if u.Hosts == nil {
-			u.Hosts = map[string]string{}
-		}
-		u.Hosts[r.Host] = addr
-	}
-	return nil
-}
-
-// cutPort splits HOST:PORT; the host may be an IPv6 address in brackets.
-func cutPort(s string) (host string, port uint16, ok bool) {
-	i := strings.LastIndexByte(s, ':')
-	if i < 0 {
-		return "", 0, false
-	}
-	n, err := strconv.ParseUint(s[i+1:], 10, 16)
-	host = s[:i]
-	if inner, v6 := strings.CutPrefix(host, "["); v6 {
-		inner, closed := strings.CutSuffix(inner, "]")
-		if a, err := netip.ParseAddr(inner); !closed || err != nil || !a.Is6() {
-			return "", 0, false
-		}
-		return host, uint16(n), err == nil
-	}
-	return host, uint16(n), err == nil && !strings.ContainsAny(host, ":/ ")
 }
 
 func oneOf(words ...string) func(string) (string, error) {

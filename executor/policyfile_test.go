@@ -39,8 +39,23 @@ egress:
       methods: [GET, POST]
       paths: ["/acme/*/info/refs", "/acme/*/git-upload-pack"]
       private: true
+    - host: npm.example.test
+      inject: {header: Authorization, value_from: "env:CORP_NPM_TOKEN", scheme: Bearer}
+    - host: pip.example.test
+      inject: {header: Authorization, value_from: "file:/run/secrets/pip", placeholder: zviz-placeholder}
+    - host: db.example.test
+      ports: [5432]
+      protocol: tcp
   deny: [tracker.example.test, "*.ads.example.test"]
-  limits: {connections: 64, handshakes: 8, requests: 16, dns_per_second: 20, events: 100, hello_timeout: 2s}
+  on_deny: fail-step
+  expect_denied: [telemetry.example.test, "169.254.169.254:80"]
+  npm: {min_release_age: 7d, exclude: ["@acme/*"], lockfile_only: true}
+  limits: {connections: 64, handshakes: 8, requests: 16, dns_per_second: 20, events: 100, hello_timeout: 2s, up_bytes_per_host: 1MiB, misses: 7}
+  steps:
+    - match: name=Install
+      presets: [npm]
+    - match: "*"
+      allow: [api.example.test]
   upstream:
     dns: 192.0.2.53:53
     hosts: {registry.example.test: "192.0.2.7:8443", other.example.test: "2001:db8::7"}
@@ -58,6 +73,12 @@ func TestParsePolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for key, place := range map[string]string{"egress.mode": "p.yml:3", "egress.limits.misses": "p.yml:27", "profile": "p.yml:39", "egress.steps": "p.yml:28"} {
+		if got.Origins[key] != place {
+			t.Errorf("%s was written at %q, want %q", key, got.Origins[key], place)
+		}
+	}
+	got.Origins = nil
 	want := PolicyFile{
 		DecidesHosts: true,
 		Presets:      []string{"npm", "go", "debian"},
@@ -71,9 +92,22 @@ func TestParsePolicy(t *testing.T) {
 						Host: "git.example.test", TLS: "terminate", Methods: []string{"GET", "POST"},
 						Paths: []string{"/acme/*/info/refs", "/acme/*/git-upload-pack"}, Private: true, Origin: "p.yml:11",
 					},
+					{Host: "npm.example.test", Origin: "p.yml:16", Inject: &egress.Inject{Header: "Authorization", ValueFrom: "env:CORP_NPM_TOKEN", Scheme: "Bearer"}},
+					{Host: "pip.example.test", Origin: "p.yml:18", Inject: &egress.Inject{Header: "Authorization", ValueFrom: "file:/run/secrets/pip", Placeholder: "zviz-placeholder"}},
+					{Host: "db.example.test", Ports: []uint16{5432}, Protocol: "tcp", Origin: "p.yml:20"},
 				},
-				Deny:   []string{"tracker.example.test", "*.ads.example.test"},
-				Limits: egress.Limits{Connections: 64, Handshakes: 8, Requests: 16, DNSPerSecond: 20, Events: 100, HelloTimeout: 2 * time.Second},
+				Deny:         []string{"tracker.example.test", "*.ads.example.test"},
+				OnDeny:       egress.FailStep,
+				ExpectDenied: []string{"telemetry.example.test", "169.254.169.254:80"},
+				NPM:          egress.NPM{MinReleaseAge: 7 * 24 * time.Hour, Exclude: []string{"@acme/*"}, LockfileOnly: true},
+				Limits: egress.Limits{
+					Connections: 64, Handshakes: 8, Requests: 16, DNSPerSecond: 20, Events: 100, HelloTimeout: 2 * time.Second,
+					UpBytes: 1 << 20, Misses: 7,
+				},
+				Steps: []egress.StepPolicy{
+					{Match: "name=Install", Presets: []string{"npm"}, Origin: "p.yml:29"},
+					{Match: "*", Rules: []egress.Rule{{Host: "api.example.test", Origin: "p.yml:32"}}, Origin: "p.yml:31"},
+				},
 				Upstream: egress.Upstream{
 					DNS:    "192.0.2.53:53",
 					Hosts:  map[string]string{"registry.example.test": "192.0.2.7:8443", "other.example.test": "2001:db8::7"},
@@ -124,15 +158,28 @@ func TestParsePolicyErrors(t *testing.T) {
 		{"no version", "profile: ci\n", `p.yml:1:1: the key "version" is missing`, "version: 1"},
 		{"other version", "version: 2\n", `p.yml:1:10: version "2": this version reads version 1`, ""},
 		{"misspelt key", "version: 1\negres: {}\n", `p.yml:2:1: unknown key "egres" in the policy file, did you mean "egress"?`, ""},
-		{"unknown key", "version: 1\negress: {firewall: 1}\n", `p.yml:2:10: unknown key "firewall" in egress`, "keys of egress: mode, presets, allow, deny, limits, upstream"},
+		{"unknown key", "version: 1\negress: {firewall: 1}\n", `p.yml:2:10: unknown key "firewall" in egress`, "keys of egress: mode, on_deny, presets, allow, deny, expect_denied, npm, limits, steps, upstream"},
 		{"misspelt key of a rule", "version: 1\negress:\n  allow:\n    - hots: a.test\n", `p.yml:4:7: unknown key "hots" in egress.allow, did you mean "host"?`, ""},
 		{"key twice", "version: 1\nprofile: ci\nprofile: hostile\n", `p.yml:3:1: key "profile" is in the policy file twice, first in line 2`, ""},
 		{"later: steps", "version: 1\nsteps: []\n", `p.yml:2:1: key "steps" in the policy file is not supported by this version`, ""},
-		{"later: npm", "version: 1\negress: {npm: {lockfile_only: true}}\n", `p.yml:2:10: key "npm" in egress is not supported by this version`, ""},
-		{"later: on_deny", "version: 1\negress: {on_deny: fail-job}\n", `"on_deny" in egress is not supported`, ""},
-		{"later: expect_denied", "version: 1\negress: {expect_denied: []}\n", `"expect_denied" in egress is not supported`, ""},
-		{"later: inject", "version: 1\negress: {allow: [{host: a.test, inject: {}}]}\n", `"inject" in egress.allow is not supported`, ""},
-		{"later: learn", "version: 1\negress: {mode: learn}\n", `p.yml:2:16: egress.mode "learn": not supported by this version`, ""},
+		{"misspelt on_deny", "version: 1\negress: {on_deny: fail-jop}\n", `p.yml:2:19: egress.on_deny "fail-jop": did you mean "fail-job"?`, ""},
+		{"inject without a value", "version: 1\negress: {allow: [{host: a.test, inject: {header: X}}]}\n", `p.yml:2:41: egress.allow.inject: the key "value_from" is missing`, ""},
+		{"inject of a literal", "version: 1\negress: {allow: [{host: a.test, inject: {header: X, value_from: s3cr3t}}]}\n", "want env:NAME or file:/PATH", ""},
+		{"inject of a spliced host", "version: 1\negress: {allow: [{host: a.test, tls: splice, inject: {header: X, value_from: 'env:A'}}]}\n", "inject cannot be done with tls: splice", ""},
+		{"inject of the host", "version: 1\negress: {allow: [{host: a.test, inject: {header: Host, value_from: 'env:A'}}]}\n", "is about the connection", ""},
+		{"misspelt key of inject", "version: 1\negress: {allow: [{host: a.test, inject: {heder: X}}]}\n", `unknown key "heder" in egress.allow.inject, did you mean "header"?`, ""},
+		{"tcp without ports", "version: 1\negress: {allow: [{host: a.test, protocol: tcp}]}\n", "p.yml:2:18: egress.allow: protocol: tcp needs ports", ""},
+		{"tcp with methods", "version: 1\negress: {allow: [{host: a.test, ports: [1], protocol: tcp, methods: [GET]}]}\n", "nothing is seen of protocol: tcp", ""},
+		{"udp", "version: 1\negress: {allow: [{host: a.test, protocol: udp}]}\n", `egress.allow.protocol "udp": want tcp`, ""},
+		{"tcp at the resolver's port", "version: 1\negress: {allow: [{host: a.test, ports: [53], protocol: tcp}]}\n", "the gateway's own", ""},
+		{"path with dots", "version: 1\negress: {allow: [{host: a.test, paths: [/a/../b]}]}\n", "has no dot segments", ""},
+		{"step without match", "version: 1\negress: {steps: [{presets: [npm]}]}\n", `p.yml:2:18: egress.steps: the key "match" is missing`, ""},
+		{"step matched by nothing", "version: 1\negress: {steps: [{match: step1}]}\n", `egress.steps.match "step1": match "step1": want id=GLOB`, ""},
+		{"step after all", "version: 1\negress:\n  steps:\n    - match: '*'\n    - match: id=x\n", `p.yml:5:7: egress.steps: match "id=x" is never reached`, ""},
+		{"misspelt preset of a step", "version: 1\negress: {steps: [{match: '*', presets: [nmp]}]}\n", `did you mean "npm"?`, ""},
+		{"expected URL", "version: 1\negress: {expect_denied: ['https://a.test/']}\n", "is a URL", ""},
+		{"age without a unit", "version: 1\negress: {npm: {min_release_age: 7}}\n", `want an age such as "7d"`, ""},
+		{"no bytes", "version: 1\negress: {limits: {up_bytes_per_host: 0}}\n", "must not be 0", ""},
 		{"misspelt mode", "version: 1\negress: {mode: dney}\n", `egress.mode "dney": did you mean "deny"?`, ""},
 		{"misspelt preset", "version: 1\negress: {presets: [nmp]}\n", `egress.presets: unknown preset "nmp", did you mean "npm"?`, ""},
 		{"preset of a later version", "version: 1\negress: {presets: [cargo]}\n", `preset "cargo" is not supported by this version`, ""},
@@ -144,7 +191,7 @@ func TestParsePolicyErrors(t *testing.T) {
 		{"port out of range", "version: 1\negress: {allow: [{host: a.test, ports: [65536]}]}\n", `port "65536"`, ""},
 		{"methods need termination", "version: 1\negress: {allow: [{host: a.test, tls: splice, methods: [GET]}]}\n", "cannot be seen with tls: splice", ""},
 		{"methods in small letters", "version: 1\negress: {allow: [{host: a.test, methods: [get]}]}\n", "want capital letters", ""},
-		{"path without a slash", "version: 1\negress: {allow: [{host: a.test, paths: [x]}]}\n", "begins with /", ""},
+		{"path without a slash", "version: 1\negress: {allow: [{host: a.test, paths: [x]}]}\n", "begins with a slash", ""},
 		{"max_names without a wildcard", "version: 1\negress: {allow: [{host: a.test, max_names: 5}]}\n", "max_names is for wildcards", ""},
 		{"yes is no boolean", "version: 1\negress: {allow: [{host: a.test, private: yes}]}\n", `want true or false, got "yes"`, ""},
 		{"deny with a port", "version: 1\negress: {deny: ['a.test:443']}\n", "without a port here", ""},
@@ -299,8 +346,16 @@ func FuzzParsePolicy(f *testing.F) {
 // forget drops what writing anew changes: the lines, and the order of a set.
 func forget(p *PolicyFile) {
 	slices.Sort(p.Policy.AllowMissing)
+	p.Origins = nil
 	for i := range p.Policy.Egress.Rules {
 		p.Policy.Egress.Rules[i].Origin = ""
+	}
+	for i := range p.Policy.Egress.Steps {
+		s := &p.Policy.Egress.Steps[i]
+		s.Origin = ""
+		for k := range s.Rules {
+			s.Rules[k].Origin = ""
+		}
 	}
 }
 
@@ -358,26 +413,56 @@ func encodePolicy(f PolicyFile) string {
 	if f.DecidesHosts {
 		line(1, "allow:")
 	}
-	for _, r := range e.Rules {
-		line(2, "- host: %s", quoteYAML(r.Host))
-		if len(r.Ports) > 0 {
-			line(3, "ports: [%s]", strings.Trim(strings.ReplaceAll(fmt.Sprint(r.Ports), " ", ", "), "[]"))
-		}
-		str(3, "tls", r.TLS)
-		strs(3, "methods", r.Methods)
-		strs(3, "paths", r.Paths)
-		num(3, "max_names", r.MaxNames)
-		if r.Private {
-			line(3, "private: true")
+	rules := func(indent int, list []egress.Rule) {
+		for _, r := range list {
+			line(indent, "- host: %s", quoteYAML(r.Host))
+			if len(r.Ports) > 0 {
+				line(indent+1, "ports: [%s]", strings.Trim(strings.ReplaceAll(fmt.Sprint(r.Ports), " ", ", "), "[]"))
+			}
+			str(indent+1, "protocol", r.Protocol)
+			str(indent+1, "tls", r.TLS)
+			strs(indent+1, "methods", r.Methods)
+			strs(indent+1, "paths", r.Paths)
+			num(indent+1, "max_names", r.MaxNames)
+			if r.Private {
+				line(indent+1, "private: true")
+			}
+			if in := r.Inject; in != nil {
+				line(indent+1, "inject:")
+				str(indent+2, "header", in.Header)
+				str(indent+2, "value_from", in.ValueFrom)
+				str(indent+2, "scheme", in.Scheme)
+				str(indent+2, "placeholder", in.Placeholder)
+			}
 		}
 	}
+	rules(2, e.Rules)
 	strs(1, "deny", e.Deny)
+	str(1, "on_deny", string(e.OnDeny))
+	strs(1, "expect_denied", e.ExpectDenied)
+	line(1, "npm:")
+	if e.NPM.MinReleaseAge != 0 {
+		line(2, "min_release_age: %dh", int(e.NPM.MinReleaseAge.Hours()))
+	}
+	strs(2, "exclude", e.NPM.Exclude)
+	if e.NPM.LockfileOnly {
+		line(2, "lockfile_only: true")
+	}
+	line(1, "steps:")
+	for _, s := range e.Steps {
+		line(2, "- match: %s", quoteYAML(s.Match))
+		strs(3, "presets", s.Presets)
+		line(3, "allow:")
+		rules(4, s.Rules)
+	}
 	line(1, "limits:")
 	num(2, "connections", e.Limits.Connections)
 	num(2, "handshakes", e.Limits.Handshakes)
 	num(2, "requests", e.Limits.Requests)
 	num(2, "dns_per_second", e.Limits.DNSPerSecond)
 	num(2, "events", e.Limits.Events)
+	num(2, "up_bytes_per_host", int(e.Limits.UpBytes))
+	num(2, "misses", e.Limits.Misses)
 	if e.Limits.HelloTimeout != 0 {
 		str(2, "hello_timeout", e.Limits.HelloTimeout.String())
 	}
@@ -442,7 +527,7 @@ func TestPolicyDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(p.Policy.Egress.Rules) != 4 || p.Policy.Egress.Upstream.Proxy == "" {
+	if len(p.Policy.Egress.Rules) != 5 || p.Policy.Egress.Upstream.Proxy == "" {
 		t.Errorf("%+v", p)
 	}
 	for line := range strings.Lines(fullPolicy) {

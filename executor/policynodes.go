@@ -104,6 +104,7 @@ func (d *policyDecoder) mapping(n *yaml.Node, where string, fields []field) erro
 			return d.errorf(at, "key %q is in %s twice, first in line %d", clip(key.Value), where, line)
 		}
 		seen[key.Value] = at.Line
+		d.out.Origins[join(strings.TrimPrefix(where, "the policy file"), key.Value)] = d.place(at)
 		f := slices.IndexFunc(fields, func(f field) bool { return f.name == key.Value })
 		switch {
 		case f < 0:

@@ -119,3 +119,20 @@ func ParseWall(s string) (time.Duration, error) {
 	}
 	return d, nil
 }
+
+// ParseAge reads how old something must be: "7d", "2w", "36h".
+func ParseAge(s string) (time.Duration, error) {
+	bad := errors.New(`want an age such as "7d", "2w" or "36h"`)
+	if len(s) < 2 {
+		return 0, bad
+	}
+	unit, ok := map[byte]time.Duration{'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour}[s[len(s)-1]]
+	if !ok {
+		return 0, bad
+	}
+	n, err := parseCount(s[:len(s)-1], 1, 10000)
+	if err != nil {
+		return 0, bad
+	}
+	return time.Duration(n) * unit, nil
+}

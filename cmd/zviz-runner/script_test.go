@@ -5,6 +5,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,6 +66,7 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"bigfile": bigfile,
 			"mkfifo":  mkfifo,
+			"serve":   serve,
 			"report":  report,
 		},
 	})
@@ -114,6 +117,19 @@ var schemaFile = sync.OnceValue(func() string {
 	}
 	return path
 })
+
+// serve NAME starts a web server on this machine and sets NAME to its address; it
+// says which headers it got.
+func serve(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: serve NAME")
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s %s of %s\n", r.Method, r.URL.Path, r.Host)
+	}))
+	ts.Defer(s.Close)
+	ts.Setenv(args[0], s.Listener.Addr().String())
+}
 
 // bigfile NAME BYTES makes a file of that size.
 func bigfile(ts *testscript.TestScript, _ bool, args []string) {

@@ -5,6 +5,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,6 +42,7 @@ type execOptions struct {
 
 	origin  map[string]string // where each value was written, by flag
 	guessed string            // preset of the command, if it got one
+	lesson  io.Writer         // for the policy that was learned; nil is standard error
 }
 
 func (a app) execCommand() *cobra.Command {
@@ -67,17 +69,27 @@ nothing else; it reaches the hosts you allow and no others.`,
 			return a.exec(cmd.Context(), o)
 		},
 	}
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		if errors.Is(err, pflag.ErrHelp) {
-			return err
-		}
-		return ours(flagError(cmd, err))
-	})
+	cmd.SetFlagErrorFunc(execFlagError)
+	a.execFlags(cmd, o)
+	return cmd
+}
+
+// execFlagError makes a bad flag one of our errors: exit codes below 125 are the
+// command's.
+func execFlagError(cmd *cobra.Command, err error) error {
+	if errors.Is(err, pflag.ErrHelp) {
+		return err
+	}
+	return ours(flagError(cmd, err))
+}
+
+// execFlags adds the flags of exec.
+func (a app) execFlags(cmd *cobra.Command, o *execOptions) {
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.SetInterspersed(false) // what follows the command's name is the command's
 	f.StringArrayVar(&o.allow, "allow", nil, "`LIST` of presets and hosts the command may reach (repeat; help policy)")
-	f.Var(choice{&o.egress, []string{"deny", "audit"}}, "egress", "what becomes of other hosts (default deny)")
+	f.Var(choice{&o.egress, egressModes()}, "egress", "what becomes of other hosts: deny, audit (report), learn (print a policy) (default deny)")
 	f.BoolVar(&o.noNetwork, "no-network", false, "no network at all, not even names")
 	f.BoolVar(&o.strict, "strict-egress", false, "exit 1 if the command succeeded but anything was denied")
 	f.StringVar(&o.policy, "policy", "", "the operator's policy `FILE` (help policy)")
@@ -104,7 +116,6 @@ nothing else; it reaches the hosts you allow and no others.`,
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no lines of our own but errors")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "also print layers, usage and the hosts reached")
 	a.completeFlags(cmd)
-	return cmd
 }
 
 // completeFlags tells shells what the values of flags can be.
@@ -114,7 +125,7 @@ func (a app) completeFlags(cmd *cobra.Command) {
 	}
 	for name, fn := range map[string]cobra.CompletionFunc{
 		"allow":         fixed(egress.Presets()...),
-		"egress":        fixed("deny", "audit"),
+		"egress":        fixed(egressModes()...),
 		"profile":       fixed(seccomp.ProfileNames()...),
 		"progress":      fixed("auto", "tty", "plain", "quiet"),
 		"color":         fixed("auto", "always", "never"),
@@ -195,6 +206,9 @@ func (o *execOptions) network(r *executor.Request, file executor.PolicyFile) (no
 	if o.egress != "" {
 		p.Egress.Mode = egress.Mode(o.egress)
 	}
+	if p.Egress.Mode == egress.ModeLearn && len(o.secrets) > 0 {
+		return nil, failure{Code: "usage.argument", What: "a run that learns lets everything out, so it gets no secrets", Fix: "leave out --secret, or --egress learn"}
+	}
 	if o.noNetwork {
 		// A variable or a file sets what is usual; only two flags contradict.
 		for _, other := range []string{"allow", "egress"} {
@@ -231,6 +245,10 @@ func (o *execOptions) network(r *executor.Request, file executor.PolicyFile) (no
 	}
 	p.Egress.Rules = append(slices.Clone(p.Egress.Rules), rules...)
 	return notes, nil
+}
+
+func egressModes() []string {
+	return []string{string(egress.ModeDeny), string(egress.ModeAudit), string(egress.ModeLearn)}
 }
 
 func contradiction(a, b string) error {

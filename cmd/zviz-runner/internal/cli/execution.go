@@ -26,6 +26,7 @@ type execution struct {
 	lines   *jsonLines  // nil without --json
 	started time.Time
 	mask    func(string) string
+	learns  bool // by the policy file
 }
 
 // outcome is what the executor returned.
@@ -59,6 +60,7 @@ func (a app) exec(ctx context.Context, o *execOptions) error {
 		return e.refuse(err)
 	}
 	e.mask = masker(req.Secrets)
+	e.learns = req.Policy.Egress.Mode == egress.ModeLearn
 	for _, n := range notes {
 		e.ui.Notef("%s", ui.CleanLine(n))
 	}
@@ -183,6 +185,9 @@ func (e *execution) conclude(ctx context.Context, out outcome) error {
 	}
 	if rep.Cause == sandbox.CauseNotStarted {
 		return e.finish(rep, e.notStarted(rep))
+	}
+	if r := rep.Error; r != nil && r.Code == "egress.denied" {
+		return e.finish(rep, failure{Code: r.Code, What: r.What, Fix: r.Fix, Exit: exitFailed})
 	}
 	if e.strict && rep.ExitCode == 0 {
 		if n := deniedCount(rep.Egress.Summary); n > 0 {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/zviz/run/egress"
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/sandbox"
 )
@@ -34,6 +35,16 @@ func (f *fake) Exec(ctx context.Context, r executor.Request) (executor.Report, e
 func (f *fake) Plan(_ context.Context, r executor.Request) (string, error) {
 	f.request = r
 	return "the plan\n", nil
+}
+
+func (f *fake) Presets(_ context.Context, names []string, _ []sandbox.Layer) ([]egress.Preset, error) {
+	var out []egress.Preset
+	for _, name := range names {
+		out = append(out, egress.Preset{Name: name, Rules: []egress.Rule{{
+			Host: name + ".registry.test", Ports: []uint16{443}, TLS: egress.TLSTerminate, Methods: []string{"GET", "HEAD"}, Preset: name, Origin: name + " config",
+		}}})
+	}
+	return out, nil
 }
 
 func (f *fake) Probe(context.Context) (sandbox.Probe, error) { return f.probe, nil }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
+	"github.com/zviz/run/egress"
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/internal/build"
 	"github.com/zviz/run/internal/spell"
@@ -48,6 +49,7 @@ type runner interface {
 	Exec(ctx context.Context, r executor.Request) (executor.Report, error)
 	Plan(ctx context.Context, r executor.Request) (string, error)
 	Probe(ctx context.Context) (sandbox.Probe, error)
+	Presets(ctx context.Context, names []string, allowMissing []sandbox.Layer) ([]egress.Preset, error)
 }
 
 // app is what every command gets.
@@ -144,7 +146,7 @@ limits, and a network that reaches the hosts you name and nothing else.`,
 	root.SetFlagErrorFunc(flagError)
 	root.Flags().BoolVar(&version, "version", false, "print the version")
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run code:"}, &cobra.Group{ID: "look", Title: "Look inside:"})
-	root.AddCommand(a.execCommand(), a.checkCommand(), a.doctorCommand(), a.exprCommand(), a.versionCommand(), a.completionCommand(), a.attemptCommand())
+	root.AddCommand(a.execCommand(), a.checkCommand(), a.doctorCommand(), a.egressCommand(), a.exprCommand(), a.versionCommand(), a.completionCommand(), a.attemptCommand())
 	root.AddCommand(helpTopics()...)
 	root.SetHelpCommand(a.helpCommand())
 	// The flag's own text would name the command twice: "help for exec".

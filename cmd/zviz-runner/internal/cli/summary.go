@@ -27,6 +27,7 @@ func (e *execution) summarize(r executor.Report) {
 	e.denied(r.Egress.Summary, egress.VerdictDeny, "denied")
 	e.denied(r.Egress.Summary, egress.VerdictWouldDeny, "let through, but would have denied")
 	e.allowFix(r)
+	e.teach(r)
 	e.systemCalls(r.Denials)
 	e.changed(r.Changed)
 	if why := r.Leftovers.Incomplete; why != "" {
@@ -35,6 +36,22 @@ func (e *execution) summarize(r executor.Report) {
 	if e.verbose {
 		e.details(r)
 	}
+}
+
+// teach prints the policy that a run with --egress learn has learned.
+func (e *execution) teach(r executor.Report) {
+	to := e.lesson
+	if !e.learns || r.Cause == sandbox.CauseNotStarted {
+		return
+	}
+	if to == nil {
+		if e.quiet || e.json {
+			return
+		}
+		e.ui.Notef("the smallest policy for it:")
+		to = e.ui.Err()
+	}
+	lesson(to, e.args, egress.Learn(r.Egress.Events), e.mask)
 }
 
 // limit names what ended the command, if it was not the command.
@@ -126,7 +143,7 @@ func (e *execution) denied(rows []egress.Summary, verdict egress.Verdict, verb s
 		total := 0
 		var lines []string
 		for _, row := range rows {
-			if row.Verdict == verdict && kindOf(row.Door) == k {
+			if row.Verdict == verdict && !row.Expected && kindOf(row.Door) == k {
 				if row.Door == egress.DoorDNS {
 					total++ // a name is asked for twice, for each kind of address
 				} else {
@@ -200,11 +217,11 @@ func (e *execution) allowFix(r executor.Report) {
 	var hosts []string
 	for _, row := range r.Egress.Summary {
 		item, ok := strings.CutPrefix(row.Fix, "--allow ")
-		if !ok || row.Verdict == egress.VerdictAllow {
+		if !ok || row.Verdict == egress.VerdictAllow || row.Verdict == egress.VerdictLearned || row.Expected {
 			continue
 		}
 		rule, err := egress.ParseRule(item)
-		if err == nil && !carriesData(rule.Host) && !slices.Contains(hosts, rule.String()) {
+		if err == nil && !egress.CarriesData(rule.Host) && !slices.Contains(hosts, rule.String()) {
 			hosts = append(hosts, rule.String())
 		}
 	}
@@ -218,17 +235,6 @@ func (e *execution) allowFix(r executor.Report) {
 	}
 	e.ui.Fixf("if this is wanted: %s", e.mask(ui.CleanLine(
 		"zviz-runner exec --allow "+strings.Join(append(e.allowed(), hosts...), ",")+" -- "+quoteCommand(e.args))))
-}
-
-// carriesData reports whether a name looks like a message to whoever runs the
-// zone: such a name is never proposed.
-func carriesData(host string) bool {
-	for label := range strings.SplitSeq(host, ".") {
-		if len(label) > 30 || len(label) >= 16 && strings.Trim(label, "0123456789abcdef") == "" {
-			return true
-		}
-	}
-	return false
 }
 
 // allowed returns what --allow must repeat so that the next run allows no less.
@@ -329,11 +335,11 @@ func (e *execution) details(r executor.Report) {
 	e.ui.Notef("%s", line)
 }
 
-// deniedCount returns how many requests were denied.
+// deniedCount returns how many requests were denied that nobody expects.
 func deniedCount(rows []egress.Summary) int {
 	n := 0
 	for _, r := range rows {
-		if r.Verdict == egress.VerdictDeny {
+		if r.Verdict == egress.VerdictDeny && !r.Expected {
 			n += r.Count
 		}
 	}

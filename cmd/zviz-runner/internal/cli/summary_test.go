@@ -2,7 +2,11 @@
 
 package cli
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/zviz/run/egress"
+)
 
 func TestCarriesData(t *testing.T) {
 	tests := []struct {
@@ -17,7 +21,7 @@ func TestCarriesData(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := carriesData(tt.host); got != tt.want {
+			if got := egress.CarriesData(tt.host); got != tt.want {
 				t.Errorf("got %v", got)
 			}
 		})

@@ -37,6 +37,7 @@ type Writer struct {
 	needles [][]byte // longest first
 	first   [256]bool
 	held    []byte
+	count   int
 }
 
 // New returns a writer that masks the values in what it passes on to w.
@@ -147,6 +148,13 @@ func (m *Writer) Flush() error {
 	return err
 }
 
+// Count returns how many values were hidden so far.
+func (m *Writer) Count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.count
+}
+
 // replace returns buf with every needle replaced, and the end of it that may
 // still become one.
 func (m *Writer) replace(buf []byte, final bool) (out, rest []byte) {
@@ -174,6 +182,7 @@ func (m *Writer) replace(buf []byte, final bool) (out, rest []byte) {
 			continue
 		}
 		out = append(out, Text...)
+		m.count++
 		i += hit
 	}
 	return out, nil

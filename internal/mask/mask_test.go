@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/zviz/run/executor/mask"
+	"github.com/zviz/run/internal/mask"
 )
 
 func through(tb testing.TB, secrets []string, text string, cut int) string {

@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
+	"github.com/zviz/run/egress"
+	"github.com/zviz/run/executor"
+)
+
+func (a app) egressCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "egress",
+		Short:   "Ask, explain, learn or import what a command may reach",
+		GroupID: "look",
+		Long: `egress is about the policy of the network (help policy).
+
+  check URL      would it be allowed? Nothing is run
+  explain        the policy in force, and where each line was written
+  learn -- CMD   run a command that may reach everything, and print the smallest
+                 policy with which it would have run
+  import FILE    make a policy of another tool's list`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return unknownCommand(cmd, args[0])
+		},
+	}
+	cmd.AddCommand(a.egressCheckCommand(), a.egressExplainCommand(), a.egressLearnCommand(), a.egressImportCommand())
+	for _, c := range cmd.Commands() {
+		c.InitDefaultHelpFlag()
+		c.Flags().Lookup("help").Usage = "print this help"
+	}
+	return cmd
+}
+
+// policyOptions are the flags that make a policy.
+type policyOptions struct {
+	allow        []string
+	mode, policy string
+	step         string
+	json         bool
+	origin       map[string]string
+}
+
+func (o *policyOptions) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringArrayVar(&o.allow, "allow", nil, "`LIST` of presets and hosts, as of exec (repeat)")
+	f.Var(choice{&o.mode, egressModes()}, "egress", "what becomes of other hosts (default deny)")
+	f.StringVar(&o.policy, "policy", "", "the operator's policy `FILE` (help policy)")
+	f.StringVar(&o.step, "step", "", "the step of a job that is meant: `name=NAME`, id=ID or uses=ACTION")
+	f.BoolVar(&o.json, "json", false, "print JSON")
+}
+
+// network is the policy of the network that flags, variables, file and built-ins
+// make together.
+type network struct {
+	egress.Policy
+	file    executor.PolicyFile
+	name    string // of the policy file, empty without
+	origin  map[string]string
+	presets []egress.Preset
+	more    []egress.Preset // that only steps name
+	step    egress.StepName
+}
+
+// network merges as exec does, but that no command decides.
+func (o *policyOptions) network(ctx context.Context, a app, cmd *cobra.Command) (network, error) {
+	var n network
+	var err error
+	if n.origin, err = a.applyVariables(cmd.Flags()); err != nil {
+		return n, err
+	}
+	if n.step, err = parseStep(o.step); err != nil {
+		return n, argument("--step", o.step, err)
+	}
+	if n.file, n.name, err = a.policy(o.policy); err != nil {
+		return n, err
+	}
+	n.Policy = n.file.Policy.Egress
+	if o.mode != "" {
+		n.Mode = egress.Mode(o.mode)
+	}
+	names, rules, err := parseAllow(splitList(o.allow), n.origin["allow"])
+	if err != nil {
+		return n, argument(n.origin["allow"], "", err)
+	}
+	n.Rules = slices.Concat(n.Rules, rules)
+	names = slices.Concat(n.file.Presets, slices.DeleteFunc(names, func(p string) bool { return slices.Contains(n.file.Presets, p) }))
+	var more []string
+	for _, s := range n.Steps {
+		for _, p := range s.Presets {
+			if !slices.Contains(names, p) && !slices.Contains(more, p) {
+				more = append(more, p)
+			}
+		}
+	}
+	if len(names)+len(more) == 0 {
+		return n, nil
+	}
+	// Only now: without presets nothing runs, and no rights are needed.
+	if err := a.enter(); err != nil {
+		return n, err
+	}
+	x, err := a.runner(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return n, err
+	}
+	if n.presets, err = x.Presets(ctx, names, n.file.Policy.AllowMissing); err != nil {
+		return n, err
+	}
+	n.more, err = x.Presets(ctx, more, n.file.Policy.AllowMissing)
+	return n, err
+}
+
+func parseStep(s string) (egress.StepName, error) {
+	if s == "" {
+		return egress.StepName{}, nil
+	}
+	key, value, ok := strings.Cut(s, "=")
+	switch {
+	case ok && key == "name":
+		return egress.StepName{Name: value}, nil
+	case ok && key == "id":
+		return egress.StepName{ID: value}, nil
+	case ok && key == "uses":
+		return egress.StepName{Uses: value}, nil
+	default:
+		return egress.StepName{}, usageError{"want name=NAME, id=ID or uses=ACTION", ""}
+	}
+}
+
+func (a app) egressCheckCommand() *cobra.Command {
+	o := &policyOptions{}
+	method := ""
+	cmd := &cobra.Command{
+		Use:   "check URL",
+		Short: "Say whether a request would be allowed",
+		Long: `check judges a request by the policy in force, as exec and run would; nothing is
+run, and nothing is asked but your own tools, if the policy has presets. URL is
+https://, http:// or tcp://HOST:PORT; HOST[:PORT] alone means https.
+
+It cannot know what only shows at run time: the address behind a name, limits, and
+what a request carries.
+
+Exit code: 0 if it is allowed, 1 if not, 2 if the question or the policy is wrong.`,
+		Example: `  zviz-runner egress check --allow npm https://registry.example.com/left-pad
+  zviz-runner egress check -X PUT https://registry.example.com/left-pad
+  zviz-runner egress check --step name=Install api.example.com:8443`,
+		Args: oneArg("URL"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return usage(a.egressCheck(cmd, o, method, args[0]))
+		},
+	}
+	cmd.Flags().StringVarP(&method, "method", "X", "", "the request's `METHOD` (default GET)")
+	o.flags(cmd)
+	return cmd
+}
+
+// oneArg wants one argument.
+func oneArg(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return nil
+		}
+		return failure{
+			Code: "usage.argument", What: fmt.Sprintf("%s takes one %s, got %d arguments", cmd.CommandPath(), name, len(args)),
+			Fix: cmd.CommandPath() + " " + name, Exit: exitUsage,
+		}
+	}
+}
+
+// usage makes every error one of a wrong question: exit code 1 is an answer.
+func usage(err error) error {
+	if _, ok := find[exitStatus](err); ok || err == nil {
+		return err
+	}
+	f := describe(err)
+	f.Exit = exitUsage
+	return f
+}
+
+func (a app) egressCheck(cmd *cobra.Command, o *policyOptions, method, url string) error {
+	if method != "" && strings.Trim(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-_") != "" {
+		return argument("--method", method, usageError{"want capital letters, such as PUT", ""})
+	}
+	n, err := o.network(cmd.Context(), a, cmd)
+	if err != nil {
+		return err
+	}
+	ans, err := n.Ask(n.presets, n.more, egress.Question{Method: method, URL: url, Step: n.step})
+	if err != nil {
+		return argument("URL", "", err)
+	}
+	if o.json {
+		err = writeJSON(a.Out, ans)
+	} else {
+		err = printLine(a.Out, ui.CleanLine(answerLine(ans)))
+		if err == nil && ans.Fix != "" {
+			err = printLine(a.Out, "  fix: "+ans.Fix)
+		}
+	}
+	if err == nil && !ans.Allowed {
+		return exitStatus(exitFailed)
+	}
+	return err
+}
+
+// answerLine is "allow GET api.example.com:443 by npm (npm config registry)".
+func answerLine(a egress.Answer) string {
+	s := string(a.Verdict)
+	if a.Method != "" {
+		s += " " + a.Method
+	}
+	s += fmt.Sprintf(" %s:%d", a.Host, a.Port)
+	if a.Reason != "" {
+		s += " (" + a.Reason + ")"
+	}
+	s += " by " + a.Rule
+	if a.Origin != "" && a.Origin != a.Rule {
+		s += " (" + a.Origin + ")"
+	}
+	if a.Allowed && a.Seen == "host" {
+		s += "; method and path are not seen"
+	}
+	if a.Injected {
+		s += "; with a credential that the job does not hold"
+	}
+	return s
+}
+
+func (a app) egressExplainCommand() *cobra.Command {
+	o := &policyOptions{}
+	cmd := &cobra.Command{
+		Use:   "explain",
+		Short: "Print the policy in force, and where each line was written",
+		Long: `explain prints the policy of the network as exec and run would have it, a line for
+each thing that it says, with its origin: a flag, a variable, a line of the policy
+file, the configuration of a tool, or built in. With --step: as that step of a job
+would have it.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			n, err := o.network(cmd.Context(), a, cmd)
+			if err != nil {
+				return usage(err)
+			}
+			lines := n.explain(o.step != "")
+			if o.json {
+				return writeJSON(a.Out, struct {
+					File  string        `json:"file,omitempty"`
+					Lines []explanation `json:"lines"`
+				}{n.name, lines})
+			}
+			wide := 0
+			for _, l := range lines {
+				wide = max(wide, len(l.What))
+			}
+			for _, l := range lines {
+				if err := printLine(a.Out, ui.CleanLine(fmt.Sprintf("%-*s  # %s", min(wide, 60), l.What, l.Origin))); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	o.flags(cmd)
+	return cmd
+}
+
+// explanation is a line of explain.
+type explanation struct {
+	What   string `json:"what"`
+	Origin string `json:"origin"`
+}
+
+// explain says what is in force, and for which reason.
+func (n network) explain(ofStep bool) []explanation {
+	var out []explanation
+	add := func(origin, format string, args ...any) {
+		out = append(out, explanation{fmt.Sprintf(format, args...), origin})
+	}
+	from := func(keys ...string) string {
+		for _, key := range keys {
+			if flag, ok := strings.CutPrefix(key, "--"); ok {
+				if n.origin[flag] != "" {
+					return n.origin[flag]
+				}
+			} else if place := n.file.Origins[key]; place != "" {
+				return place
+			}
+		}
+		return "built in"
+	}
+	mode, onDeny := n.Mode, n.OnDeny
+	if mode == "" {
+		mode = egress.ModeDeny
+	}
+	if onDeny == "" {
+		onDeny = egress.FailRequest
+	}
+	add(from("--egress", "egress.mode"), "mode %s", mode)
+	add(from("egress.on_deny"), "on_deny %s", onDeny)
+	for _, host := range n.Deny {
+		add(from("egress.deny"), "deny %s", host)
+	}
+	policy := n.Policy
+	if ofStep {
+		policy = egress.Policy{Steps: n.Steps}
+		for _, s := range n.Steps {
+			if s.Matches(n.step) {
+				add(s.Origin, "step %s", s.Match)
+				break
+			}
+		}
+		policy = n.ForStep(n.step, slices.Concat(n.presets, n.more))
+	}
+	for _, r := range policy.Rules {
+		add(orBuiltIn(r.Origin), "allow %s", ruleLine(r))
+	}
+	if !ofStep || !slices.ContainsFunc(n.Steps, func(s egress.StepPolicy) bool { return s.Matches(n.step) }) {
+		for _, p := range n.presets {
+			for _, r := range p.Rules {
+				r.Preset = p.Name
+				add(fmt.Sprintf("preset %s: %s", p.Name, orBuiltIn(r.Origin)), "allow %s", ruleLine(r))
+			}
+		}
+	}
+	if !ofStep {
+		for _, s := range n.Steps {
+			add(s.Origin, "step %s", s.Match)
+			for _, r := range s.Rules {
+				add(orBuiltIn(r.Origin), "  allow %s", ruleLine(r))
+			}
+			for _, p := range s.Presets {
+				add(s.Origin, "  preset %s", p)
+			}
+		}
+	}
+	for _, s := range n.ExpectDenied {
+		add(from("egress.expect_denied"), "expect_denied %s", s)
+	}
+	for _, l := range n.Limits.List() {
+		add(from("egress.limits."+l.Key), "limit %s %s", l.Key, l.Value)
+	}
+	u := n.Upstream
+	for _, kv := range [][2]string{{"dns", u.DNS}, {"ca_file", u.CAFile}, {"proxy", egress.RedactURL(u.Proxy)}} {
+		if kv[1] != "" {
+			add(from("egress.upstream."+kv[0]), "upstream %s %s", kv[0], kv[1])
+		}
+	}
+	for _, name := range sortedKeys(u.Hosts) {
+		add(from("egress.upstream.hosts"), "upstream host %s at %s", name, u.Hosts[name])
+	}
+	if n.origin["allow"] == "" && !n.file.DecidesHosts {
+		add("built in", "preset of the command, if it has one")
+	}
+	return out
+}
+
+func orBuiltIn(origin string) string {
+	if origin == "" {
+		return "built in"
+	}
+	return origin
+}
+
+// ruleLine is all that a rule says.
+func ruleLine(r egress.Rule) string {
+	s := r.String()
+	switch {
+	case r.Protocol != "":
+		s += ", any protocol, opaque"
+	case r.Terminates():
+		s += ", each request seen"
+	default:
+		s += ", spliced"
+	}
+	methods := r.Methods
+	if len(methods) == 0 && r.Preset != "" {
+		methods = []string{"GET", "HEAD"}
+	}
+	if len(methods) > 0 {
+		s += ", " + strings.Join(methods, " ")
+	}
+	if len(r.Paths) > 0 {
+		s += ", " + strings.Join(r.Paths, " ")
+	}
+	if strings.HasPrefix(r.Host, "*.") && r.MaxNames > 0 {
+		s += fmt.Sprintf(", %d names", r.MaxNames)
+	}
+	if r.Private {
+		s += ", private addresses too"
+	}
+	if in := r.Inject; in != nil {
+		s += fmt.Sprintf(", %s from %s", in.Header, in.ValueFrom)
+	}
+	return s
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package egress
+
+import (
+	"crypto/tls"
+	"io"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
+)
+
+func TestForStep(t *testing.T) {
+	presets := []Preset{{Name: "npm", Rules: []Rule{{Host: "registry.test"}}}, {Name: "go", Rules: []Rule{{Host: "proxy.test"}}}}
+	p := Policy{
+		Rules: []Rule{{Host: "top.test"}}, Deny: []string{"bad.test"},
+		Steps: []StepPolicy{
+			{Match: "name=Install *", Presets: []string{"npm"}},
+			{Match: "uses=actions/checkout@*", Rules: []Rule{{Host: "git.test"}}},
+			{Match: "id=publish", Presets: []string{"npm"}, Rules: []Rule{{Host: "up.test"}}},
+			{Match: "*"},
+		},
+	}
+	tests := []struct {
+		name string
+		step StepName
+		want []string
+	}{
+		{"name", StepName{Name: "Install packages"}, []string{"registry.test/npm"}},
+		{"the first one counts", StepName{Name: "Install it", ID: "publish"}, []string{"registry.test/npm"}},
+		{"uses", StepName{Uses: "actions/checkout@v5"}, []string{"git.test/"}},
+		{"id", StepName{ID: "publish"}, []string{"up.test/", "registry.test/npm"}},
+		{"all others", StepName{Name: "install packages"}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := p.ForStep(tt.step, presets)
+			var rules []string
+			for _, r := range got.Rules {
+				rules = append(rules, r.Host+"/"+r.Preset)
+			}
+			if diff := cmp.Diff(tt.want, rules); diff != "" {
+				t.Errorf("rules (-want +got):\n%s", diff)
+			}
+			if len(got.Deny) != 1 || got.Steps != nil {
+				t.Errorf("policy %+v", got)
+			}
+		})
+	}
+}
+
+// steps opens a job of two steps: the first may reach allowed.test and the preset,
+// the second other-allowed.test. owner is whose every connection is.
+func steps(t *testing.T) (j *job, set func(string), owner *atomic.Value) {
+	t.Helper()
+	owner = &atomic.Value{}
+	owner.Store("")
+	policy := Policy{Steps: []StepPolicy{
+		{Match: "id=one", Presets: []string{"npm"}, Rules: []Rule{{Host: "allowed.test"}}},
+		{Match: "id=two", Presets: []string{"npm"}, Rules: []Rule{{Host: "other-allowed.test"}, {Host: "allowed.test", Ports: []uint16{8443}}}},
+		{Match: "*"},
+	}}
+	var presets []Preset
+	j = openJob(t, func(c *Config) {
+		policy.Upstream = c.Policy.Upstream
+		presets = c.Presets
+		c.Policy, c.Presets, c.StepPresets = policy, nil, presets
+		c.StepOf = func(int) string { return owner.Load().(string) }
+		c.LiveSteps = func() []string { return []string{"one", "two"} }
+	})
+	set = func(id string) {
+		t.Helper()
+		if err := j.n.SetStep(id, policy.ForStep(StepName{ID: id}, presets)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return j, set, owner
+}
+
+// reaches says whether a TLS connection to a host comes to its server.
+func (j *job) reaches(host string) bool {
+	j.t.Helper()
+	c := tls.Client(j.dial("tcp", "169.254.1.1:443"), &tls.Config{ServerName: host, RootCAs: j.pool()})
+	defer c.Close()
+	return c.Handshake() == nil
+}
+
+func TestStepPolicies(t *testing.T) {
+	j, set, owner := steps(t)
+	if j.reaches("allowed.test") || j.reaches("preset.test") {
+		t.Error("before any step runs, the policy of steps opened something")
+	}
+	set("one")
+	owner.Store("one")
+	if !j.reaches("allowed.test") || j.reaches("other-allowed.test") || !j.reaches("preset.test") {
+		t.Error("the first step")
+	}
+	set("two")
+	owner.Store("two")
+	if j.reaches("allowed.test") || !j.reaches("other-allowed.test") {
+		t.Error("the second step")
+	}
+	if e := j.want(Event{Verdict: VerdictDeny, Host: "allowed.test", Reason: ReasonPort}); e.Step != "two" {
+		t.Errorf("event %+v", e)
+	}
+	set("three")
+	owner.Store("three")
+	if j.reaches("other-allowed.test") || j.reaches("preset.test") {
+		t.Error("a step that may reach nothing")
+	}
+}
+
+// What a step left behind has the stricter of its own and the running step's policy,
+// and so has what belongs to nobody that we could see.
+func TestStepLeftBehind(t *testing.T) {
+	for _, whose := range []string{"one", ""} {
+		t.Run("of step "+whose, func(t *testing.T) {
+			j, set, owner := steps(t)
+			set("one")
+			set("two")
+			owner.Store(whose)
+			if j.reaches("other-allowed.test") {
+				t.Error("it got what the second step may reach")
+			}
+			if j.reaches("allowed.test") {
+				t.Error("it kept what the first step might reach")
+			}
+			if !j.reaches("preset.test") {
+				t.Error("it lost what both may reach")
+			}
+			e := j.want(Event{Verdict: VerdictDeny, Host: "other-allowed.test", Reason: ReasonHost})
+			if e.Step != "two" || e.PID == 0 {
+				t.Errorf("event %+v", e)
+			}
+			if resp := j.ask("udp", new(dns.Msg).SetQuestion("other-allowed.test.", dns.TypeA)); resp.Rcode != dns.RcodeNameError {
+				t.Errorf("the resolver: %v", resp)
+			}
+		})
+	}
+}
+
+// A connection does not outlive the step whose policy allowed it.
+func TestStepBorderCuts(t *testing.T) {
+	j, set, owner := steps(t)
+	set("one")
+	owner.Store("one")
+	spliced := tls.Client(j.dial("tcp", "169.254.1.1:443"), &tls.Config{ServerName: "allowed.test", RootCAs: j.pool()})
+	if status, _ := raw(t, spliced, "GET /1 HTTP/1.1\r\nHost: allowed.test\r\n\r\n"); status != 200 {
+		t.Fatal("before the border")
+	}
+	kept := tls.Client(j.dial("tcp", "169.254.1.1:443"), &tls.Config{ServerName: "preset.test", RootCAs: j.pool()})
+	if status, _ := raw(t, kept, "GET /1 HTTP/1.1\r\nHost: preset.test\r\n\r\n"); status != 200 {
+		t.Fatal("before the border")
+	}
+	before := len(j.sink.seen())
+	set("three")
+	owner.Store("three")
+	_, _ = io.WriteString(spliced, "GET /2 HTTP/1.1\r\nHost: allowed.test\r\n\r\n")
+	if b, err := io.ReadAll(spliced); len(b) > 0 {
+		t.Errorf("the spliced connection lives on: %q, %v", b, err)
+	}
+	j.want(Event{Verdict: VerdictDeny, Host: "allowed.test", Reason: ReasonStep})
+	if status, _ := raw(t, kept, "GET /2 HTTP/1.1\r\nHost: preset.test\r\n\r\n"); status != 403 {
+		t.Errorf("the kept connection: %d", status)
+	}
+	if e := j.want(Event{Verdict: VerdictDeny, Host: "preset.test", Reason: ReasonHost}); e.Step != "three" {
+		t.Errorf("event %+v", e)
+	}
+	if n := len(j.sink.seen()); n != before {
+		t.Errorf("%d requests came through after the border", n-before)
+	}
+}
+
+// What Open was not told of has no door and no certificate.
+func TestSetStepRefuses(t *testing.T) {
+	j := openJob(t, nil)
+	for _, p := range []Policy{
+		{Rules: []Rule{{Host: "allowed.test", Ports: []uint16{9999}}}},
+		{Rules: []Rule{{Host: "evil.test", TLS: TLSTerminate}}},
+		{Rules: []Rule{{Host: "Evil.test"}}},
+	} {
+		if err := j.n.SetStep("x", p); err == nil {
+			t.Errorf("%+v", p)
+		}
+	}
+	if !j.reaches("allowed.test") {
+		t.Error("a policy that was refused is in force")
+	}
+}

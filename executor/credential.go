@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package executor
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+
+	"github.com/zviz/run/sandbox"
+)
+
+// maxCredentialBytes bounds the file that egress.allow[].inject reads.
+const maxCredentialBytes = 16 << 10
+
+// credential reads what value_from of a rule names: "env:NAME", a variable of the
+// operator's environment, or "file:/PATH", which must not lie where the job reads.
+func (x *Executor) credential(from string, mounts []sandbox.Mount) (string, error) {
+	kind, name, _ := strings.Cut(from, ":")
+	if kind == "env" {
+		value := x.environ(name)
+		if value == "" {
+			return "", hinted{"the variable " + name + " is not set", "export " + name + "=…"}
+		}
+		return value, nil
+	}
+	path, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return "", plain(err)
+	}
+	for _, m := range mounts {
+		if below(m.Source, path) {
+			return "", hinted{"the file lies in " + m.Source + ", which the job sees", "keep it outside of the workspace and of every --mount"}
+		}
+	}
+	data, err := readRegular(path, maxCredentialBytes)
+	if err != nil {
+		return "", plain(err)
+	}
+	if len(data) == 0 {
+		return "", errors.New("the file is empty")
+	}
+	return string(data), nil
+}
