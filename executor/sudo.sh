@@ -225,7 +225,10 @@ if [ -n "$_sudo_shell" ]; then
 	{ [ -n "$_sudo_sh" ] && _sudo_find "$_sudo_sh" >/dev/null; } || _sudo_sh=/bin/sh
 	_sudo_line=
 	for _sudo_w in "$@"; do
-		_sudo_line="$_sudo_line$(printf '%s\n' "$_sudo_w" | LC_ALL=C sed 's/[^A-Za-z0-9_$-]/\\&/g; $!s/$/\\/') "
+		case $_sudo_w in
+		*[!A-Za-z0-9_$-]*) _sudo_w=$(printf '%s\n' "$_sudo_w" | LC_ALL=C sed 's/[^A-Za-z0-9_$-]/\\&/g; $!s/$/\\/') ;;
+		esac
+		_sudo_line="$_sudo_line$_sudo_w "
 	done
 	_sudo_n=$#
 	set -- "$_sudo_sh"
@@ -261,7 +264,7 @@ if [ -n "$_sudo_uid$_sudo_gid" ]; then
 	else
 		# su takes a line for the shell; the words are its arguments.
 		# shellcheck disable=SC2016
-		set -- su -s /bin/sh "$_sudo_name" -c 'exec "$0" "$@"' "$@"
+		set -- su -s /bin/sh -c 'exec "$0" "$@"' -- "$_sudo_name" "$@"
 	fi
 fi
 if [ -n "$_sudo_background" ]; then
