@@ -165,8 +165,8 @@ V) echo "Sudo version 1.9 (of zviz-runner: grants nothing, runs the command as i
 K | v) exit 0 ;;
 l)
 	if [ $# -gt 0 ]; then
-		_sudo_find "$1"
-		exit
+		_sudo_find "$1" || _sudo_fail "$1: command not found"
+		exit 0
 	fi
 	echo "User $(_sudo_account "$_sudo_me" name || echo "$_sudo_me") may run the following commands, as they are:"
 	echo "    (ALL) NOPASSWD: ALL"

@@ -69,7 +69,7 @@ d"`, "a  b cd\n", 0}, // as the real one: a quoted line end is none
 		{`echo 'echo from stdin' | sudo -i`, "from stdin\n", 0},
 		{`sudo -b sh -c 'echo x > made'; while [ ! -s made ]; do sleep 0.05; done; cat made`, "x\n", 0},
 		{`sudo -k; sudo -K; sudo -v; sudo -nv; sudo --validate --non-interactive && echo fine`, "fine\n", 0},
-		{`sudo -l >/dev/null && sudo -ln true && ! sudo -l no-such-command && echo fine`, "/usr/bin/true\nfine\n", 0},
+		{`sudo -l >/dev/null && sudo -ln true && ! sudo -l no-such-command && echo fine`, "/usr/bin/true\nsudo: no-such-command: command not found\nfine\n", 0},
 		{`sudo -V | grep -c '^Sudo version 1\.'`, "1\n", 0},
 		{`sudo -h | grep -c ^usage`, "3\n", 0},
 		{`sudo 2>/dev/null`, "", 1},

@@ -228,23 +228,27 @@ func TestUserScope(t *testing.T) {
 	}
 }
 
+// giveRange gives the user ids of its own: newuidmap reads the system's files, which
+// are ours in a mount namespace of the command's own.
+func (r *userRig) giveRange(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if err := errors.Join(
+		os.WriteFile(filepath.Join(r.home, "subids"), fmt.Appendf(nil, "other:1:5\n%d:1000000:65536\n", nobodysUID), 0o644),
+		os.WriteFile(filepath.Join(r.home, "passwd"), fmt.Appendf(nil, "root:x:0:0::/root:/bin/sh\nsomebody:x:%d:%d::%s:/bin/sh\n", nobodysUID, nobodysUID, r.home), 0o644),
+	); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Args = append([]string{"unshare", "--mount", "sh", "-ec", `mount --bind "$0/subids" /etc/subuid; mount --bind "$0/subids" /etc/subgid; mount --bind "$0/passwd" /etc/passwd; exec "$@"`, r.home}, cmd.Args...)
+	cmd.Path = testenv.NeedTool(t, "unshare")
+}
+
 // TestUserRange: with ids of /etc/subuid the job has every id of a distribution,
 // and its own are still the user's.
 func TestUserRange(t *testing.T) {
 	r := newUserRig(t)
 	testenv.NeedTool(t, "newuidmap")
-	subids := filepath.Join(r.home, "subids")
-	if err := os.WriteFile(subids, fmt.Appendf(nil, "other:1:5\n%d:1000000:65536\n", nobodysUID), 0o644); err != nil {
-		t.Fatal(err)
-	}
 	cmd := r.command(t, `zviz-runner exec --allow-missing cgroup --no-network -- sh -c 'cat /proc/self/uid_map; touch file'`)
-	// newuidmap reads the system's files: in a mount namespace of its own they are ours.
-	passwd := filepath.Join(r.home, "passwd")
-	if err := os.WriteFile(passwd, fmt.Appendf(nil, "root:x:0:0::/root:/bin/sh\nsomebody:x:%d:%d::%s:/bin/sh\n", nobodysUID, nobodysUID, r.home), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd.Args = append([]string{"unshare", "--mount", "sh", "-ec", `mount --bind "$0/subids" /etc/subuid; mount --bind "$0/subids" /etc/subgid; mount --bind "$0/passwd" /etc/passwd; exec "$@"`, r.home}, cmd.Args...)
-	cmd.Path = testenv.NeedTool(t, "unshare")
+	r.giveRange(t, cmd)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -269,7 +269,7 @@ func (r *attackRun) attempt(ctx context.Context, profile string, at attack.Attem
 	var out, problem head
 	res, err := r.x.Exec(ctx, executor.Request{
 		Policy: r.policy(profile, limits),
-		Args: append([]string{ownProgram, attemptName, at.ID}, args...), Dir: r.workspace,
+		Args:   append([]string{ownProgram, attemptName, at.ID}, args...), Dir: r.workspace,
 		Stdout: &out, Stderr: &problem, Signals: r.signals,
 	})
 	if err != nil {
