@@ -37,6 +37,7 @@ func openedOverrides() []Override {
 		alike("debug", allowed, traces, "sc-04", "sc-04-seize", "sc-08", "sc-09", "sc-19"),
 		alike("debug", allowed, layout, "sc-17", "sc-17-setarch"),
 		alike("root", allowed, self, "cap-06", "cap-07", "cap-08", "cap-08-res", "cap-08-gid", "cap-08-resgid", "cap-08-groups"),
+		alike("root", "CapEff 800000db", "the seven that the profile is for, and not the one of the file", "cap-04"),
 		alike("root", allowed, copied, "fs-03"),
 		alike("root", allowed, copied+"; it lies on disk, which a watch keeps from being filled", "res-04-run"),
 	)
