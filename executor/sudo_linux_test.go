@@ -23,10 +23,7 @@ func TestSudo(t *testing.T) {
 	b := newBench(t)
 	b.write(t, "plain", "not a program\n")
 	b.write(t, "sub/x", "")
-	cases := []struct {
-		line, out string
-		code      int
-	}{
+	cases := []sudoCase{
 		{`sudo id -u`, "1000\n", 0},
 		{`sudo sh -c 'exit 7'`, "", 7},
 		{`sudo false`, "", 1},
@@ -81,12 +78,33 @@ d"`, "a  b cd\n", 0}, // as the real one: a quoted line end is none
 		{`sudo a-b=c true`, "sudo: a-b: not a name of a variable\n", 1},
 		{`EDITOR='cat -n' sudo -e plain`, "     1\tnot a program\n", 0},
 		{`PATH=/usr/bin:/bin; sudo_at=/run/zviz/bin/sudo; $sudo_at id -u`, "1000\n", 0},
-		{`sudo sh -c 'kill -9 $$'`, "", 137},
+		{`{ sudo sh -c 'kill -9 $$'; } 2>/dev/null`, "", 137},
 	}
+	// The machine's sh, and what it is elsewhere.
+	for _, shell := range []string{"", "bash --posix", "dash", "busybox sh", "mksh", "ksh", "yash"} {
+		if _, err := exec.LookPath(strings.SplitN(shell+" ", " ", 2)[0]); err != nil && shell != "" {
+			continue
+		}
+		t.Run(shell, func(t *testing.T) { b.sudos(t, shell, cases) })
+	}
+}
+
+// sudoCase is a line of a script, what it prints and its exit code.
+type sudoCase struct {
+	line, out string
+	code      int
+}
+
+// sudos runs the cases with the shell that runs sudo; the empty one is its own.
+func (b bench) sudos(t *testing.T, shell string, cases []sudoCase) {
+	t.Helper()
 	var script strings.Builder
+	if shell != "" {
+		fmt.Fprintf(&script, "sudo() { %s /run/zviz/bin/sudo \"$@\"; }\n", shell)
+	}
 	script.WriteString("sudo true 2>/dev/null\n") // the note
 	for i, c := range cases {
-		fmt.Fprintf(&script, "( %s\n) >out.%d 2>&1; echo $? >code.%d\n", c.line, i, i)
+		fmt.Fprintf(&script, "( %s\n) >out.%d 2>&1; echo $? >code.%d; rm -f made\n", c.line, i, i)
 	}
 	if out, _, err := b.run(t, executor.Request{Policy: executor.Policy{NoNetwork: true}}, script.String()); err != nil {
 		t.Fatalf("%v: %s", err, out)
