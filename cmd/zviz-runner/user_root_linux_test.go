@@ -40,6 +40,7 @@ func TestUserProfileRoot(t *testing.T) {
 		touch /srv/x; chown 70:70 /srv/x; stat -c %u:%g /srv/x
 		setpriv --reuid 70 --regid 70 --clear-groups sh -c "id -u; cat /etc/kept; grep CapEff /proc/self/status"
 		sudo -u postgres id -u; sudo -u "#65535" id -u; sudo -u "#65536" id -u; cat /proc/1/environ
+		for n in /proc/1/fd/*; do cat $n || stat -L $n; done 2>&1 | grep -vc "Permission denied"
 		touch made; stat -c %u made; chown 70 made; stat -c %u made'`)
 	r.giveRange(t, cmd)
 	out, err := cmd.CombinedOutput()
@@ -57,6 +58,7 @@ sudo: nothing more is granted in this sandbox: the command runs as it is (uid 0)
 65535
 setpriv: setresuid failed: Invalid argument
 cat: /proc/1/environ: Permission denied
+0
 0
 70
 `
@@ -90,5 +92,19 @@ func TestUserSudo(t *testing.T) {
 	out, code := r.run(t, `zviz-runner exec -q --allow-missing cgroup --no-network -- sh -c 'exec 2>&1; sudo id -u; sudo -n -u root sh -c "exit 6"'`)
 	if code != 6 || out != "sudo: nothing more is granted in this sandbox: the command runs as it is (uid 54321)\n54321\n" {
 		t.Errorf("exit code %d:\n%s", code, out)
+	}
+}
+
+// TestUserAttack: the profiles that open more hold for an ordinary user's runner too.
+func TestUserAttack(t *testing.T) {
+	r := newUserRig(t)
+	r.delegate(t)
+	testenv.NeedTool(t, "newuidmap")
+	for _, profile := range []string{"debug", "root"} {
+		cmd := r.command(t, "zviz-runner doctor --attack --profile "+profile)
+		r.giveRange(t, cmd)
+		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "Nothing escaped.") {
+			t.Errorf("%s: %v\n%s", profile, err, out)
+		}
 	}
 }

@@ -14,12 +14,8 @@ type Override struct {
 
 // OverrideOf returns the override of an attempt or row under a profile.
 func OverrideOf(id, profile string) (Override, bool) {
-	under := []string{profile}
-	if moreThanCI(profile) {
-		under = append(under, "ci")
-	}
 	all := Overrides()
-	for _, name := range append(under, "") {
+	for _, name := range append(widens(profile), "") {
 		if i := slices.IndexFunc(all, func(o Override) bool { return o.ID == id && o.Profile == name }); i >= 0 {
 			return all[i], true
 		}

@@ -69,6 +69,7 @@ type attackRun struct {
 	workspace string
 	folder    string          // with a root file system that holds next to nothing
 	system    []sandbox.Mount // this machine's programs, for there
+	user      bool            // the runner is an ordinary user's
 	signals   <-chan int
 
 	tcp, abstract string // services of the machine that must not be reached
@@ -76,14 +77,15 @@ type attackRun struct {
 	closers       []func() error
 }
 
-// attack makes every harmless attempt under each profile.
-func (a app) attack(ctx context.Context, u *ui.UI, profiles []string) (_ *attackReport, err error) {
+// attack makes every harmless attempt under each profile. user says that the runner
+// is an ordinary user's.
+func (a app) attack(ctx context.Context, u *ui.UI, profiles []string, user bool) (_ *attackReport, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := watchSignals(cancel, &terminal{})
 	defer watch.stop()
 
-	r := &attackRun{ui: u, signals: watch.forward}
+	r := &attackRun{ui: u, signals: watch.forward, user: user}
 	defer func() {
 		if cerr := r.close(); err == nil {
 			err = cerr
@@ -185,6 +187,14 @@ func needsFolder(profile string) bool {
 	return err == nil && p.Identity
 }
 
+// judged is the name of a profile for what must stop an attempt under it.
+func (r *attackRun) judged(profile string) string {
+	if r.user && needsFolder(profile) {
+		return attack.RootOfUser
+	}
+	return profile
+}
+
 // policy is what an attempt is made under.
 func (r *attackRun) policy(profile string, limits sandbox.Limits) executor.Policy {
 	p := executor.Policy{
@@ -256,7 +266,7 @@ func (r *attackRun) all(ctx context.Context, profile string) (profileReport, err
 // attempt makes one attempt. An error is that of the sandbox, which did not
 // start: it says nothing about the attempt.
 func (r *attackRun) attempt(ctx context.Context, profile string, at attack.Attempt) (attemptReport, error) {
-	rep := attemptReport{ID: at.ID, Class: attack.Class(at.ID), What: at.What, Want: at.Wants(profile), End: attack.NotRun}
+	rep := attemptReport{ID: at.ID, Class: attack.Class(at.ID), What: at.What, Want: at.Wants(r.judged(profile)), End: attack.NotRun}
 	limits, simple := attemptLimits(at.Runner)
 	if rep.Detail = untried(at, simple); rep.Detail != "" {
 		return rep, nil
@@ -279,7 +289,7 @@ func (r *attackRun) attempt(ctx context.Context, profile string, at attack.Attem
 		return rep, notMade(res)
 	}
 	said := lastLine(out.String())
-	rep.End, rep.Detail = at.Judge(profile, attack.Outcome(said)), said
+	rep.End, rep.Detail = at.Judge(r.judged(profile), attack.Outcome(said)), said
 	if said == "" {
 		rep.Detail = fmt.Sprintf("it said nothing: %s, exit code %d %s", res.Cause, res.ExitCode, lastLine(problem.String()))
 	}

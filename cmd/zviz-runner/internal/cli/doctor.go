@@ -134,7 +134,7 @@ func (a app) attackIf(ctx context.Context, o doctorOptions, probe sandbox.Probe)
 	}
 	u := ui.New(ui.Config{In: a.In, Out: a.Out, Err: a.Err, Getenv: a.getenv, Progress: progress})
 	defer u.Close()
-	rep, err := a.attack(ctx, u, profiles)
+	rep, err := a.attack(ctx, u, profiles, probe.User != nil)
 	if err != nil || o.json {
 		return rep, err
 	}
