@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -76,27 +75,20 @@ func calls() []call {
 }
 
 // run makes the call so often and returns the time of all.
-func (c call) run(dir string) (took time.Duration, err error) {
+func (c call) run(dir string) (took cost, err error) {
 	once, done, err := c.prepare(dir)
 	if err != nil {
-		return 0, err
+		return took, err
 	}
 	defer func() { err = errors.Join(err, done()) }()
 	for range c.times / 10 {
 		once()
 	}
-	begin := monotonic()
+	w := startWatch()
 	for range c.times {
 		if e := once(); e != 0 {
-			return 0, fmt.Errorf("%s: %w", c.name, e)
+			return took, fmt.Errorf("%s: %w", c.name, e)
 		}
 	}
-	return time.Duration(monotonic() - begin), nil
-}
-
-// monotonic reads the clock, ns. It cannot fail (clock_gettime(2): CLOCK_MONOTONIC).
-func monotonic() int64 {
-	var t unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t)
-	return t.Nano()
+	return w.read(), nil
 }

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // fileJob is file work that is measured.
@@ -33,23 +32,23 @@ const (
 
 const (
 	blockSize  = 4096
-	sampleSize = 64 << 20
+	sampleSize = 16 << 20
 	blocks     = sampleSize / blockSize
 	syncEvery  = 64 // of random writes
-	someBlocks = 1024
+	someBlocks = 256
 )
 
 func fileWork() []fileJob {
 	return []fileJob{
-		{name: "untar, 2,000 files", tool: "tar", args: []string{"tar", "-xf", "../" + archive}},
-		{name: "git clone, 2,000 files", tool: "git", args: []string{"git", "clone", "-q", "--no-hardlinks", "../" + origin, "clone"}},
-		{name: "npm ci, 60 packages, offline", tool: "npm", args: []string{
+		{name: "untar, 500 files", tool: "tar", args: []string{"tar", "-xf", "../" + archive}},
+		{name: "git clone, 500 files", tool: "git", args: []string{"git", "clone", "-q", "--no-hardlinks", "../" + origin, "clone"}},
+		{name: "npm ci, 20 packages, offline", tool: "npm", args: []string{
 			"sh", "-ec", "cp ../" + modules + "/package*.json . && npm ci --offline --ignore-scripts --no-audit --no-fund --loglevel=error",
 		}},
-		{name: "64 MiB written in order, 4 KiB each, fsync", do: writeInOrder},
-		{name: "4 MiB written at random, 4 KiB each, fsync after 64", do: writeAtRandom},
-		{name: "64 MiB read in order, 4 KiB each", do: func(dir string) error { return readBlocks(dir, func(i int) int { return i }) }},
-		{name: "64 MiB read at random, 4 KiB each", do: func(dir string) error {
+		{name: "16 MiB written in order, 4 KiB each, fsync", do: writeInOrder},
+		{name: "1 MiB written at random, 4 KiB each, fsync after 64", do: writeAtRandom},
+		{name: "16 MiB read in order, 4 KiB each", do: func(dir string) error { return readBlocks(dir, func(i int) int { return i }) }},
+		{name: "16 MiB read at random, 4 KiB each", do: func(dir string) error {
 			random := rand.New(rand.NewPCG(3, 4))
 			return readBlocks(dir, func(int) int { return random.IntN(blocks) })
 		}},
@@ -57,13 +56,13 @@ func fileWork() []fileJob {
 }
 
 // run does it once, in an empty folder.
-func (f fileJob) run(ctx context.Context, dir string) (time.Duration, error) {
+func (f fileJob) run(ctx context.Context, dir string) (cost, error) {
 	in := filepath.Join(dir, produced)
 	if err := errors.Join(os.RemoveAll(in), os.Mkdir(in, 0o755)); err != nil {
-		return 0, err
+		return cost{}, err
 	}
 	var err error
-	begin := monotonic()
+	w := startWatch()
 	if f.do != nil {
 		err = f.do(dir)
 	} else {
@@ -75,9 +74,9 @@ func (f fileJob) run(ctx context.Context, dir string) (time.Duration, error) {
 			err = fmt.Errorf("%w: %.300s", err, text)
 		}
 	}
-	took := time.Duration(monotonic() - begin)
+	took := w.read()
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", f.name, err)
+		return cost{}, fmt.Errorf("%s: %w", f.name, err)
 	}
 	return took, nil
 }
@@ -175,14 +174,14 @@ func prepare(ctx context.Context, dir string) (missing map[string]string, err er
 	return missing, nil
 }
 
-// packages makes a lock file of sixty packages, each an archive in the workspace:
+// packages makes a lock file of twenty packages, each an archive in the workspace:
 // npm then asks nobody.
 const packages = `
 mkdir ` + modules + ` && cd ` + modules + `
 deps=
-for i in $(seq 60); do
+for i in $(seq 20); do
 	mkdir -p p/package
-	cp -r ../tree/d$((i % 40)) p/package/lib
+	cp -r ../tree/d$((i % 20)) p/package/lib
 	printf '{"name":"bench-%d","version":"1.0.0"}' $i >p/package/package.json
 	tar -czf bench-$i.tgz -C p package
 	rm -r p
@@ -192,20 +191,20 @@ printf '{"name":"bench","version":"1.0.0","dependencies":{%s}}' "$deps" >package
 npm install --package-lock-only --offline --ignore-scripts --no-audit --no-fund --loglevel=error
 `
 
-// makeTree makes 2,000 files in 40 folders, as large as source files are: half below
-// 4 KiB, some of 60.
+// makeTree makes 500 files in 20 folders, as large as source files are: two thirds
+// below 4 KiB, some of 20.
 func makeTree(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
 	random := rand.New(rand.NewPCG(5, 6)) // the same tree each time
-	for d := range 40 {
+	for d := range 20 {
 		sub := filepath.Join(dir, fmt.Sprintf("d%d", d))
 		if err := os.MkdirAll(sub, 0o755); err != nil {
 			return err
 		}
-		for f := range 50 {
-			size := 200 << random.IntN(9)
+		for f := range 25 {
+			size := 200 << random.IntN(7)
 			text := make([]byte, size+random.IntN(size))
 			for i := range text {
 				text[i] = byte('a' + random.IntN(16)) // as well compressed as text

@@ -32,9 +32,10 @@ func main() {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("inside", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	runner := flags.String("runner", "bin/zviz-runner", "the runner to measure")
-	rounds := flags.Int("rounds", 30, "rounds of file work, at least 30; of system calls there are ten times as many")
-	most := flags.Duration("most", 2*time.Minute, "begin no further work after so long, once it has 30 rounds")
+	var p plan
+	flags.StringVar(&p.runner, "runner", "bin/zviz-runner", "the runner to measure")
+	flags.IntVar(&p.rounds, "rounds", 40, "rounds of file work, at least 30; of system calls there are ten times as many")
+	flags.DurationVar(&p.most, "most", 20*time.Second, "for one kind of work: begin no further round after so long")
 	work := flags.String("work", "", "set by the program itself: take orders for work in this folder")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -43,17 +44,24 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	switch {
 	case *work != "":
 		err = serve(ctx, *work, stdin, stdout)
-	case *rounds < leastRounds:
+	case p.rounds < leastRounds:
 		fmt.Fprintf(stderr, "error: fewer than %d rounds say nothing\n", leastRounds)
 		return 2
 	default:
-		err = compare(ctx, *runner, *rounds, *most, stdout)
+		err = compare(ctx, p, stdout)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "error: %v\n", err)
 		return 1
 	}
 	return 0
+}
+
+// plan is what is measured.
+type plan struct {
+	runner string
+	rounds int
+	most   time.Duration
 }
 
 const leastRounds = 30
@@ -66,7 +74,7 @@ const (
 	budgetOpened = 1.05
 )
 
-func compare(ctx context.Context, runner string, rounds int, most time.Duration, out io.Writer) (err error) {
+func compare(ctx context.Context, p plan, out io.Writer) (err error) {
 	// Both work in the same folder of the same disk, one after the other.
 	dir, err := os.MkdirTemp("/var/tmp", "zviz-inside-")
 	if err != nil {
@@ -86,68 +94,104 @@ func compare(ctx context.Context, runner string, rounds int, most time.Duration,
 		return err
 	}
 	defer func() { err = errors.Join(err, native.stop()) }()
-	inside, err := startInside(ctx, runner, workspace, filepath.Join(dir, "state"))
+	inside, err := startInside(ctx, p.runner, workspace, filepath.Join(dir, "state"))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, inside.stop()) }()
 
+	if err := compareFiles(native, inside, workspace, missing, p, out); err != nil {
+		return err
+	}
+	return compareCalls(native, inside, p, out)
+}
+
+func compareFiles(native, inside *worker, workspace string, missing map[string]string, p plan, out io.Writer) error {
 	fmt.Fprint(out, "file work in the workspace; speed inside ÷ outside, ratio of the medians with its bootstrap 95 % interval\n\n"+
-		"| | outside ms | inside ms | speed | budget | |\n|---|---|---|---|---|---|\n")
-	deadline := time.Now().Add(most)
+		"| | rounds | outside ms | inside ms | speed | budget | | CPU time inside ÷ outside |\n|---|---|---|---|---|---|---|---|\n")
 	for _, job := range fileWork() {
 		if why := missing[job.tool]; why != "" {
-			fmt.Fprintf(out, "| %s | – | – | – | ≥ %.2f | not measured: %s |\n", job.name, budgetFiles, why)
+			fmt.Fprintf(out, "| %s | – | – | – | – | ≥ %.2f | not measured: %s | – |\n", job.name, budgetFiles, why)
 			continue
 		}
-		a, b, err := inTurns(native, inside, job.name, rounds, deadline, func() error { return syncDisk(workspace) })
+		t, err := inTurns(native, inside, job.name, p.rounds, p.most, func() error { return syncDisk(workspace) })
 		if err != nil {
 			return err
 		}
+		a, b := t.walls()
 		r := pairs.Ratio(a, b)
-		fmt.Fprintf(out, "| %s | %.2f | %.2f | %.3f (%.3f–%.3f) | ≥ %.2f | %s |\n", job.name,
-			pairs.Quantile(a, 0.5)/1e6, pairs.Quantile(b, 0.5)/1e6, r.Value, r.Low, r.High, budgetFiles, r.AtLeast(budgetFiles))
+		verdict := r.AtLeast(budgetFiles)
+		if len(a) < leastRounds {
+			verdict = fmt.Sprintf("undecided: fewer than %d rounds", leastRounds)
+		}
+		cpuA, cpuB := t.cpus()
+		cpu := pairs.Ratio(cpuB, cpuA)
+		fmt.Fprintf(out, "| %s | %d | %.2f | %.2f | %.3f (%.3f–%.3f) | ≥ %.2f | %s | %.3f (%.3f–%.3f) |\n", job.name, len(a),
+			pairs.Quantile(a, 0.5)/1e6, pairs.Quantile(b, 0.5)/1e6, r.Value, r.Low, r.High, budgetFiles, verdict, cpu.Value, cpu.Low, cpu.High)
 	}
+	return nil
+}
 
-	fmt.Fprint(out, "\nsystem calls; time inside ÷ outside\n\n| | outside ns | inside ns | ratio | budget | |\n|---|---|---|---|---|---|\n")
+func compareCalls(native, inside *worker, p plan, out io.Writer) error {
+	fmt.Fprint(out, "\nsystem calls; time inside ÷ outside\n\n| | rounds | outside ns | inside ns | ratio | budget | |\n|---|---|---|---|---|---|---|\n")
 	for _, call := range calls() {
-		a, b, err := inTurns(native, inside, call.name, 10*rounds, time.Time{}, func() error { return nil })
+		t, err := inTurns(native, inside, call.name, 10*p.rounds, p.most, func() error { return nil })
 		if err != nil {
 			return err
 		}
+		a, b := t.walls()
 		r := pairs.Ratio(b, a)
-		fmt.Fprintf(out, "| %s | %.1f | %.1f | %.3f (%.3f–%.3f) | ≤ %.2f | %s |\n", call.name,
+		fmt.Fprintf(out, "| %s | %d | %.1f | %.1f | %.3f (%.3f–%.3f) | ≤ %.2f | %s |\n", call.name, len(a),
 			pairs.Quantile(a, 0.5)/float64(call.times), pairs.Quantile(b, 0.5)/float64(call.times), r.Value, r.Low, r.High, call.budget, r.AtMost(call.budget))
 	}
 	return nil
 }
 
-// inTurns has both do a work so often and returns the times, ns. Before each one the
-// disk is made quiet. Each round begins with the other one.
-func inTurns(native, inside *worker, name string, rounds int, deadline time.Time, quiet func() error) (a, b []float64, err error) {
+// turns are the costs outside and inside, in pairs.
+type turns struct{ outside, inside []cost }
+
+func (t turns) walls() (outside, inside []float64) {
+	return t.of(func(c cost) int64 { return c.wall })
+}
+
+func (t turns) cpus() (outside, inside []float64) {
+	return t.of(func(c cost) int64 { return c.cpu })
+}
+
+func (t turns) of(figure func(cost) int64) (outside, inside []float64) {
+	for i := range t.outside {
+		outside, inside = append(outside, float64(figure(t.outside[i]))), append(inside, float64(figure(t.inside[i])))
+	}
+	return outside, inside
+}
+
+// inTurns has both do a work so often, but begins no round after most. Before each
+// one the disk is made quiet. Each round begins with the other one.
+func inTurns(native, inside *worker, name string, rounds int, most time.Duration, quiet func() error) (t turns, err error) {
 	const warmUp = 2
+	begin := time.Now()
 	for i := range rounds + warmUp {
-		if i >= leastRounds+warmUp && !deadline.IsZero() && time.Now().After(deadline) {
+		if i > warmUp && time.Since(begin) > most {
 			break
 		}
 		order := []*worker{native, inside}
 		if i%2 == 1 {
 			order = []*worker{inside, native}
 		}
-		took := map[*worker]float64{}
+		took := map[*worker]cost{}
 		for _, w := range order {
 			if err := quiet(); err != nil {
-				return nil, nil, err
+				return t, err
 			}
 			if took[w], err = w.do(name); err != nil {
-				return nil, nil, err
+				return t, err
 			}
 		}
 		if i >= warmUp {
-			a, b = append(a, took[native]), append(b, took[inside])
+			t.outside, t.inside = append(t.outside, took[native]), append(t.inside, took[inside])
 		}
 	}
-	return a, b, nil
+	return t, nil
 }
 
 // syncDisk writes out what the disk of a folder has to write, so that the next

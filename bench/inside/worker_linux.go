@@ -13,9 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"strings"
-	"time"
 )
 
 // program is this program's name in the workspace: inside there is no other way to
@@ -66,35 +64,34 @@ func environment() []string {
 	return []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "GIT_CONFIG_NOSYSTEM=1", "LC_ALL=C"}
 }
 
-// do has the worker do a work once and returns what its watch says, ns.
-func (w *worker) do(name string) (float64, error) {
+// do has the worker do a work once and returns what its watch says.
+func (w *worker) do(name string) (c cost, err error) {
 	if _, err := fmt.Fprintln(w.in, name); err != nil {
-		return 0, fmt.Errorf("%s: %w", w.name, err)
+		return c, fmt.Errorf("%s: %w", w.name, err)
 	}
 	line, err := w.out.ReadString('\n')
 	if err != nil {
-		return 0, fmt.Errorf("%s, %s: %w", w.name, name, err)
+		return c, fmt.Errorf("%s, %s: %w", w.name, name, err)
 	}
-	ns, err := strconv.ParseFloat(strings.TrimSpace(line), 64)
-	if err != nil {
-		return 0, fmt.Errorf("%s, %s: %s", w.name, name, strings.TrimSpace(line))
+	if _, err := fmt.Sscanf(line, "%d %d\n", &c.wall, &c.cpu); err != nil {
+		return c, fmt.Errorf("%s, %s: %s", w.name, name, strings.TrimSpace(line))
 	}
-	return ns, nil
+	return c, nil
 }
 
 func (w *worker) stop() error { return errors.Join(w.in.Close(), w.cmd.Wait()) }
 
-// serve is the worker's side: an order a line, the answer ns or what went wrong.
+// serve is the worker's side: an order a line, the answer two numbers or what went wrong.
 func serve(ctx context.Context, dir string, in io.Reader, out io.Writer) error {
 	// Neither the collector nor another thread's turn may fall into a measure.
 	debug.SetGCPercent(-1)
 	runtime.LockOSThread()
-	known := map[string]func() (time.Duration, error){}
+	known := map[string]func() (cost, error){}
 	for _, f := range fileWork() {
-		known[f.name] = func() (time.Duration, error) { return f.run(ctx, dir) }
+		known[f.name] = func() (cost, error) { return f.run(ctx, dir) }
 	}
 	for _, c := range calls() {
-		known[c.name] = func() (time.Duration, error) { return c.run(dir) }
+		known[c.name] = func() (cost, error) { return c.run(dir) }
 	}
 	orders := bufio.NewScanner(in)
 	for orders.Scan() {
@@ -108,7 +105,7 @@ func serve(ctx context.Context, dir string, in io.Reader, out io.Writer) error {
 			// A line: tools say more.
 			_, err = fmt.Fprintln(out, strings.ReplaceAll(err.Error(), "\n", " "))
 		} else {
-			_, err = fmt.Fprintln(out, took.Nanoseconds())
+			_, err = fmt.Fprintln(out, took.wall, took.cpu)
 		}
 		if err != nil {
 			return err

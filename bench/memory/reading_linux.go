@@ -29,7 +29,7 @@ const (
 	tables    = "kernel: page tables"
 	percpu    = "kernel: per CPU"
 	rest      = "kernel: counted nowhere"
-	used      = "all: what the machine has less"
+	used      = "all"
 )
 
 func parts() []string {
@@ -68,8 +68,9 @@ func read() (reading, error) {
 		}
 		r[jobsPSS] += float64(n)
 	}
-	// Of AnonPages, not the sum: the rest must not hold what other processes have.
-	r[rest] = r[used] - m["AnonPages"] - r[files] - r[slabUnre] - r[slabRecl] - r[stacks] - r[tables] - r[percpu]
+	// Other processes of the machine are none of ours.
+	r[used] += r[runnerPSS] + r[jobsPSS] - m["AnonPages"]
+	r[rest] = r[used] - r[runnerPSS] - r[jobsPSS] - r[files] - r[slabUnre] - r[slabRecl] - r[stacks] - r[tables] - r[percpu]
 	return r, nil
 }
 

@@ -22,7 +22,6 @@ import (
 const (
 	codeBase   = 0x400000
 	DataBase   = 0x600000
-	pageSize   = 0x10000 // arm64 may have pages of 64 KiB
 	headerSize = 64 + 3*56
 )
 
@@ -64,6 +63,9 @@ func Image(text, data []byte) ([]byte, error) {
 		}
 	}
 	buf.Write(text)
+	if buf.Len() > pageSize {
+		return nil, errors.New("bug: the routine does not fit a page")
+	}
 	buf.Write(make([]byte, pageSize-buf.Len()))
 	buf.Write(data)
 	return buf.Bytes(), nil

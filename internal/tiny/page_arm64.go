@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tiny
+
+// pageSize is the largest page that programs may meet: 64 KiB, as some kernels of
+// arm64 are built. Up to it the file is filled with zeros, and each sandbox has a
+// file.
+const pageSize = 0x10000
