@@ -180,7 +180,8 @@ func (p plan) print(out io.Writer, kinds []*kind) {
 		fmt.Fprintf(out, " %.3f (%.3f–%.3f) |", m.Value, m.Low, m.High)
 	}
 	fmt.Fprint(out, "\n| of it the sandbox's: less the command alone |")
-	alone := kinds[0].of(used)
+	// The median: the command's few pages are not paired with anything.
+	alone := pairs.Median(kinds[0].of(used)).Value
 	for _, k := range kinds {
 		if k.budget == 0 {
 			fmt.Fprint(out, " |")
@@ -188,7 +189,7 @@ func (p plan) print(out io.Writer, kinds []*kind) {
 		}
 		own := k.of(used)
 		for i := range own {
-			own[i] -= alone[i]
+			own[i] -= alone
 		}
 		m := pairs.Median(own)
 		fmt.Fprintf(out, " %.3f (%.3f–%.3f), budget ≤ %.1f: %s |", m.Value, m.Low, m.High, k.budget, m.AtMost(k.budget))
