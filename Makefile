@@ -78,7 +78,7 @@ bench: build ## start beside bwrap, runc, crun; memory; file work and system cal
 	@echo
 	go run ./bench/memory -runner bin/zviz-runner
 	@echo
-	CGO_ENABLED=0 go run ./bench/inside -runner bin/zviz-runner -rounds $(ROUNDS)
+	CGO_ENABLED=0 go run ./bench/inside -runner bin/zviz-runner
 
 cross: ## build for arm64, and check that the packages build elsewhere
 	GOOS=linux GOARCH=arm64 $(GOBUILD) -o bin/zviz-runner-arm64 ./cmd/zviz-runner

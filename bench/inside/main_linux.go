@@ -3,7 +3,7 @@
 // Command inside measures what work costs inside a sandbox against the same work
 // outside: file work in the workspace, and system calls.
 //
-//	go run ./bench/inside -runner bin/zviz-runner -rounds 30
+//	go run ./bench/inside -runner bin/zviz-runner -most 15s
 //
 // Two processes of this program take turns, one of them in a sandbox. Each stops
 // its own watch, so neither the start of the sandbox nor the way to it is in a
@@ -34,8 +34,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	flags.SetOutput(stderr)
 	var p plan
 	flags.StringVar(&p.runner, "runner", "bin/zviz-runner", "the runner to measure")
-	flags.IntVar(&p.rounds, "rounds", 40, "rounds of file work, at least 30; of system calls there are ten times as many")
-	flags.DurationVar(&p.most, "most", 20*time.Second, "for one kind of work: begin no further round after so long")
+	flags.IntVar(&p.rounds, "rounds", 400, "most rounds of one work, at least 30")
+	flags.DurationVar(&p.most, "most", 15*time.Second, "begin no further round of one work after so long")
 	work := flags.String("work", "", "set by the program itself: take orders for work in this folder")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -135,7 +135,7 @@ func compareFiles(native, inside *worker, workspace string, missing map[string]s
 func compareCalls(native, inside *worker, p plan, out io.Writer) error {
 	fmt.Fprint(out, "\nsystem calls; time inside ÷ outside\n\n| | rounds | outside ns | inside ns | ratio | budget | |\n|---|---|---|---|---|---|---|\n")
 	for _, call := range calls() {
-		t, err := inTurns(native, inside, call.name, 10*p.rounds, p.most, func() error { return nil })
+		t, err := inTurns(native, inside, call.name, p.rounds, p.most, func() error { return nil })
 		if err != nil {
 			return err
 		}
