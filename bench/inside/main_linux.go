@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,6 +37,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	flags.StringVar(&p.runner, "runner", "bin/zviz-runner", "the runner to measure")
 	flags.IntVar(&p.rounds, "rounds", 400, "most rounds of one work, at least 30")
 	flags.DurationVar(&p.most, "most", 15*time.Second, "begin no further round of one work after so long")
+	flags.StringVar(&p.only, "only", "", "only work whose name contains this")
 	work := flags.String("work", "", "set by the program itself: take orders for work in this folder")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -62,6 +64,7 @@ type plan struct {
 	runner string
 	rounds int
 	most   time.Duration
+	only   string // part of a name; empty for all
 }
 
 const leastRounds = 30
@@ -110,6 +113,9 @@ func compareFiles(native, inside *worker, workspace string, missing map[string]s
 	fmt.Fprint(out, "file work in the workspace; speed inside ÷ outside, ratio of the medians with its bootstrap 95 % interval\n\n"+
 		"| | rounds | outside ms | inside ms | speed | budget | | CPU time inside ÷ outside |\n|---|---|---|---|---|---|---|---|\n")
 	for _, job := range fileWork() {
+		if !strings.Contains(job.name, p.only) {
+			continue
+		}
 		if why := missing[job.tool]; why != "" {
 			fmt.Fprintf(out, "| %s | – | – | – | – | ≥ %.2f | not measured: %s | – |\n", job.name, budgetFiles, why)
 			continue
@@ -135,6 +141,9 @@ func compareFiles(native, inside *worker, workspace string, missing map[string]s
 func compareCalls(native, inside *worker, p plan, out io.Writer) error {
 	fmt.Fprint(out, "\nsystem calls; time inside ÷ outside\n\n| | rounds | outside ns | inside ns | ratio | budget | |\n|---|---|---|---|---|---|---|\n")
 	for _, call := range calls() {
+		if !strings.Contains(call.name, p.only) {
+			continue
+		}
 		t, err := inTurns(native, inside, call.name, p.rounds, p.most, func() error { return nil })
 		if err != nil {
 			return err
