@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"syscall"
 )
 
 // program is this program's name in the workspace: inside there is no other way to
@@ -29,7 +30,11 @@ type worker struct {
 }
 
 func startNative(ctx context.Context, workspace string) (*worker, error) {
-	return startWorker("outside", exec.CommandContext(ctx, filepath.Join(workspace, program), "-work", workspace), workspace, "")
+	cmd := exec.CommandContext(ctx, filepath.Join(workspace, program), "-work", workspace)
+	if os.Geteuid() == 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
+	}
+	return startWorker("outside", cmd, workspace, "")
 }
 
 func startInside(ctx context.Context, runner, workspace, state string) (*worker, error) {
