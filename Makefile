@@ -80,6 +80,8 @@ fuzz: ## each fuzz target for FUZZTIME (30s)
 bench: build ## start beside bwrap, runc, crun; memory; file work and system calls; ROUNDS (40); needs root
 	go run ./bench/start -runner bin/zviz-runner -rounds $(ROUNDS)
 	@echo
+	go run ./bench/start -warm -rounds $(ROUNDS)
+	@echo
 	go run ./bench/memory -runner bin/zviz-runner
 	@echo
 	CGO_ENABLED=0 go run ./bench/inside -runner bin/zviz-runner
