@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // program is this program's name in the workspace: inside there is no other way to
@@ -53,6 +54,8 @@ func startWorker(name string, cmd *exec.Cmd, workspace, state string) (*worker, 
 		cmd.Env = append(cmd.Env, "ZVIZ_STATE_DIR="+state)
 	}
 	cmd.Stderr = os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // the runner puts its things away
+	cmd.WaitDelay = 5 * time.Second
 	w := &worker{name: name, cmd: cmd}
 	in, err1 := cmd.StdinPipe()
 	out, err2 := cmd.StdoutPipe()

@@ -15,10 +15,16 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 )
 
 func main() {
-	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+	// What was made is removed when somebody has seen enough.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -33,8 +39,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	if p.rounds < 1 || p.few < 1 || p.many <= p.few {
-		fmt.Fprintln(stderr, "error: want at least one round, and 0 < few < many")
+	if p.rounds < 3 || p.few < 1 || p.many <= p.few {
+		fmt.Fprintln(stderr, "error: want at least three rounds, and 0 < few < many")
 		return 2
 	}
 	if os.Geteuid() != 0 {
