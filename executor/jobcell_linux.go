@@ -227,6 +227,10 @@ func (l *Cell) WriteFile(name string, data []byte, mode fs.FileMode) error {
 	if err := l.mkdir(path.Dir(rel)); err != nil {
 		return err
 	}
+	// A sandbox that starts meanwhile has copies of all descriptors for a moment: with
+	// one that writes, an execve of the file would fail (ETXTBSY).
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	f, err := l.work.OpenFile(rel, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, mode)
 	if err != nil {
 		return err

@@ -21,7 +21,8 @@ const (
 	// operator's settings and a certificate for 24 hours, gets old.
 	poolAge = time.Hour
 
-	poolRetry     = time.Second // after a cell could not be opened; doubled each time
+	poolPause     = 10 * time.Millisecond // a job that got its cell starts first
+	poolRetry     = time.Second           // after a cell could not be opened; doubled each time
 	poolRetryMost = time.Minute
 )
 
@@ -160,6 +161,11 @@ func (p *Pool) refill(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-p.wake:
+			timer.Reset(poolPause)
+			select {
+			case <-ctx.Done():
+			case <-timer.C:
+			}
 		case <-timer.C:
 		}
 		timer.Stop()

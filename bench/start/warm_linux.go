@@ -207,8 +207,12 @@ func fromPool(state, program string, policy executor.Policy) (_ func(context.Con
 		if err != nil {
 			return 0, err
 		}
-		if _, err := cell.Run(ctx, executor.Step{Args: []string{inside}, Dir: executor.RunnerWork, Stdout: &out}); err != nil {
+		res, err := cell.Run(ctx, executor.Step{Args: []string{inside}, Dir: executor.RunnerWork, Stdout: &out})
+		if err != nil {
 			return 0, err
+		}
+		if res.ExitCode != 0 {
+			return 0, fmt.Errorf("exit code %d, %w", res.ExitCode, res.StartErr)
 		}
 		at, err := stamp.Read(out.Bytes())
 		return at - begin, err
