@@ -77,8 +77,14 @@ fuzz: ## each fuzz target for FUZZTIME (30s)
 		done; \
 	done
 
-bench: build ## start time beside bwrap, runc, crun: ROUNDS (40) interleaved rounds; needs root
+bench: build ## start beside bwrap, runc, crun; memory; file work and system calls; ROUNDS (40); needs root
 	go run ./bench/start -runner bin/zviz-runner -rounds $(ROUNDS)
+	@echo
+	go run ./bench/start -warm -rounds $(ROUNDS)
+	@echo
+	go run ./bench/memory -runner bin/zviz-runner
+	@echo
+	CGO_ENABLED=0 go run ./bench/inside -runner bin/zviz-runner
 
 cross: ## build for arm64, and check that the packages build elsewhere
 	GOOS=linux GOARCH=arm64 $(GOBUILD) -o bin/zviz-runner-arm64 ./cmd/zviz-runner

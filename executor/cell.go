@@ -150,6 +150,7 @@ func (x *Executor) fill(ctx context.Context, r Request, probe sandbox.Probe, c *
 		IDs:     ids,
 		Profile: profile, Limits: defaultLimits(r.Policy.Limits, probe), MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
 	}
+	c.giveSudo()
 	return nil
 }
 

@@ -87,7 +87,7 @@ func TestExecEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff("ASAN_OPTIONS=detect_leaks=0\nCI=true\nHOME=/home/job\nLANG=C.UTF-8\nMINE=yes\nPATH=/usr/bin:/bin\nTMPDIR=/tmp\n", out); d != "" {
+	if d := cmp.Diff("ASAN_OPTIONS=detect_leaks=0\nCI=true\nHOME=/home/job\nLANG=C.UTF-8\nMINE=yes\nPATH=/run/zviz/bin:/usr/bin:/bin\nTMPDIR=/tmp\n", out); d != "" {
 		t.Error(d)
 	}
 }

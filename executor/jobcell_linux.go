@@ -119,6 +119,7 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 		IDs: ids, Profile: profile, Limits: defaultLimits(r.Policy.Limits, probe),
 		MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
 	}
+	c.giveSudo()
 	if err := sandbox.MakeShared(c.spec); err != nil {
 		return nil, &StateError{Dir: x.folder(), Err: err}
 	}
@@ -198,6 +199,9 @@ func (l *Cell) Environ() map[string]string {
 func (l *Cell) LookPath(name string, first []string) string {
 	for _, dir := range slices.Concat(first, l.c.tools.path) {
 		file := path.Join(dir, name)
+		if file == sudoFile {
+			return file
+		}
 		if rel, ok := inWork(file); ok {
 			if st, err := l.work.Stat(rel); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
 				return file
@@ -241,6 +245,10 @@ func (l *Cell) WriteFile(name string, data []byte, mode fs.FileMode) error {
 	if err := l.mkdir(path.Dir(rel)); err != nil {
 		return err
 	}
+	// A sandbox that starts meanwhile has copies of all descriptors for a moment: with
+	// one that writes, an execve of the file would fail (ETXTBSY).
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	f, err := l.work.OpenFile(rel, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, mode)
 	if err != nil {
 		return err

@@ -21,7 +21,8 @@ const (
 	// operator's settings and a certificate for 24 hours, gets old.
 	poolAge = time.Hour
 
-	poolRetry     = time.Second // after a cell could not be opened; doubled each time
+	poolPause     = 10 * time.Millisecond // a job that got its cell starts first
+	poolRetry     = time.Second           // after a cell could not be opened; doubled each time
 	poolRetryMost = time.Minute
 )
 
@@ -35,7 +36,7 @@ type Pool struct {
 	size int
 
 	wake chan struct{} // a cell was taken
-	stop context.CancelFunc
+	stop context.CancelCauseFunc
 	done chan struct{} // the refill has ended
 
 	mu     sync.Mutex
@@ -49,6 +50,8 @@ type pooled struct {
 	cell *Cell
 	made time.Time
 }
+
+var errPoolClosed = errors.New("the pool is closed")
 
 // PoolState says how a pool does.
 type PoolState struct {
@@ -74,7 +77,7 @@ func (x *Executor) NewPool(kind CellRequest, size int) (*Pool, error) {
 	if kind.Secrets != nil || kind.Observe != nil || kind.Phase != nil {
 		return nil, errors.New("bug: a pool's cells have no job yet")
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancelCause(context.Background())
 	p := &Pool{x: x, kind: kind, size: size, wake: make(chan struct{}, 1), stop: stop, done: make(chan struct{}), state: PoolState{Size: size}}
 	go p.refill(ctx)
 	return p, nil
@@ -103,7 +106,7 @@ func (p *Pool) next() (*Cell, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, errors.New("bug: the pool is closed")
+		return nil, errPoolClosed
 	}
 	select {
 	case p.wake <- struct{}{}:
@@ -143,7 +146,7 @@ func (p *Pool) refill(ctx context.Context) {
 	defer close(p.done)
 	retry := poolRetry
 	for ctx.Err() == nil {
-		missing := p.throwOld()
+		missing := p.throwOld() //nolint:contextcheck // tear-down outlives the context
 		wait := poolAge / 4
 		if missing > 0 {
 			cell, err := p.make(ctx)
@@ -158,6 +161,11 @@ func (p *Pool) refill(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-p.wake:
+			timer.Reset(poolPause)
+			select {
+			case <-ctx.Done():
+			case <-timer.C:
+			}
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -202,7 +210,7 @@ func (p *Pool) make(ctx context.Context) (*Cell, error) {
 		return nil, err
 	}
 	if err := cell.Prepare(ctx); err != nil {
-		return nil, errors.Join(err, cell.Close())
+		return nil, errors.Join(err, cell.Close()) //nolint:contextcheck // tear-down outlives the context
 	}
 	return cell, nil
 }
@@ -217,7 +225,7 @@ func (p *Pool) Close() error {
 	if closed {
 		return nil
 	}
-	p.stop()
+	p.stop(errPoolClosed)
 	<-p.done
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -180,3 +180,29 @@ func TestPoolBounds(t *testing.T) {
 		}
 	}
 }
+
+// TestPoolWrittenProgram: a program that the runner puts there can be run at once,
+// although other cells are made at the same time.
+func TestPoolWrittenProgram(t *testing.T) {
+	p, _ := newPool(t, executor.CellRequest{Policy: executor.Policy{NoNetwork: true}}, 4)
+	for range 40 {
+		cell, err := p.Take(t.Context(), executor.JobRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"a", "b", "c"} {
+			name = executor.RunnerWork + "/" + name
+			if err := cell.WriteFile(name, []byte("#!/bin/sh\necho ran\n"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			var out buffer
+			res, err := cell.Run(t.Context(), executor.Step{Args: []string{name}, Dir: executor.RunnerWork, Stdout: &out})
+			if err != nil || res.ExitCode != 0 || out.String() != "ran\n" {
+				t.Errorf("%+v, %v: %q", res, err, out.String())
+			}
+		}
+		if err := cell.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

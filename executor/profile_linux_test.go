@@ -122,4 +122,12 @@ func TestOnlineProfileRoot(t *testing.T) {
 			t.Errorf("%s: %s, told %t, %s", profile, report.Conclusion, fix, out[max(0, len(out)-1500):])
 		}
 	}
+	// What images install to become somebody else, and the real sudo of the job's root.
+	r := executor.Request{Policy: executor.Policy{Profile: "root", Rootfs: root}, Presets: []string{"debian"}}
+	out, _, err := b.run(t, r, `exec 2>&1; sudo apt-get update -qq; sudo DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gosu sudo adduser >/tmp/log 2>&1 || cat /tmp/log
+		adduser --quiet --system --group --uid 150 --no-create-home svc
+		for by in 'gosu svc' 'setpriv --reuid svc --regid svc --init-groups' 'sudo -u svc' '/usr/bin/sudo -nu svc' 'runuser -u svc --'; do $by id -un; done; su -s /bin/sh -c 'id -un' svc`)
+	if want := sudoNote + " (uid 0)\n" + strings.Repeat("svc\n", 6); err != nil || out != want {
+		t.Errorf("%v: %q, want %q", err, out, want)
+	}
 }

@@ -42,8 +42,9 @@ const (
 	// nothing by being root, and that cannot be changed.
 	securebits = 0x01 | 0x02 | 0x04 | 0x08 | 0x20 | 0x40 | 0x80
 	// Root inside keeps what it has over an execve, and loses it when it becomes
-	// somebody else: NOROOT and NO_SETUID_FIXUP are off, and locked so.
-	rootSecurebits = 0x02 | 0x08 | 0x20 | 0x40 | 0x80
+	// somebody else: NOROOT and NO_SETUID_FIXUP are off, and locked so. KEEP_CAPS is
+	// not locked: setpriv(1) sets it, and an execve clears it.
+	rootSecurebits = 0x02 | 0x08 | 0x40 | 0x80
 	openFilesHard  = 1 << 20
 
 	syncFD, readyFD, initFD = pid1.StatusFD + 1, pid1.StatusFD + 2, pid1.StatusFD + 3

@@ -104,7 +104,9 @@ func (u User) IDs() IDMap {
 // last of them stays out of the map: process 1 is its, and so nobody's inside. It
 // is false if the user has no further ids.
 func (u User) RootIDs() (IDMap, bool) {
-	r := []IDRange{{0, 0, rangeSize}}
+	// Two ranges, since the runner's own namespace has two: the kernel wants each
+	// in one (user_namespaces(7)).
+	r := []IDRange{{0, 0, 1}, {1, 1, rangeSize - 1}}
 	return IDMap{UIDs: r, GIDs: r}, u.Range >= rangeSize && !u.KeepGroups
 }
 

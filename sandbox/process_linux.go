@@ -24,7 +24,6 @@ import (
 type Process struct {
 	Layers []LayerReport // what was really applied
 
-	prog    Program
 	dir     string // of the command, if process 1 enters it
 	group   *cgroup.Group
 	streams *streams
@@ -82,7 +81,7 @@ func (s *Sandbox) spawn(ctx context.Context, prog Program, prep *prepared, st *s
 		return nil, &LayerError{Layer: LayerPID, Stage: "clone3", Err: err}
 	}
 	p := &Process{
-		Layers: prog.Layers, prog: prog, group: s.group, streams: st, started: time.Now(),
+		Layers: prog.Layers, group: s.group, streams: st, started: time.Now(),
 		pid: pid, mounts: -1, handle: linux.NewHandle(pidfd), done: make(chan struct{}), gone: make(chan struct{}),
 	}
 	// A mount can hang (a dead network file system): the context ends the wait.

@@ -173,6 +173,10 @@ func feed(w *os.File, r io.Reader) {
 	_ = w.Close()
 }
 
+// outputBuffers are those of streams that have something: most of the time most have
+// nothing.
+var outputBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }} //nolint:gochecknoglobals // a pool
+
 // drain copies output. When the caller's side is gone ours closes too, so that
 // the command meets SIGPIPE as it would without us.
 func drain(w io.Writer, r *os.File, turn *sync.Mutex) {
@@ -184,14 +188,16 @@ func drain(w io.Writer, r *os.File, turn *sync.Mutex) {
 	if err != nil {
 		return
 	}
-	buf := make([]byte, 64<<10)
 	for {
 		n := 0
 		var failed error
+		var buf *[]byte
 		err := raw.Read(func(fd uintptr) bool {
 			turn.Lock()
-			n, failed = unix.Read(int(fd), buf)
+			buf = outputBuffers.Get().(*[]byte)
+			n, failed = unix.Read(int(fd), *buf)
 			if errors.Is(failed, unix.EAGAIN) {
+				outputBuffers.Put(buf)
 				turn.Unlock()
 				return false
 			}
@@ -201,8 +207,9 @@ func drain(w io.Writer, r *os.File, turn *sync.Mutex) {
 			return // closed; the turn is not ours
 		}
 		if n > 0 {
-			_, failed = w.Write(buf[:n])
+			_, failed = w.Write((*buf)[:n])
 		}
+		outputBuffers.Put(buf)
 		turn.Unlock()
 		if errors.Is(failed, unix.EINTR) {
 			continue

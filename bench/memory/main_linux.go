@@ -3,7 +3,7 @@
 // Command memory measures what one more sandbox costs in a runner that has a
 // hundred, of its own memory and of the kernel's, and what a runner at rest has.
 //
-//	go run ./bench/memory -rounds 7
+//	go run ./bench/memory -rounds 5
 //
 // It is the runner itself: it runs its sandboxes with package executor, as
 // zviz-runner does. See bench/README.md for the method. Needs root.
@@ -15,10 +15,16 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 )
 
 func main() {
-	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+	// What was made is removed when somebody has seen enough.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -26,15 +32,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	var p plan
 	flags.StringVar(&p.runner, "runner", "bin/zviz-runner", "the runner, of which one process with one job is measured")
-	flags.IntVar(&p.rounds, "rounds", 7, "how often each kind is opened and closed")
+	flags.IntVar(&p.rounds, "rounds", 5, "how often each kind is opened and closed")
 	flags.IntVar(&p.few, "few", 50, "sandboxes at the first measure of a round")
-	flags.IntVar(&p.many, "many", 150, "sandboxes at the second")
+	flags.IntVar(&p.many, "many", 100, "sandboxes at the second")
 	flags.BoolVar(&p.slabs, "slabs", false, "show which caches of the kernel grow")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	if p.rounds < 1 || p.few < 1 || p.many <= p.few {
-		fmt.Fprintln(stderr, "error: want at least one round, and 0 < few < many")
+	if p.rounds < 3 || p.few < 1 || p.many <= p.few {
+		fmt.Fprintln(stderr, "error: want at least three rounds, and 0 < few < many")
 		return 2
 	}
 	if os.Geteuid() != 0 {

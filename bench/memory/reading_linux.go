@@ -29,7 +29,7 @@ const (
 	tables    = "kernel: page tables"
 	percpu    = "kernel: per CPU"
 	rest      = "kernel: counted nowhere"
-	used      = "all: what the machine has less"
+	used      = "all"
 )
 
 func parts() []string {
@@ -51,11 +51,15 @@ func read() (reading, error) {
 	if err != nil {
 		return nil, err
 	}
+	kept, err := keptPages()
+	if err != nil {
+		return nil, err
+	}
 	r := reading{
 		runnerPSS: float64(runner),
 		files:     m["Shmem"], slabUnre: m["SUnreclaim"], slabRecl: m["SReclaimable"],
 		stacks: m["KernelStack"], tables: m["PageTables"], percpu: m["Percpu"],
-		used: m["MemTotal"] - m["MemFree"] - m["Buffers"] - m["Cached"] + m["Shmem"],
+		used: m["MemTotal"] - m["MemFree"] - kept - m["Buffers"] - m["Cached"] + m["Shmem"],
 	}
 	for _, pid := range pids {
 		n, err := anonymous(pid)
@@ -64,9 +68,30 @@ func read() (reading, error) {
 		}
 		r[jobsPSS] += float64(n)
 	}
-	// Of AnonPages, not the sum: the rest must not hold what other processes have.
-	r[rest] = r[used] - m["AnonPages"] - r[files] - r[slabUnre] - r[slabRecl] - r[stacks] - r[tables] - r[percpu]
+	// Other processes of the machine are none of ours.
+	r[used] += r[runnerPSS] + r[jobsPSS] - m["AnonPages"]
+	r[rest] = r[used] - r[runnerPSS] - r[jobsPSS] - r[files] - r[slabUnre] - r[slabRecl] - r[stacks] - r[tables] - r[percpu]
 	return r, nil
+}
+
+// keptPages is what each processor keeps of free pages, bytes: MemFree does not have
+// them, and a hundred sandboxes come and go within them (proc_zoneinfo(5)).
+func keptPages() (float64, error) {
+	text, err := os.ReadFile("/proc/zoneinfo")
+	if err != nil {
+		return 0, err
+	}
+	pages := 0.0
+	for line := range strings.Lines(string(text)) {
+		if words := strings.Fields(line); len(words) == 2 && words[0] == "count:" {
+			n, err := strconv.ParseFloat(words[1], 64)
+			if err != nil {
+				return 0, fmt.Errorf("/proc/zoneinfo: %w", err)
+			}
+			pages += n
+		}
+	}
+	return pages * float64(os.Getpagesize()), nil
 }
 
 // numbers reads a file of lines "Name:   123 kB", in bytes.

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/zviz/run/internal/pairs"
@@ -91,6 +92,7 @@ func compare(ctx context.Context, runner string, rounds int, limit time.Duration
 		}
 	}
 	table(out, all, rounds)
+	verdicts(out, all)
 	return nil
 }
 
@@ -111,6 +113,22 @@ func table(out io.Writer, all []*peer, rounds int) {
 		}
 		w := walls(p.samples)
 		fmt.Fprintf(out, "| %s | %.2f | %.2f | %.2f | %s |\n", p.name, pairs.Quantile(w, 0.5), pairs.Quantile(w, 0.9), pairs.Quantile(cpus(p.samples), 0.5), ratio)
+	}
+}
+
+// verdicts says of each budget whether it is met.
+func verdicts(out io.Writer, all []*peer) {
+	fmt.Fprintln(out, "\n| | ÷ | ratio | budget | |\n|---|---|---|---|---|")
+	for _, p := range all {
+		for _, b := range p.budgets {
+			i := slices.IndexFunc(all, func(q *peer) bool { return q.name == b.peer })
+			if i < 0 || all[i].missing != "" {
+				fmt.Fprintf(out, "| %s | %s | – | ≤ %v | not measured |\n", p.name, b.peer, b.most)
+				continue
+			}
+			r := pairs.Ratio(walls(p.samples), walls(all[i].samples))
+			fmt.Fprintf(out, "| %s | %s | %.2f (%.2f–%.2f) | ≤ %v | %s |\n", p.name, b.peer, r.Value, r.Low, r.High, b.most, r.AtMost(b.most))
+		}
 	}
 }
 

@@ -17,6 +17,15 @@ import (
 	"time"
 )
 
+// bwrapName is the peer that budgets are measured by.
+const bwrapName = "bwrap --unshare-all"
+
+// budget is the most that the ratio to a peer may be.
+type budget struct {
+	peer string
+	most float64
+}
+
 // sample is one start.
 type sample struct{ wall, cpu time.Duration }
 
@@ -27,6 +36,8 @@ type peer struct {
 	missing string               // why it cannot be measured
 	args    func(n int) []string // of the n-th start
 	clean   func(n int) []string // after a start that hung or failed; may be nil
+
+	budgets []budget // of ours
 
 	in func(func()) // where it is started from; nil for here
 
@@ -101,13 +112,15 @@ func peers(runner, scratch string) ([]*peer, error) {
 		fixed("no sandbox", "/bin/true"),
 		fixed("unshare, 7 namespaces", "unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc",
 			"--ipc", "--uts", "--net", "--cgroup", "/bin/true"),
-		fixed("bwrap --unshare-all", append(bwrap(), "/bin/true")...),
+		fixed(bwrapName, append(bwrap(), "/bin/true")...),
 		fixed("nsjail -Mo --chroot /", "nsjail", "-q", "-Mo", "--chroot", "/", "--user", "99999", "--group", "99999", "--tmpfsmount", "/tmp", "--", "/bin/true"),
 		oci("crun"),
 		oci("runc"),
 		oci("runsc", "--network=none", "--ignore-cgroups"),
 	}
 	all[0].ours, all[1].ours = true, true
+	all[0].budgets = []budget{{bwrapName, 0.9}, {"runc run", 0.2}}
+	all[1].budgets = []budget{{bwrapName, 1.3}}
 	for _, p := range all {
 		if p.name == "crun run" && hybrid() {
 			p.name = "crun run, with cgroup v2 hidden"

@@ -29,12 +29,6 @@ type way struct {
 	samples []float64 // milliseconds
 }
 
-// budget is the most that the ratio to a peer may be.
-type budget struct {
-	peer string
-	most float64
-}
-
 // compareWarm measures starts in this process, which is a runner as any, beside
 // those of peers.
 func compareWarm(ctx context.Context, _ string, rounds int, limit time.Duration, out io.Writer) (err error) {
@@ -44,7 +38,7 @@ func compareWarm(ctx context.Context, _ string, rounds int, limit time.Duration,
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	program := filepath.Join(scratch, "stamp")
-	if err := errors.Join(stamp.Write(program), os.Chmod(scratch, 0o755)); err != nil { //nolint:gosec // peers run it as others
+	if err := errors.Join(stamp.Write(program), os.Chmod(scratch, 0o755)); err != nil {
 		return err
 	}
 	bundle, err := writeBundle(scratch, "/stamp")
@@ -62,20 +56,21 @@ func compareWarm(ctx context.Context, _ string, rounds int, limit time.Duration,
 	box := append(append(bwrap(), "--ro-bind", program, "/stamp"), "/stamp")
 	ways := []*way{
 		{name: "no sandbox", start: process(func() []string { return []string{program} })},
-		{name: "bwrap --unshare-all", start: process(func() []string { return box })},
+		{name: bwrapName, start: process(func() []string { return box })},
 		{name: "runc run", start: process(runc)},
-		{name: "everything at the request", start: atRequest(scratch, program), budgets: []budget{{"bwrap --unshare-all", 0.4}}},
+		{name: "everything at the request", start: atRequest(scratch, program), budgets: []budget{{bwrapName, 0.4}}},
 	}
 	for _, kind := range []struct {
 		name   string
 		policy executor.Policy
 	}{{"prepared", executor.Policy{NoNetwork: true}}, {"prepared, with its network", executor.Policy{}}} {
-		w, done, err := fromPool(filepath.Join(scratch, kind.name), program, kind.policy)
+		w, done, err := fromPool( //nolint:contextcheck // the pool lives on
+			filepath.Join(scratch, kind.name), program, kind.policy)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, done()) }()
-		ways = append(ways, &way{name: kind.name, start: w, budgets: []budget{{"bwrap --unshare-all", 0.15}, {"runc run", 0.04}}})
+		ways = append(ways, &way{name: kind.name, start: w, budgets: []budget{{bwrapName, 0.15}, {"runc run", 0.04}}})
 	}
 	const warmUp = 3
 	for i := range rounds + warmUp {
@@ -203,7 +198,7 @@ func fromPool(state, program string, policy executor.Policy) (_ func(context.Con
 		if err != nil {
 			return 0, err
 		}
-		defer func() { err = errors.Join(err, cell.Close()) }()
+		defer func() { err = errors.Join(err, cell.Close()) }() //nolint:contextcheck // tear-down outlives the context
 		if err := cell.WriteFile(inside, image, 0o755); err != nil {
 			return 0, err
 		}
@@ -212,8 +207,12 @@ func fromPool(state, program string, policy executor.Policy) (_ func(context.Con
 		if err != nil {
 			return 0, err
 		}
-		if _, err := cell.Run(ctx, executor.Step{Args: []string{inside}, Dir: executor.RunnerWork, Stdout: &out}); err != nil {
+		res, err := cell.Run(ctx, executor.Step{Args: []string{inside}, Dir: executor.RunnerWork, Stdout: &out})
+		if err != nil {
 			return 0, err
+		}
+		if res.ExitCode != 0 {
+			return 0, fmt.Errorf("exit code %d, %w", res.ExitCode, res.StartErr)
 		}
 		at, err := stamp.Read(out.Bytes())
 		return at - begin, err

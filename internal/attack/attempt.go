@@ -33,7 +33,8 @@ type Attempt struct {
 
 	// Want holds the errno names (or the signal, or what is found instead) of which
 	// one must stop it; empty if Allowed. WantCI is that of the profile ci where it
-	// has another; the word "allowed" alone: nothing does.
+	// has another; the word "allowed" alone: nothing does. The profiles debug and
+	// root are ci with more: openedWants says what differs there.
 	Want    []string
 	WantCI  []string
 	Allowed bool
@@ -80,7 +81,10 @@ func All() []Attempt {
 
 // Wants returns what must stop the attempt under a profile.
 func (a Attempt) Wants(profile string) []string {
-	if profile == "ci" && a.WantCI != nil {
+	if want, ok := openedWants(a.ID, profile); ok {
+		return want
+	}
+	if (profile == "ci" || moreThanCI(profile)) && a.WantCI != nil {
 		return a.WantCI
 	}
 	return a.Want

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/zviz/run/internal/attack"
+	"github.com/zviz/run/sandbox/seccomp"
 )
 
 // catalogue reads the published table of attempts. It is not part of this
@@ -93,7 +94,7 @@ func TestOverrides(t *testing.T) {
 		if !ok || a.Allowed && attack.RowOf(a.ID) != a.ID { // what must work beside the row's own attempt
 			continue
 		}
-		for _, profile := range []string{"ci", "hostile"} {
+		for _, profile := range append(seccomp.ProfileNames(), attack.RootOfUser) {
 			wants := a.Wants(profile)
 			if a.Allowed {
 				wants = []string{"WORKS"}
@@ -114,7 +115,7 @@ func TestOverrides(t *testing.T) {
 		}
 	}
 	for _, e := range attack.Elsewheres() {
-		for _, profile := range []string{"ci", "hostile"} {
+		for _, profile := range append(seccomp.ProfileNames(), attack.RootOfUser) {
 			if o, ok := attack.OverrideOf(e.Row, profile); ok {
 				used[o] = true
 				if e.Test == "" || attack.Expects(rows[e.Row].Expected, o.Got) {

@@ -210,13 +210,13 @@ func (r rig) limitArgs(a attack.Attempt, folder, other string) []string {
 }
 
 // stopped makes the attempt in the sandbox.
-func (r rig) stopped(t *testing.T, a attack.Attempt, profile string, world *outsideWorld) {
+func (r rig) stopped(t *testing.T, a attack.Attempt, profile string, world *outsideWorld, more ...string) {
 	t.Helper()
 	flags := a.Runner
 	if flags == nil {
 		flags = []string{"--no-network", "--pids", "64"}
 	}
-	flags = append([]string{"--profile", profile, "--timeout", "1m"}, flags...)
+	flags = slices.Concat([]string{"--profile", profile, "--timeout", "1m"}, more, flags)
 	if slices.Contains(flags, "--allow") {
 		flags = append(flags, "--policy", world.policy, "--memory", "1g", "--pids", "64")
 	}

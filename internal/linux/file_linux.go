@@ -3,6 +3,7 @@
 package linux
 
 import (
+	"bytes"
 	"errors"
 	"os"
 
@@ -32,7 +33,7 @@ func ReadFile(name string, limit int) ([]byte, error) {
 		}
 		n += m
 	}
-	return b[:n:n], nil
+	return bytes.Clone(b[:n]), nil // the buffer is larger than most files
 }
 
 // WriteFile writes to a file that is there, in one call: a file of the kernel's.

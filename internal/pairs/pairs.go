@@ -39,7 +39,7 @@ func Median(values []float64) Interval {
 // bootstrap calls of with the numbers of rounds that were drawn, as many as there are.
 func bootstrap(rounds int, value float64, of func(drawn []int) float64) Interval {
 	const draws = 4000
-	random := rand.New(rand.NewPCG(1, 2)) // the same numbers each time, on purpose
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same numbers each time, on purpose
 	values, drawn := make([]float64, draws), make([]int, rounds)
 	for i := range values {
 		for j := range drawn {

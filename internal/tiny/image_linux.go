@@ -63,6 +63,9 @@ func Image(text, data []byte) ([]byte, error) {
 		}
 	}
 	buf.Write(text)
+	if buf.Len() > pageSize {
+		return nil, errors.New("bug: the routine does not fit a page")
+	}
 	buf.Write(make([]byte, pageSize-buf.Len()))
 	buf.Write(data)
 	return buf.Bytes(), nil

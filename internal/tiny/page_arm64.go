@@ -2,4 +2,7 @@
 
 package tiny
 
-const pageSize = 0x10000 // a kernel may have pages of 64 KiB
+// pageSize is the largest page that programs may meet: 64 KiB, as some kernels of
+// arm64 are built. Up to it the file is filled with zeros, and each sandbox has a
+// file.
+const pageSize = 0x10000

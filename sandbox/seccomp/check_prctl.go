@@ -3,8 +3,8 @@
 package seccomp
 
 // checkPrctl answers to an option that it does not know as an older kernel does.
-func checkPrctl() rule {
-	return byArg(0, fail(einval),
+func (p Profile) checkPrctl() rule {
+	options := [][]choice{
 		oneOf(allow(),
 			1, 2, // SET_PDEATHSIG, GET_PDEATHSIG
 			3,      // GET_DUMPABLE
@@ -32,5 +32,12 @@ func checkPrctl() rule {
 			35, // SET_MM
 			59, // SET_SYSCALL_USER_DISPATCH
 		),
-	)
+	}
+	if p.Identity {
+		// GET_KEEPCAPS and SET_KEEPCAPS: setpriv(1) keeps its capabilities from one
+		// identity call to the next. Who has none keeps none, execve(2) ends it, and
+		// the bounding set is what it was.
+		options = append(options, oneOf(allow(), 7, 8))
+	}
+	return byArg(0, fail(einval), options...)
 }

@@ -9,7 +9,7 @@ func (p Profile) check(name string) rule {
 	case "ioctl":
 		return checkIoctl()
 	case "prctl":
-		return checkPrctl()
+		return p.checkPrctl()
 	case "socket":
 		return p.checkSocket()
 	case "setsockopt", "getsockopt":

@@ -121,8 +121,10 @@ shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv ms
 const trace = `getdents process_vm_readv process_vm_writev ptrace setregid setreuid`
 
 // identity are the calls of installers (dpkg, apt, useradd, gosu): to become
-// another user. lchown is in traced, the mknod of special files is checked.
-const identity = `getresgid getresuid setfsgid setfsuid setgid setgroups setregid setreuid setuid`
+// another user. lchown is in traced, the mknod of special files is checked. capset
+// (setpriv) moves capabilities between the sets of who calls, which hold what the
+// bounding set left.
+const identity = `capset getresgid getresuid setfsgid setfsuid setgid setgroups setregid setreuid setuid`
 
 // rule returns what the profile says about a call by name.
 func (p Profile) rule(name string) rule {

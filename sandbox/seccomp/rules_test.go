@@ -207,8 +207,10 @@ func TestOpenedRules(t *testing.T) {
 		{"mknod", [6]uint64{0, 0o020644, 0x103}, unknown, unknown, eperm},
 		{"mknodat", [6]uint64{3, 0, 0o060644, 0x800}, eperm, eperm, eperm},
 		{"chroot", [6]uint64{}, Verdict{Action: Notify, Errno: 1}, Verdict{Action: Notify, Errno: 1}, Verdict{Action: Notify, Errno: 1}},
-		{"prctl", [6]uint64{8, 1}, Verdict{Action: Errno, Errno: 22}, Verdict{Action: Errno, Errno: 22}, Verdict{Action: Errno, Errno: 22}}, // SET_KEEPCAPS
-		{"capset", [6]uint64{}, unknown, unknown, unknown},
+		{"prctl", [6]uint64{7}, Verdict{Action: Errno, Errno: 22}, Verdict{Action: Errno, Errno: 22}, yes},    // GET_KEEPCAPS
+		{"prctl", [6]uint64{8, 1}, Verdict{Action: Errno, Errno: 22}, Verdict{Action: Errno, Errno: 22}, yes}, // SET_KEEPCAPS
+		{"prctl", [6]uint64{28, 0x10}, eperm, eperm, eperm},                                                   // SET_SECUREBITS, KEEP_CAPS among them
+		{"capset", [6]uint64{}, unknown, unknown, yes},
 	} {
 		for _, a := range []Arch{AMD64, ARM64} {
 			nr, ok := number(a, c.name)

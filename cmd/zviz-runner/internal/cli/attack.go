@@ -21,6 +21,7 @@ import (
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/internal/attack"
 	"github.com/zviz/run/sandbox"
+	"github.com/zviz/run/sandbox/seccomp"
 )
 
 // The limits of an attempt that has none of its own.
@@ -66,6 +67,8 @@ type attackRun struct {
 	ui        *ui.UI
 	program   string // this one
 	workspace string
+	folder    string          // with a root file system that holds next to nothing
+	system    []sandbox.Mount // this machine's programs, for there
 	signals   <-chan int
 	user      *sandbox.User // nil: the machine's root
 
@@ -123,6 +126,9 @@ func (r *attackRun) prepare(ctx context.Context) (err error) {
 	if r.workspace, err = filepath.EvalSymlinks(r.workspace); err != nil {
 		return err
 	}
+	if err := r.makeFolder(); err != nil {
+		return err
+	}
 	r.mark = filepath.Base(r.workspace) + "-mark"
 	if r.tcp, err = r.listen(ctx, "tcp4", "127.0.0.1:0"); err != nil {
 		return err
@@ -138,6 +144,67 @@ func (r *attackRun) prepare(ctx context.Context) (err error) {
 	undo, err := leaveDescriptorOpen()
 	r.closers = append(r.closers, undo)
 	return err
+}
+
+// makeFolder makes a root file system for a profile that takes no other: nearly
+// empty, with this machine's programs to be mounted there.
+func (r *attackRun) makeFolder() (err error) {
+	if r.folder, err = os.MkdirTemp("", "zviz-attack-root-"); err != nil {
+		return err
+	}
+	r.closers = append(r.closers, func() error { return os.RemoveAll(r.folder) })
+	if r.folder, err = filepath.EvalSymlinks(r.folder); err != nil {
+		return err
+	}
+	if err := os.Chmod(r.folder, 0o755); err != nil { //nolint:gosec // as any root file system
+		return err
+	}
+	for _, dir := range []string{"etc", "opt", "root", "usr", "var/lib"} {
+		if err := os.MkdirAll(filepath.Join(r.folder, dir), 0o755); err != nil { //nolint:gosec // the same
+			return err
+		}
+	}
+	passwd := []byte("root:x:0:0:root:/root:/bin/sh\n")
+	if err := os.WriteFile(filepath.Join(r.folder, "etc", "passwd"), passwd, 0o644); err != nil { //nolint:gosec // the same
+		return err
+	}
+	for _, name := range []string{"bin", "sbin", "lib", "lib32", "lib64", "libx32"} {
+		if target, err := os.Readlink("/" + name); err == nil { // into /usr
+			if err := os.Symlink(target, filepath.Join(r.folder, name)); err != nil {
+				return err
+			}
+		} else if st, err := os.Stat("/" + name); err == nil && st.IsDir() {
+			r.system = append(r.system, sandbox.Mount{Source: "/" + name, Target: "/" + name})
+		}
+	}
+	r.system = append(r.system, sandbox.Mount{Source: "/usr", Target: "/usr"})
+	return nil
+}
+
+// needsFolder reports whether a profile works in a folder only.
+func needsFolder(profile string) bool {
+	p, err := seccomp.ByName(profile)
+	return err == nil && p.Identity
+}
+
+// judged is the name of a profile for what must stop an attempt under it.
+func (r *attackRun) judged(profile string) string {
+	if r.user != nil && needsFolder(profile) {
+		return attack.RootOfUser
+	}
+	return profile
+}
+
+// policy is what an attempt is made under.
+func (r *attackRun) policy(profile string, limits sandbox.Limits) executor.Policy {
+	p := executor.Policy{
+		NoNetwork: true, Profile: profile, Limits: limits,
+		Mounts: []sandbox.Mount{{Source: r.program, Target: ownProgram}},
+	}
+	if needsFolder(profile) {
+		p.Rootfs, p.Mounts = r.folder, append(p.Mounts, r.system...)
+	}
+	return p
 }
 
 // listen opens a service that ends every connection.
@@ -212,7 +279,7 @@ func (r *attackRun) expected(at attack.Attempt) attack.Attempt {
 // attempt makes one attempt. An error is that of the sandbox, which did not
 // start: it says nothing about the attempt.
 func (r *attackRun) attempt(ctx context.Context, profile string, at attack.Attempt) (attemptReport, error) {
-	rep := attemptReport{ID: at.ID, Class: attack.Class(at.ID), What: at.What, Want: at.Wants(profile), End: attack.NotRun}
+	rep := attemptReport{ID: at.ID, Class: attack.Class(at.ID), What: at.What, Want: at.Wants(r.judged(profile)), End: attack.NotRun}
 	limits, simple := attemptLimits(at.Runner)
 	if rep.Detail = untried(at, simple); rep.Detail != "" {
 		return rep, nil
@@ -224,11 +291,8 @@ func (r *attackRun) attempt(ctx context.Context, profile string, at attack.Attem
 	}
 	var out, problem head
 	res, err := r.x.Exec(ctx, executor.Request{
-		Policy: executor.Policy{
-			NoNetwork: true, Profile: profile, Limits: limits,
-			Mounts: []sandbox.Mount{{Source: r.program, Target: ownProgram}},
-		},
-		Args: append([]string{ownProgram, attemptName, at.ID}, args...), Dir: r.workspace,
+		Policy: r.policy(profile, limits),
+		Args:   append([]string{ownProgram, attemptName, at.ID}, args...), Dir: r.workspace,
 		Stdout: &out, Stderr: &problem, Signals: r.signals,
 	})
 	if err != nil {
@@ -238,7 +302,7 @@ func (r *attackRun) attempt(ctx context.Context, profile string, at attack.Attem
 		return rep, notMade(res)
 	}
 	said := lastLine(out.String())
-	rep.End, rep.Detail = at.Judge(profile, attack.Outcome(said)), said
+	rep.End, rep.Detail = at.Judge(r.judged(profile), attack.Outcome(said)), said
 	if said == "" {
 		rep.Detail = fmt.Sprintf("it said nothing: %s, exit code %d %s", res.Cause, res.ExitCode, lastLine(problem.String()))
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
 	"github.com/zviz/run/sandbox"
+	"github.com/zviz/run/sandbox/seccomp"
 )
 
 // doctorReport is the object that doctor prints.
@@ -59,11 +60,11 @@ Exit code: 0 if every layer is there and nothing escaped or ended wrong, else 1.
 			return a.doctor(cmd.Context(), *o)
 		},
 	}
-	profiles := attackProfiles()
+	profiles := seccomp.ProfileNames()
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.BoolVar(&o.attack, "attack", false, "also make the harmless attempts to get out of the sandbox")
-	f.Var(choice{&o.profile, profiles}, "profile", "list of system calls for the attempts (default both)")
+	f.Var(choice{&o.profile, profiles}, "profile", "list of system calls for the attempts (default ci and hostile)")
 	f.BoolVar(&o.json, "json", false, "print one JSON object")
 	// Fails only for a flag that does not exist: a bug, and tests see it.
 	if err := cmd.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions(profiles, cobra.ShellCompDirectiveNoFileComp)); err != nil {
@@ -141,7 +142,7 @@ func (a app) attackIf(ctx context.Context, o doctorOptions, probe sandbox.Probe)
 	return rep, a.printAttack(*rep)
 }
 
-// attackProfiles are those under which the attempts are made.
+// attackProfiles are those under which the attempts are made if nobody says another.
 func attackProfiles() []string { return []string{"ci", "hostile"} }
 
 func (a app) printProbe(p sandbox.Probe) error {
