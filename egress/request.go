@@ -349,7 +349,7 @@ func (q *request) failed(rw http.ResponseWriter, err error) (told bool) {
 func (q *request) refuse(rw http.ResponseWriter, status int, reason string) {
 	e := q.event
 	e.Status = status
-	if e.Method == http.MethodPost && e.Reason == "" && reason == ReasonMethod && e.Rule == "npm" {
+	if e.Method == http.MethodPost && reason == ReasonMethod && e.Rule == "npm" {
 		e.Hint = "npm asks for an audit; npm_config_audit=false stops it"
 	}
 	d := decision{reason: reason, rule: e.Rule}
