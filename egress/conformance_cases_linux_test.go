@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -134,9 +135,9 @@ func helloFor(t *testing.T, name string) []byte {
 }
 
 // refusedHello is a row in which a ClientHello is refused and nothing leaves.
-func refusedHello(dst string, hello func(*testing.T) []byte, want Event, change func(*Config)) func(*testing.T) {
+func refusedHello(dst string, hello func(*testing.T) []byte, want Event) func(*testing.T) {
 	return func(t *testing.T) {
-		j, q := setup(t, change)
+		j, q := setup(t, nil)
 		got := j.says(dst, hello(t))
 		if len(got) > 0 && got[0] != recordAlert {
 			t.Errorf("answer % x", got)
@@ -197,9 +198,7 @@ func redactedMITM(path string, header http.Header, part string, holds func(*http
 	return func(t *testing.T) {
 		j, _ := setup(t, nil)
 		r := get(t, "https://allowed.test"+path)
-		for name, v := range header {
-			r.Header[name] = v
-		}
+		maps.Copy(r.Header, header)
 		if status, body := do(t, j.client("169.254.1.1:443", false), r); status != 200 {
 			t.Errorf("got %d %s", status, body)
 		}
@@ -306,7 +305,7 @@ func refusedPacket(network string, dsts []string, wants []Event) func(*testing.T
 // script runs a script with a real registry and says whether it must succeed.
 func script(preset, tool, text string, succeed bool, check func(*testing.T, []byte, []Event)) func(*testing.T) {
 	return func(t *testing.T) {
-		out, err, events := online(t, preset, tool, text, nil)
+		out, events, err := online(t, preset, tool, text, nil)
 		if (err == nil) != succeed {
 			t.Errorf("%v\n%s", err, out)
 		}
@@ -350,8 +349,8 @@ func conformanceCases() map[string]func(*testing.T) {
 	nx := dns.RcodeNameError
 	return map[string]func(*testing.T){
 		"tcp-ip-literal":        refusedPacket("tcp", []string{"198.51.100.7:4444"}, []Event{{Door: DoorTCP, Dst: "198.51.100.7:4444", Reason: ReasonNoName}}),
-		"tcp-ip-443-no-sni":     refusedHello("198.51.100.7:443", func(t *testing.T) []byte { return recordHello(t, &tls.Config{InsecureSkipVerify: true}) }, Event{Dst: "198.51.100.7:443", Reason: ReasonNoSNI}, nil),
-		"tcp-ip-443-denied-sni": refusedHello(gw443, func(t *testing.T) []byte { return helloFor(t, "evil.test") }, Event{Host: "evil.test", Reason: ReasonHost}, nil),
+		"tcp-ip-443-no-sni":     refusedHello("198.51.100.7:443", func(t *testing.T) []byte { return recordHello(t, &tls.Config{InsecureSkipVerify: true}) }, Event{Dst: "198.51.100.7:443", Reason: ReasonNoSNI}),
+		"tcp-ip-443-denied-sni": refusedHello(gw443, func(t *testing.T) []byte { return helloFor(t, "evil.test") }, Event{Host: "evil.test", Reason: ReasonHost}),
 		"tcp-ip-443-allowed-sni": func(t *testing.T) {
 			j, _ := setup(t, nil)
 			if status, body := do(t, j.client("198.51.100.7:443", false), get(t, "https://allowed.test/a")); status != 200 || body != "hello from allowed.test/a" {
@@ -372,20 +371,22 @@ func conformanceCases() map[string]func(*testing.T) {
 		},
 		"tls-sni-nul": refusedHello(gw443, func(t *testing.T) []byte {
 			return replaceName(helloFor(t, "allowed.testx.evil.test"), "allowed.testx.", "allowed.test\x00.")
-		}, Event{Reason: ReasonMalformed}, nil),
-		"tls-sni-idn": refusedHello(gw443, func(t *testing.T) []byte { return helloFor(t, "xn--llowed-4nf.test") }, Event{Host: "xn--llowed-4nf.test", Reason: ReasonHost}, nil),
+		}, Event{Reason: ReasonMalformed}),
+		"tls-sni-idn": refusedHello(gw443, func(t *testing.T) []byte { return helloFor(t, "xn--llowed-4nf.test") }, Event{Host: "xn--llowed-4nf.test", Reason: ReasonHost}),
 		"tls-two-sni": func(t *testing.T) {
 			for _, extensions := range []func(*cryptobyte.Builder){
 				func(b *cryptobyte.Builder) { names(b, "allowed.test", "evil.test") },
 				func(b *cryptobyte.Builder) { names(b, "allowed.test"); names(b, "evil.test") },
 			} {
-				refusedHello(gw443, func(t *testing.T) []byte { return buildHello(t, extensions) }, Event{Reason: ReasonMalformed}, nil)(t)
+				refusedHello(gw443, func(t *testing.T) []byte { return buildHello(t, extensions) }, Event{Reason: ReasonMalformed})(t)
 			}
 		},
-		"tls-fragmented-records": refusedHello(gw443, func(t *testing.T) []byte { return cut(helloFor(t, "evil.test"), 70) }, Event{Host: "evil.test", Reason: ReasonHost}, nil),
+		"tls-fragmented-records": refusedHello(gw443, func(t *testing.T) []byte { return cut(helloFor(t, "evil.test"), 70) }, Event{Host: "evil.test", Reason: ReasonHost}),
 		"tls-fragmented-allowed": servedHello(func(t *testing.T) []byte { return cut(helloFor(t, "other-allowed.test"), 70) }, true),
-		"tls-large-hello":        servedHello(func(t *testing.T) []byte { return withExtension(helloFor(t, "other-allowed.test"), 21, make([]byte, 11<<10)) }, false),
-		"tls-oversize-hello":     refusedHello(gw443, func(*testing.T) []byte { return huge }, Event{Reason: ReasonHelloLarge}, nil),
+		"tls-large-hello": servedHello(func(t *testing.T) []byte {
+			return withExtension(helloFor(t, "other-allowed.test"), 21, make([]byte, 11<<10))
+		}, false),
+		"tls-oversize-hello": refusedHello(gw443, func(*testing.T) []byte { return huge }, Event{Reason: ReasonHelloLarge}),
 		"tls-slow-hello": func(t *testing.T) {
 			j, q := setup(t, func(c *Config) { c.Policy.Limits.HelloTimeout = 100 * time.Millisecond })
 			c := j.dial("tcp", gw443)
@@ -398,8 +399,8 @@ func conformanceCases() map[string]func(*testing.T) {
 			j.want(Event{Verdict: VerdictDeny, Door: DoorTLS, Reason: ReasonHelloTimeout})
 			j.nothing(q)
 		},
-		"tls-ech":     refusedHello(gw443, func(t *testing.T) []byte { return withExtension(helloFor(t, "other-allowed.test"), extensionECH, nil) }, Event{Host: "other-allowed.test", Reason: ReasonECH}, nil),
-		"tls-not-tls": refusedHello(gw443, func(*testing.T) []byte { return []byte("SSH-2.0-OpenSSH_9.9\r\n") }, Event{Reason: ReasonNotTLS}, nil),
+		"tls-ech":     refusedHello(gw443, func(t *testing.T) []byte { return withExtension(helloFor(t, "other-allowed.test"), extensionECH, nil) }, Event{Host: "other-allowed.test", Reason: ReasonECH}),
+		"tls-not-tls": refusedHello(gw443, func(*testing.T) []byte { return []byte("SSH-2.0-OpenSSH_9.9\r\n") }, Event{Reason: ReasonNotTLS}),
 
 		"http-host-denied":      refusedHTTP(gw80, "GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n", 403, "--allow evil.test:80", Event{Door: DoorHTTP, Host: "evil.test", Method: "GET", Reason: ReasonHost}),
 		"http-absolute-vs-host": refusedHTTP(gw80, "GET http://evil.test/ HTTP/1.1\r\nHost: allowed.test\r\n\r\n", 403, "evil.test", Event{Door: DoorHTTP, Host: "evil.test"}),
@@ -539,7 +540,7 @@ func conformanceCases() map[string]func(*testing.T) {
 		},
 		"dns-dot-doh": func(t *testing.T) {
 			refusedPacket("tcp", []string{"169.254.1.1:853", "198.51.100.53:853"}, []Event{{Door: DoorTCP, Reason: ReasonPort}, {Door: DoorTCP, Dst: "198.51.100.53:853"}})(t)
-			refusedHello("198.51.100.53:443", func(t *testing.T) []byte { return helloFor(t, "dns.resolver.test") }, Event{Host: "dns.resolver.test", Reason: ReasonHost}, nil)(t)
+			refusedHello("198.51.100.53:443", func(t *testing.T) []byte { return helloFor(t, "dns.resolver.test") }, Event{Host: "dns.resolver.test", Reason: ReasonHost})(t)
 		},
 
 		"udp-any":  refusedPacket("udp", []string{"198.51.100.7:9999"}, []Event{{Door: DoorUDP, Proto: "udp", Dst: "198.51.100.7:9999"}}),
@@ -641,7 +642,7 @@ func conformanceCases() map[string]func(*testing.T) {
 
 		"audit-mode": auditMode,
 		"learn-mode": func(t *testing.T) {
-			out, err, events := online(t, "npm", "npm", scriptNPMInstall, func(c *Config) {
+			out, events, err := online(t, "npm", "npm", scriptNPMInstall, func(c *Config) {
 				hosts := map[string]string{}
 				c.Policy = Policy{Mode: ModeLearn, Upstream: Upstream{Hosts: hosts}}
 				c.Presets[0].Rules = nil // nothing is allowed, so everything is learned

@@ -27,7 +27,7 @@ func toolchain(ctx context.Context, argv []string) ([]byte, error) {
 // online runs a script with a real tool against the registry that this machine is
 // configured for, through the preset. It needs the network, so it runs only when asked
 // for. change may be nil.
-func online(t *testing.T, preset, tool, script string, change func(*Config)) ([]byte, error, []Event) {
+func online(t *testing.T, preset, tool, script string, change func(*Config)) (out []byte, events []Event, failed error) {
 	t.Helper()
 	if os.Getenv("ZVIZ_TEST_ONLINE") != "1" {
 		t.Skip("needs the network: set ZVIZ_TEST_ONLINE=1")
@@ -53,7 +53,6 @@ func online(t *testing.T, preset, tool, script string, change func(*Config)) ([]
 	for i := range p.Rules {
 		p.Rules[i].Private = true // the machine's registry may be a mirror nearby
 	}
-	var events []Event
 	var n *Network
 	cfg.Presets = []Preset{p}
 	cfg.Observe = func(e Event) { events = append(events, e) }
@@ -64,7 +63,7 @@ func online(t *testing.T, preset, tool, script string, change func(*Config)) ([]
 	if n, err = Open(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
-	out, failed := runInside(t, nsenter, n, t.TempDir(), script)
+	out, failed = runInside(t, nsenter, n, t.TempDir(), script)
 	start := time.Now()
 	complete := n.Complete()
 	if err := n.Close(); err != nil {
@@ -74,7 +73,7 @@ func online(t *testing.T, preset, tool, script string, change func(*Config)) ([]
 	for _, s := range Summarize(events) {
 		t.Logf("%-5s %-8s count=%d up=%d down=%d reason=%s first=%s %v fix=%q", s.Door, s.Verdict, s.Count, s.Up, s.Down, s.Reason, s.First.Argv0, s.First.Chain, s.Fix)
 	}
-	return out, failed, events
+	return out, events, failed
 }
 
 // Scripts of real tools.
@@ -109,7 +108,7 @@ func TestOnline(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.preset+" "+strings.Fields(tt.script)[0], func(t *testing.T) {
-			out, err, _ := online(t, tt.preset, tt.tool, tt.script, nil)
+			out, _, err := online(t, tt.preset, tt.tool, tt.script, nil)
 			if (err == nil) != tt.succeed {
 				t.Errorf("%v\n%s", err, out)
 			}

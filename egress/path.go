@@ -5,6 +5,7 @@ package egress
 import (
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -117,8 +118,7 @@ func matchPath(glob, path string) bool {
 	skip()
 	for i := range len(path) {
 		shallow := path[i] != '/' && !escapedSlash(path[i:])
-		for k := len(tokens) - 1; k >= 0; k-- {
-			t := tokens[k]
+		for k, t := range slices.Backward(tokens) {
 			at[k+1] = at[k] && !t.star && t.c == path[i] || at[k+1] && t.star && (t.deep || shallow)
 		}
 		at[0] = false

@@ -186,7 +186,7 @@ func TestTCPByVirtualAddress(t *testing.T) {
 	// No other port, no address that nobody has, and the gateway's own names nobody.
 	for _, addr := range []string{a + ":5433", "198.18.200.1:5432", a + ":22"} {
 		if c, err := j.dialErr("tcp", addr); err == nil {
-			c.SetDeadline(soon())
+			_ = c.SetDeadline(soon())
 			if b, err := io.ReadAll(c); len(b) > 0 {
 				t.Errorf("%s: got %q, %v", addr, b, err)
 			}
