@@ -166,6 +166,7 @@ func (in *injector) Response(x *Exchange, r *http.Response) error {
 			secrets = append(secrets, coded)
 		}
 	}
+	x.Out.Header.Del(x.inject.Header) // it is on the wire, and filters read Out
 	for name, values := range r.Header {
 		for i, v := range values {
 			masked, n := maskText(v, secrets)
