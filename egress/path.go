@@ -25,11 +25,10 @@ func canonicalPath(escaped string) (string, bool) {
 		if err != nil || strings.ContainsFunc(seg, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 			return "", false
 		}
-		name, _, _ := strings.Cut(seg, ";") // "..;" is ".." to some servers
-		if name == "." || name == ".." || seg == "" && i < len(segments)-1 {
+		if seg == "" && i < len(segments)-1 {
 			return "", false
 		}
-		// Between escaped slashes too.
+		// Between escaped slashes too, and "..;" is ".." to some servers.
 		for part := range strings.FieldsFuncSeq(seg, func(r rune) bool { return r == '/' || r == '\\' }) {
 			if part, _, _ = strings.Cut(part, ";"); part == "." || part == ".." {
 				return "", false
