@@ -15,10 +15,10 @@ import "net/http"
 type Filter interface {
 	// Request may change what goes out, answer in the host's place by returning an
 	// answer, which then goes to the job without Response being asked, or refuse by
-	// returning a *Refusal. Any other error is a failure of ours: 502.
+	// returning a *RefusalError. Any other error is a failure of ours: 502.
 	Request(*Exchange) (*http.Response, error)
 	// Response may change header and body of the host's answer, or return an error:
-	// the job then gets 502, or what a *Refusal says.
+	// the job then gets 502, or what a *RefusalError says.
 	Response(*Exchange, *http.Response) error
 }
 
@@ -34,14 +34,14 @@ type Exchange struct {
 	inject *Inject
 }
 
-// Refusal is the error by which a Filter refuses.
-type Refusal struct {
+// RefusalError is the error by which a Filter refuses.
+type RefusalError struct {
 	Status int    // of the answer; 0 means 403
 	Reason string // of the event
 	Hint   string // what to do about it
 }
 
-func (r *Refusal) Error() string { return r.Reason }
+func (r *RefusalError) Error() string { return r.Reason }
 
 // answered is a Transport for a request that a filter has answered.
 type answered struct{ *http.Response }

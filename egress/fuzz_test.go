@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -146,7 +148,12 @@ func (bytesConn) SetWriteDeadline(time.Time) error { return nil }
 func fuzzGateway(tb testing.TB) (g *gateway, dialled func() []string) {
 	tb.Helper()
 	g, _, err := newGateway(Config{
-		Policy:  Policy{Rules: []Rule{{Host: "allowed.test"}, {Host: "*.wild.test", Ports: []uint16{8080}}}},
+		Policy: Policy{Rules: []Rule{
+			{Host: "allowed.test"}, {Host: "*.wild.test", Ports: []uint16{8080}},
+			{Host: "git.test", Methods: []string{"GET"}, Paths: []string{"/acme/*"}},
+			{Host: "corp.test", Paths: []string{"/pkg/**"}, Inject: &Inject{Header: "Authorization", ValueFrom: "env:X"}},
+		}},
+		Credential: func(string) (string, error) { return "a-credential", nil },
 		Presets: []Preset{{Name: "npm", Rules: []Rule{{Host: "preset.test", Ports: []uint16{80}}}}},
 	})
 	if err != nil {
@@ -228,6 +235,8 @@ func FuzzRequest(f *testing.F) {
 		"CONNECT allowed.test:443 HTTP/1.1\r\nHost: allowed.test\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: a.wild.test:8080\r\n\r\n",
 		"OPTIONS * HTTP/1.1\r\nHost: allowed.test\r\n\r\n",
+		"GET /acme/x HTTP/1.1\r\nHost: git.test\r\n\r\n", "GET /acme/%2e%2e/x HTTP/1.1\r\nHost: git.test\r\n\r\n", "GET /acme/a%2fb HTTP/1.1\r\nHost: git.test\r\n\r\n",
+		"GET /pkg/x HTTP/1.1\r\nHost: corp.test\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: allowed.test:443\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
 	} {
 		f.Add(s, false)
@@ -254,6 +263,14 @@ func FuzzRequest(f *testing.F) {
 			switch {
 			case host == "allowed.test" && (portText == "80" || portText == "443"):
 			case strings.HasSuffix(host, ".wild.test") && portText == "8080":
+			case host == "git.test" && (portText == "80" || portText == "443"):
+				// What a server could read as another path was not dialled for.
+				clean, err := url.PathUnescape(r.URL.EscapedPath())
+				if r.Method != http.MethodGet || err != nil || !strings.HasPrefix(clean, "/acme/") || strings.Contains(strings.TrimPrefix(clean, "/acme/"), "/") || path.Clean(clean) != strings.TrimSuffix(clean, "/") && clean != "/acme/" {
+					t.Fatalf("%s %q dialled", r.Method, r.URL)
+				}
+			case host == "corp.test":
+				t.Fatalf("a credential would have gone out without TLS: %q", r.URL)
 			case host == "preset.test" && portText == "80":
 				if r.Method != http.MethodGet && r.Method != http.MethodHead {
 					t.Fatalf("%s dialled a registry", r.Method)
@@ -261,6 +278,9 @@ func FuzzRequest(f *testing.F) {
 			default:
 				t.Fatalf("dialled %s", addr)
 			}
+		}
+		if strings.Contains(rw.Body.String(), "a-credential") {
+			t.Fatal("the answer holds a credential")
 		}
 		if rw.Code < 400 {
 			t.Fatalf("status %d without an outside", rw.Code)

@@ -140,7 +140,7 @@ func (in *injector) Request(x *Exchange) (*http.Response, error) {
 		return nil, nil
 	}
 	if !x.TLS {
-		return nil, &Refusal{Reason: ReasonPlaintext, Hint: "a credential is not sent without TLS; ask by https"}
+		return nil, &RefusalError{Reason: ReasonPlaintext, Hint: "a credential is not sent without TLS; ask by https"}
 	}
 	x.Out.Header.Set(name, header)
 	x.Event.Injected = true
@@ -166,6 +166,7 @@ func (in *injector) Response(x *Exchange, r *http.Response) error {
 			secrets = append(secrets, coded)
 		}
 	}
+	x.Out.Header.Del(x.inject.Header) // it is on the wire, and filters read Out
 	for name, values := range r.Header {
 		for i, v := range values {
 			masked, n := maskText(v, secrets)
@@ -188,14 +189,14 @@ func (in *injector) Response(x *Exchange, r *http.Response) error {
 	case "gzip":
 		zr, err := gzip.NewReader(body)
 		if err != nil && r.ContentLength != 0 && x.Out.Method != http.MethodHead {
-			return &Refusal{Status: http.StatusBadGateway, Reason: ReasonEncoded, Hint: "the answer cannot be read, so a credential in it could not be masked"}
+			return &RefusalError{Status: http.StatusBadGateway, Reason: ReasonEncoded, Hint: "the answer cannot be read, so a credential in it could not be masked"}
 		}
 		if err == nil {
 			body = both{zr, r.Body}
 		}
 		r.Header.Del("Content-Encoding")
 	default:
-		return &Refusal{Status: http.StatusBadGateway, Reason: ReasonEncoded, Hint: "the answer is encoded as " + clip(coding) + ", so a credential in it could not be masked"}
+		return &RefusalError{Status: http.StatusBadGateway, Reason: ReasonEncoded, Hint: "the answer is encoded as " + clip(coding) + ", so a credential in it could not be masked"}
 	}
 	if x.Out.Method != http.MethodHead && r.Body != http.NoBody {
 		// The text that stands for a credential has another length.

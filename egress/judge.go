@@ -51,15 +51,6 @@ func newJudge(p Policy, names *nameCounter, scope string) *judge {
 	return j
 }
 
-// all returns the judge and those within it.
-func (j *judge) all() []*judge {
-	out := []*judge{j}
-	for _, w := range j.within {
-		out = append(out, w.all()...)
-	}
-	return out
-}
-
 // host judges a normal host. Port 0 asks whether it is open on any port.
 func (j *judge) host(host string, port uint16) decision {
 	d := j.own(host, port)

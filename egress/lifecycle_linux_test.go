@@ -224,7 +224,7 @@ func proxyServer(t *testing.T, dial func(*http.Request) string) string {
 			return
 		}
 		_, _ = io.WriteString(down, "HTTP/1.1 200 OK\r\n\r\n")
-		join(down.(*net.TCPConn), up, nil, up)
+		_, _, _ = join(down.(*net.TCPConn), up, nil, up)
 	})}
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = server.Serve(l) })

@@ -39,7 +39,7 @@ func (m *misses) Request(x *Exchange) (*http.Response, error) {
 	defer m.mu.Unlock()
 	if key := m.key(x); len(m.missed) >= m.most && !m.had[key] && !m.missed[key] {
 		x.Event.Misses = len(m.missed)
-		return nil, &Refusal{Reason: ReasonMissLimit, Hint: "the registry did not have that many paths: egress.limits.misses of the policy file"}
+		return nil, &RefusalError{Reason: ReasonMissLimit, Hint: "the registry did not have that many paths: egress.limits.misses of the policy file"}
 	}
 	return nil, nil
 }

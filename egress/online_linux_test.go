@@ -24,76 +24,93 @@ func toolchain(ctx context.Context, argv []string) ([]byte, error) {
 	return cmd.Output()
 }
 
-// TestOnline runs real tools against the registries that this machine is
-// configured for. It needs the network, so it runs only when asked for.
-func TestOnline(t *testing.T) {
+// online runs a script with a real tool against the registry that this machine is
+// configured for, through the preset. It needs the network, so it runs only when asked
+// for. change may be nil.
+func online(t *testing.T, preset, tool, script string, change func(*Config)) (out []byte, events []Event, failed error) {
+	t.Helper()
 	if os.Getenv("ZVIZ_TEST_ONLINE") != "1" {
 		t.Skip("needs the network: set ZVIZ_TEST_ONLINE=1")
 	}
 	testenv.NeedRoot(t)
 	nsenter := testenv.NeedTool(t, "nsenter")
-	var roots []byte
+	testenv.NeedTool(t, tool)
+	cfg := Config{ID: "online"}
 	if file := os.Getenv("SSL_CERT_FILE"); file != "" {
 		b, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		roots = b
+		cfg.Roots = b
 	}
+	p, err := Discover(t.Context(), preset, toolchain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := net.DefaultResolver.LookupHost(t.Context(), p.Rules[0].Host); err != nil {
+		t.Skipf("this machine cannot reach its own registry: %v", err)
+	}
+	for i := range p.Rules {
+		p.Rules[i].Private = true // the machine's registry may be a mirror nearby
+	}
+	var n *Network
+	cfg.Presets = []Preset{p}
+	cfg.Observe = func(e Event) { events = append(events, e) }
+	cfg.Processes = func() []int { return inNamespace(n) }
+	if change != nil {
+		change(&cfg)
+	}
+	if n, err = Open(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	out, failed = runInside(t, nsenter, n, t.TempDir(), script)
+	start := time.Now()
+	complete := n.Complete()
+	if err := n.Close(); err != nil {
+		t.Error(err)
+	}
+	t.Logf("complete=%v close=%v events=%d notes=%q", complete, time.Since(start), len(events), p.Notes)
+	for _, s := range Summarize(events) {
+		t.Logf("%-5s %-8s count=%d up=%d down=%d reason=%s first=%s %v fix=%q", s.Door, s.Verdict, s.Count, s.Up, s.Down, s.Reason, s.First.Argv0, s.First.Chain, s.Fix)
+	}
+	return out, events, failed
+}
+
+// Scripts of real tools.
+const (
+	scriptNPMInstall = `echo '{"name":"x","version":"1.0.0","dependencies":{"left-pad":"1.3.0","express":"4"}}' > package.json && npm install && npm ci && test -d node_modules/express`
+	scriptNPMPublish = `echo '{"name":"zviz-x","version":"1.0.0"}' > package.json && echo "${npm_config_registry#*:}:_authToken=x" > .npmrc && npm publish`
+	scriptNodeFetch  = `node -e 'fetch(process.env.npm_config_registry).then(r => process.exit(r.ok ? 0 : 1))'`
+	scriptNoProxy    = `curl -sSf -o /dev/null --noproxy "*" "$npm_config_registry"`
+	scriptGoMod      = `printf 'module x\n\ngo 1.24\n' > go.mod && go get github.com/google/go-cmp@v0.6.0 && go mod download`
+	scriptAptUpdate  = `mkdir -p l/partial c/partial && apt-get -o Dir::State::lists=$PWD/l -o Dir::Cache=$PWD/c -o APT::Sandbox::User=root update`
+)
+
+// TestOnline runs real tools through the presets.
+func TestOnline(t *testing.T) {
 	tests := []struct {
 		preset  string
 		tool    string
 		script  string
 		succeed bool
 	}{
-		{"npm", "npm", `echo '{"name":"x","version":"1.0.0","dependencies":{"left-pad":"1.3.0","express":"4"}}' > package.json && npm install && npm ci && test -d node_modules/express`, true},
-		{"npm", "npm", `echo '{"name":"zviz-x","version":"1.0.0"}' > package.json && echo "${npm_config_registry#*:}:_authToken=x" > .npmrc && npm publish`, false},
-		{"npm", "node", `node -e 'fetch(process.env.npm_config_registry).then(r => process.exit(r.ok ? 0 : 1))'`, true},
-		{"npm", "curl", `curl -sSf -o /dev/null --noproxy "*" "$npm_config_registry"`, true},
+		{"npm", "npm", scriptNPMInstall, true},
+		{"npm", "npm", scriptNPMPublish, false},
+		{"npm", "node", scriptNodeFetch, true},
+		{"npm", "curl", scriptNoProxy, true},
 		{"npm", "curl", `curl -sSf -o /dev/null -x http://169.254.1.1:3128 "$npm_config_registry"`, true},
 		{"npm", "wget", `wget -q -O /dev/null "$npm_config_registry"`, true},
 		{"npm", "python3", `python3 -c 'import os, urllib.request as u; u.urlopen(os.environ["npm_config_registry"]).read()'`, true},
 		{"npm", "curl", `curl -sS --max-time 10 https://evil.test/`, false},
 		{"pypi", "pip", `pip download --no-deps -d . six`, true},
-		{"go", "go", `printf 'module x\n\ngo 1.24\n' > go.mod && go get github.com/google/go-cmp@v0.6.0 && go mod download`, true},
-		{"debian", "apt-get", `mkdir -p l/partial c/partial && apt-get -o Dir::State::lists=$PWD/l -o Dir::Cache=$PWD/c -o APT::Sandbox::User=root update`, true},
+		{"go", "go", scriptGoMod, true},
+		{"debian", "apt-get", scriptAptUpdate, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.preset+" "+strings.Fields(tt.script)[0], func(t *testing.T) {
-			testenv.NeedTool(t, tt.tool)
-			p, err := Discover(t.Context(), tt.preset, toolchain)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := net.DefaultResolver.LookupHost(t.Context(), p.Rules[0].Host); err != nil {
-				t.Skipf("this machine cannot reach its own registry: %v", err)
-			}
-			for i := range p.Rules {
-				p.Rules[i].Private = true // the machine's registry may be a mirror nearby
-			}
-			var events []Event
-			var n *Network
-			n, err = Open(t.Context(), Config{
-				ID: "online", Presets: []Preset{p}, Roots: roots,
-				Observe:   func(e Event) { events = append(events, e) },
-				Processes: func() []int { return inNamespace(n) },
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			dir := t.TempDir()
-			out, err := runInside(t, nsenter, n, dir, tt.script)
+			out, _, err := online(t, tt.preset, tt.tool, tt.script, nil)
 			if (err == nil) != tt.succeed {
 				t.Errorf("%v\n%s", err, out)
-			}
-			start := time.Now()
-			complete := n.Complete()
-			if err := n.Close(); err != nil {
-				t.Error(err)
-			}
-			t.Logf("complete=%v close=%v events=%d notes=%q", complete, time.Since(start), len(events), p.Notes)
-			for _, s := range Summarize(events) {
-				t.Logf("%-5s %-8s count=%d up=%d down=%d reason=%s first=%s %v fix=%q", s.Door, s.Verdict, s.Count, s.Up, s.Down, s.Reason, s.First.Argv0, s.First.Chain, s.Fix)
 			}
 		})
 	}

@@ -5,6 +5,7 @@ package egress
 import (
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -24,11 +25,10 @@ func canonicalPath(escaped string) (string, bool) {
 		if err != nil || strings.ContainsFunc(seg, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 			return "", false
 		}
-		name, _, _ := strings.Cut(seg, ";") // "..;" is ".." to some servers
-		if name == "." || name == ".." || seg == "" && i < len(segments)-1 {
+		if seg == "" && i < len(segments)-1 {
 			return "", false
 		}
-		// Between escaped slashes too.
+		// Between escaped slashes too, and "..;" is ".." to some servers.
 		for part := range strings.FieldsFuncSeq(seg, func(r rune) bool { return r == '/' || r == '\\' }) {
 			if part, _, _ = strings.Cut(part, ";"); part == "." || part == ".." {
 				return "", false
@@ -117,8 +117,7 @@ func matchPath(glob, path string) bool {
 	skip()
 	for i := range len(path) {
 		shallow := path[i] != '/' && !escapedSlash(path[i:])
-		for k := len(tokens) - 1; k >= 0; k-- {
-			t := tokens[k]
+		for k, t := range slices.Backward(tokens) {
 			at[k+1] = at[k] && !t.star && t.c == path[i] || at[k+1] && t.star && (t.deep || shallow)
 		}
 		at[0] = false

@@ -153,6 +153,7 @@ func TestTCPByVirtualAddress(t *testing.T) {
 			c.Policy.Rules = append(c.Policy.Rules, Rule{Host: name, Ports: []uint16{5432}, Protocol: ProtocolTCP})
 			c.Policy.Upstream.Hosts[name] = addr
 		}
+		c.Policy.Rules = append(c.Policy.Rules, Rule{Host: "db.test"}) // TLS and HTTP on the usual ports
 	})
 	a, b := j.addrOf("db.test"), j.addrOf("cache.test")
 	if a == b || a == GatewayAddr || a != j.addrOf("db.test") {
@@ -183,10 +184,15 @@ func TestTCPByVirtualAddress(t *testing.T) {
 	if j.n.Complete() {
 		t.Error("complete, though nobody saw what went to the database")
 	}
+	// On a port of TLS the same address is no way around the name.
+	if got := j.says(a+":443", []byte("anything at all\r\n")); len(got) > 0 {
+		t.Errorf("got %q", got)
+	}
+	j.want(Event{Verdict: VerdictDeny, Door: DoorTLS, Dst: a + ":443", Reason: ReasonNotTLS})
 	// No other port, no address that nobody has, and the gateway's own names nobody.
 	for _, addr := range []string{a + ":5433", "198.18.200.1:5432", a + ":22"} {
 		if c, err := j.dialErr("tcp", addr); err == nil {
-			c.SetDeadline(soon())
+			_ = c.SetDeadline(soon())
 			if b, err := io.ReadAll(c); len(b) > 0 {
 				t.Errorf("%s: got %q, %v", addr, b, err)
 			}

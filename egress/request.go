@@ -172,9 +172,9 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 		}
 		q.x = &Exchange{Host: to.host, Port: to.port, TLS: scheme == "https", Rule: ruled.rule, Asked: r.Header, Out: out, Event: &q.event, inject: ruled.inject}
 	}
-	answer, err := q.ask()
+	answer, err := q.ask() //nolint:bodyclose // whoever copies it to the job closes it
 	if err != nil {
-		q.filtered(rw, err)
+		q.filtered(r.Context(), rw, err)
 		return
 	}
 	if q.event.Injected {
@@ -222,13 +222,13 @@ func (q *request) look(resp *http.Response) error {
 }
 
 // filtered answers what a filter did not let pass.
-func (q *request) filtered(rw http.ResponseWriter, err error) {
-	if r, ok := errors.AsType[*Refusal](err); ok {
+func (q *request) filtered(ctx context.Context, rw http.ResponseWriter, err error) {
+	if r, ok := errors.AsType[*RefusalError](err); ok {
 		q.event.Hint = r.Hint
 		q.refuse(rw, cmp.Or(r.Status, http.StatusForbidden), r.Reason)
 		return
 	}
-	q.web.g.log.LogAttrs(context.Background(), slog.LevelError, "filter of requests", slog.String("host", q.event.Host), slog.Any("err", err))
+	q.web.g.log.LogAttrs(ctx, slog.LevelError, "filter of requests", slog.String("host", q.event.Host), slog.Any("err", err))
 	q.event.Hint = "a rule about packages could not be kept"
 	q.refuse(rw, http.StatusBadGateway, ReasonFilter)
 }
@@ -267,7 +267,7 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 		transport = q.web.client(private)
 		head := headSize(out)
 		if q.web.g.budget.take(to.host, head) < head {
-			q.failed(rw, errUpCap)
+			q.failed(out.Context(), rw, errUpCap)
 			return
 		}
 		q.event.Up = int64(head)
@@ -303,7 +303,7 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 			resp.Body = down
 			return nil
 		},
-		ErrorHandler: func(rw http.ResponseWriter, _ *http.Request, err error) { told = q.failed(rw, err) },
+		ErrorHandler: func(rw http.ResponseWriter, r *http.Request, err error) { told = q.failed(r.Context(), rw, err) },
 	}
 	// Deferred: ReverseProxy panics with http.ErrAbortHandler when a copy breaks off.
 	defer func() {
@@ -319,9 +319,9 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 
 // failed answers for a host that could not be reached. It reports whether the event
 // was recorded.
-func (q *request) failed(rw http.ResponseWriter, err error) (told bool) {
-	if _, ok := errors.AsType[*Refusal](err); ok {
-		q.filtered(rw, err)
+func (q *request) failed(ctx context.Context, rw http.ResponseWriter, err error) (told bool) {
+	if _, ok := errors.AsType[*RefusalError](err); ok {
+		q.filtered(ctx, rw, err)
 		return true
 	}
 	if errors.Is(err, errUpCap) || q.over.Load() {
@@ -349,7 +349,7 @@ func (q *request) failed(rw http.ResponseWriter, err error) (told bool) {
 func (q *request) refuse(rw http.ResponseWriter, status int, reason string) {
 	e := q.event
 	e.Status = status
-	if e.Method == http.MethodPost && e.Reason == "" && reason == ReasonMethod && e.Rule == "npm" {
+	if e.Method == http.MethodPost && reason == ReasonMethod && e.Rule == "npm" {
 		e.Hint = "npm asks for an audit; npm_config_audit=false stops it"
 	}
 	d := decision{reason: reason, rule: e.Rule}

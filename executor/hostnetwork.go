@@ -27,8 +27,12 @@ func hostNetwork(probe sandbox.Probe, r Request) (bool, error) {
 	switch {
 	case r.Policy.NoNetwork:
 		asked = "--no-network"
-	case e.Mode == egress.ModeAudit:
-		asked = "--egress audit"
+	case e.Mode == egress.ModeAudit, e.Mode == egress.ModeLearn:
+		asked = "--egress " + string(e.Mode)
+	case e.OnDeny == egress.FailStep, e.OnDeny == egress.FailJob:
+		asked = "egress.on_deny"
+	case len(e.Steps) > 0, len(e.Within) > 0:
+		asked = "a policy of steps"
 	case len(e.Rules) > 0, len(e.Deny) > 0, slices.ContainsFunc(r.Presets, func(p string) bool { return !slices.Contains(r.Guessed, p) }):
 		asked = "a list of hosts (--allow, or the policy file)"
 	default:

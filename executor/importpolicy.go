@@ -184,10 +184,9 @@ func (in *importer) tool(name string, with *yaml.Node, key string) {
 	if scalar(lookup(with, "egress-policy")) == "block" {
 		mode = egress.ModeDeny
 	}
-	switch {
-	case in.out.From == "":
+	if in.out.From == "" {
 		in.out.From, in.out.Mode = name, mode
-	default:
+	} else {
 		if in.out.From != name {
 			in.out.From += ", " + name
 		}

@@ -42,7 +42,7 @@ func (a app) applyVariables(fl *pflag.FlagSet) (origin map[string]string, err er
 	fl.Visit(func(f *pflag.Flag) { origin[f.Name] = "--" + f.Name })
 	for _, name := range variables() {
 		v := a.getenv(variable(name))
-		if v == "" || origin[name] != "" {
+		if v == "" || origin[name] != "" || fl.Lookup(name) == nil {
 			continue
 		}
 		if err := fl.Set(name, v); err != nil {

@@ -49,7 +49,6 @@ type policyOptions struct {
 	mode, policy string
 	step         string
 	json         bool
-	origin       map[string]string
 }
 
 func (o *policyOptions) flags(cmd *cobra.Command) {
@@ -315,7 +314,6 @@ func (n network) explain(ofStep bool) []explanation {
 	}
 	policy := n.Policy
 	if ofStep {
-		policy = egress.Policy{Steps: n.Steps}
 		for _, s := range n.Steps {
 			if s.Matches(n.step) {
 				add(s.Origin, "step %s", s.Match)
@@ -415,4 +413,3 @@ func sortedKeys(m map[string]string) []string {
 	slices.Sort(keys)
 	return keys
 }
-

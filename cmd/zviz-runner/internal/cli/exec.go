@@ -183,6 +183,9 @@ func (o *execOptions) request(a app) (r executor.Request, notes []string, err er
 			}
 		}
 	}
+	if len(r.Policy.Egress.Steps) > 0 {
+		notes = append(notes, "egress.steps of the policy file is for the steps of jobs: this command has what stands above it")
+	}
 	more, err := o.network(&r, file)
 	if err != nil {
 		return r, nil, err

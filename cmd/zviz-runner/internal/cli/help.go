@@ -72,13 +72,14 @@ const helpExitCodes = `Exit codes of exec
   127     the command was not found
   128+n   the command was killed by signal n; 137 also when it hit the memory limit
   130     after Ctrl-C (143 after SIGTERM, 129 after SIGHUP, 131 after SIGQUIT)
-  1       also: the command succeeded, but something was denied, with --strict-egress
+  1       also: the command succeeded, but something was denied that the policy does not
+          expect, with --strict-egress; or on_deny of the policy file ended it
 Whether a 124-127 was ours or the command's own is "cause" in the report. Without
 --strict-egress a denied connection changes nothing: the command decides.
 
 Exit codes of the other commands
   0   done
-  1   the check failed
+  1   the check failed; egress check: denied
   2   bad flag, argument or file
   125 a bug of ours
 
@@ -98,7 +99,7 @@ The codes are stable; new ones are added.
   layer.unavailable     an isolation layer could not be applied; "layer" names it
   command.not_found     127: no such command in the sandbox
   command.not_executable  126: it is there, but cannot be executed
-  egress.denied         something was denied, with --strict-egress
+  egress.denied         something was denied, with --strict-egress or on_deny
   expression.invalid    an expression has an error
   run.failed            anything else
   internal.bug          a bug of ours`
@@ -136,14 +137,20 @@ asked, outside of the workspace, which hosts they use.
 Without --allow, the command decides: npm, npx, pnpm and yarn get npm; go gets
 go; pip and uv get pypi; apt-get gets debian; others get nothing. exec says so
 in one line. --allow takes the place of that preset. --no-network takes away
-even names; --egress audit lets everything through and reports it.
+even names; --egress audit lets everything through and reports it, and learn does
+so without secrets and prints the smallest policy that would have done.
+
+  zviz-runner egress check URL     would it be allowed?
+  zviz-runner egress explain       what is in force, and where it was written
+  zviz-runner egress learn -- CMD  a policy from a run
+  zviz-runner egress import FILE   a policy from another tool's list
 
 The policy file
 --policy FILE, else $XDG_CONFIG_HOME/zviz/policy.yml, else /etc/zviz/policy.yml.
 It is the operator's: a file in the workspace is never looked up.
   version: 1
   egress:
-    mode: deny                      # or audit
+    mode: deny                      # or audit, learn
     presets: [npm, go]
     allow:
       - api.example.com:8443
@@ -152,7 +159,16 @@ It is the operator's: a file in the workspace is never looked up.
         paths: ["/acme/*/info/refs", "/acme/*/git-upload-pack"]
       - host: "*.pkg.example.com"
         max_names: 16
+      - host: npm.corp.example.com  # a credential that the job never holds
+        inject: {header: Authorization, value_from: "env:CORP_TOKEN", scheme: Bearer}
+      - host: db.example.com
+        ports: [5432]
+        protocol: tcp               # opaque
+        private: true               # may be at a private address
     deny: [tracker.example.com]     # wins over every allow
+    on_deny: fail-job               # or fail-request, fail-step
+    expect_denied: [telemetry.example.com]
+    limits: {up_bytes_per_host: 1MiB, misses: 50}
   limits: {memory: 2g, cpus: 2, pids: 512, timeout: 30m, open_files: 4096}
   profile: ci                       # or hostile
 A key that is not known is an error. Hosts of --allow are added to those of the
