@@ -32,6 +32,11 @@ func (s *Store) Create(want []Digest) (*Temp, error) {
 			return nil, fmt.Errorf("store %s: %w: %d bytes are left, %d stay free", s.dir, ErrNoSpace, left, s.free)
 		}
 	}
+	return s.Scratch(want)
+}
+
+// Scratch is Create also when the disk is nearly full, for what is small.
+func (s *Store) Scratch(want []Digest) (*Temp, error) {
 	name := "tmp/" + rand.Text()
 	f, err := s.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -114,6 +119,21 @@ func (t *Temp) Discard() {
 		_ = t.s.root.Remove(t.name)
 	}
 	_ = t.file.Close()
+}
+
+// Refresh says that the content of a key has been found to be current, and
+// replaces its facts.
+func (s *Store) Refresh(key string, facts map[string]string) error {
+	r, err := s.Look(key)
+	if err != nil {
+		return err
+	}
+	r.Stored, r.Facts = time.Now().UTC(), facts
+	b, err := r.encode()
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return s.writeRecord(indexPath(key), b)
 }
 
 // move renames into a folder that may not be there yet.
