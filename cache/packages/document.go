@@ -269,7 +269,7 @@ func (t *transport) plain(ctx context.Context, q asked) (*http.Response, error) 
 		return nil, err
 	}
 	if q.Kind == registry.Release {
-		t.pool.learnApt(t, q.Path(), d)
+		t.learnApt(q)
 	}
 	t.observe(q, d, nil)
 	return t.whole(q, d)

@@ -32,7 +32,7 @@ func (t *transport) know(ctx context.Context, q asked, digests bool) (knowledge,
 	case registry.Go:
 		return t.knowGo(ctx, q, digests)
 	case registry.Debian:
-		return t.knowDebian(q), nil
+		return t.knowDebian(ctx, q)
 	}
 	if err != nil {
 		return knowledge{}, err
@@ -47,18 +47,20 @@ func (t *transport) know(ctx context.Context, q asked, digests bool) (knowledge,
 
 // knowDebian takes the digest of a list from its own name, and that of a package
 // from the lists that were seen.
-func (t *transport) knowDebian(q asked) knowledge {
+func (t *transport) knowDebian(ctx context.Context, q asked) (knowledge, error) {
 	if q.Name == "" {
 		algorithm, value, _ := strings.Cut(q.File, ":")
 		if d, err := store.NewDigest(strings.ToLower(algorithm), value); err == nil {
-			return knowledge{registry.Version{Digests: []store.Digest{d}}, true}
+			return knowledge{registry.Version{Digests: []store.Digest{d}}, true}, nil
 		}
-		return knowledge{found: true}
+		return knowledge{found: true}, nil
 	}
-	if d, ok := t.pool.aptDigest(t, q.base, q.Path()); ok {
-		return knowledge{registry.Version{Version: q.Version, Digests: []store.Digest{d}}, true}
+	k := knowledge{registry.Version{Version: q.Version}, true}
+	d, err := t.aptDigest(ctx, q)
+	if d != "" {
+		k.Digests = []store.Digest{d}
 	}
-	return knowledge{registry.Version{Version: q.Version}, true}
+	return k, err
 }
 
 // etag names what is made of a document.

@@ -20,7 +20,7 @@ type Pool struct {
 	reading map[string]*reading
 	known   map[string]registry.Package // by digest of the document
 	weight  int                         // versions in known
-	apt     map[store.Digest]map[string]store.Digest
+	apt     aptLists
 }
 
 // New makes a pool over a store, which the caller closes after the last answer
@@ -28,7 +28,7 @@ type Pool struct {
 func New(files *store.Store) *Pool {
 	return &Pool{
 		files: files, slots: make(chan struct{}, flightsMost), flights: map[string]*flight{}, reading: map[string]*reading{},
-		known: map[string]registry.Package{}, apt: map[store.Digest]map[string]store.Digest{},
+		known: map[string]registry.Package{},
 	}
 }
 
