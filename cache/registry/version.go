@@ -7,14 +7,14 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/Masterminds/semver/v3"
+	"github.com/blang/semver/v4"
 )
 
 // CompareVersions orders two semantic versions. What is none comes before what
 // is, and by bytes among its like.
 func CompareVersions(a, b string) int {
-	x, errX := semver.NewVersion(a)
-	y, errY := semver.NewVersion(b)
+	x, errX := semver.ParseTolerant(a)
+	y, errY := semver.ParseTolerant(b)
 	switch {
 	case errX != nil && errY != nil:
 		return cmp.Compare(a, b)
@@ -28,21 +28,21 @@ func CompareVersions(a, b string) int {
 }
 
 func prerelease(version string) bool {
-	v, err := semver.NewVersion(version)
-	return err != nil || v.Prerelease() != ""
+	v, err := semver.ParseTolerant(version)
+	return err != nil || len(v.Pre) > 0
 }
 
 // Blocked is an item of a block list: NAME, or NAME@VERSION, or NAME@RANGE.
 type Blocked struct {
 	name    string // a glob with '*'
 	version string // exact; empty with a range
-	ranged  *semver.Constraints
+	within  semver.Range
 	text    string
 }
 
-// ParseBlocked reads an item. A range is one of semantic versions
-// (">=1.2.0 <1.4.0 || 2.x"); other ecosystems than npm, Cargo and Go have exact
-// versions only.
+// ParseBlocked reads an item. A range is one of semantic versions, with
+// comparisons, "x" and "||": ">=1.2.0 <1.4.0 || 2.x". There is no "^" or "~":
+// what is blocked should not hang on how a package manager reads them.
 func ParseBlocked(s string) (Blocked, error) {
 	s = strings.TrimSpace(s)
 	b := Blocked{name: s, text: s}
@@ -55,20 +55,20 @@ func ParseBlocked(s string) (Blocked, error) {
 	if b.name == "" || strings.ContainsAny(b.name, " \t\n") {
 		return Blocked{}, fmt.Errorf("blocked package %.200q: want NAME, NAME@VERSION or NAME@RANGE", s)
 	}
-	if !only(b.version, ".+!~_:-") && b.version != "" || strings.ContainsAny(b.version, "~") {
-		c, err := semver.NewConstraint(b.version)
-		if err != nil {
-			return Blocked{}, fmt.Errorf("blocked package %.200q: %w", s, err)
-		}
-		c.IncludePrerelease = true
-		b.ranged, b.version = c, ""
-	} else if strings.ContainsAny(b.version, "xX") {
-		if c, err := semver.NewConstraint(b.version); err == nil {
-			c.IncludePrerelease = true
-			b.ranged, b.version = c, ""
-		}
+	if b.version == "" || only(b.version, ".+!~_:-") && b.version[0] != '~' && !wildcard(b.version) {
+		return b, nil
 	}
+	within, err := semver.ParseRange(b.version)
+	if err != nil {
+		return Blocked{}, fmt.Errorf("blocked package %.200q: %w", s, err)
+	}
+	b.within, b.version = within, ""
 	return b, nil
+}
+
+// wildcard tells "1.x" from a version.
+func wildcard(version string) bool {
+	return strings.HasSuffix(version, ".x") && strings.Trim(version, "0123456789.x") == ""
 }
 
 func (b Blocked) String() string { return b.text }
@@ -80,11 +80,11 @@ func (b Blocked) Match(name, version string) bool {
 		return false
 	}
 	switch {
-	case b.ranged != nil:
-		v, err := semver.NewVersion(version)
-		return err != nil || b.ranged.Check(v)
+	case b.within != nil:
+		v, err := semver.ParseTolerant(version)
+		return err != nil || b.within(v)
 	case b.version != "":
-		return version == b.version || strings.TrimPrefix(version, "v") == strings.TrimPrefix(b.version, "v")
+		return strings.TrimPrefix(version, "v") == strings.TrimPrefix(b.version, "v")
 	default:
 		return true
 	}
