@@ -145,11 +145,11 @@ func aptCandidates(lists []registry.AptFile, deb string) []registry.AptFile {
 		arch = runtime.GOARCH // each architecture's list has them
 	}
 	component, _, _ := strings.Cut(strings.TrimPrefix(deb, "pool/"), "/")
-	var exact, any []registry.AptFile
+	var exact, all []registry.AptFile
 	for _, l := range lists {
 		switch {
 		case l.Path == "Packages.gz", strings.HasSuffix(l.Path, "/binary-"+arch+"/Packages.gz"):
-			any = append(any, l)
+			all = append(all, l)
 			if strings.HasPrefix(l.Path, component+"/binary-") {
 				exact = append(exact, l)
 			}
@@ -158,7 +158,7 @@ func aptCandidates(lists []registry.AptFile, deb string) []registry.AptFile {
 	if exact != nil {
 		return exact
 	}
-	return any
+	return all
 }
 
 // aptList reads the digests of a list. It is asked for by hash, which never
@@ -186,7 +186,7 @@ func (t *transport) aptList(ctx context.Context, base *url.URL, byHash, byName s
 		}
 	}
 	if err != nil {
-		return nil, nil //nolint:nilerr // without the list nothing is kept; the job gets its deb
+		return nil, nil // without the list nothing is kept; the job gets its deb
 	}
 	defer d.Close() //nolint:errcheck // only read
 	if _, err := d.Seek(0, io.SeekStart); err != nil {
@@ -194,7 +194,7 @@ func (t *transport) aptList(ctx context.Context, base *url.URL, byHash, byName s
 	}
 	z, err := gzip.NewReader(d.Entry)
 	if err != nil {
-		return nil, nil //nolint:nilerr // no list
+		return nil, nil
 	}
 	digests := map[string]store.Digest{}
 	err = registry.ParseAptPackages(registry.Bound(z, aptListMost), func(f registry.AptFile) {
@@ -203,7 +203,7 @@ func (t *transport) aptList(ctx context.Context, base *url.URL, byHash, byName s
 		}
 	})
 	if err != nil {
-		return nil, nil //nolint:nilerr // no list
+		return nil, nil
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -172,7 +172,7 @@ func (t *transport) refresh(ctx context.Context, key string, w wanted) error {
 	if resp.ContentLength >= 0 && n != resp.ContentLength {
 		return io.ErrUnexpectedEOF
 	}
-	_, err = temp.Commit(store.Record{Key: key, Group: string(t.c.Ecosystem), Name: label(w), Version: "metadata", Facts: facts}, nil)
+	_, err = temp.Commit(ctx, store.Record{Key: key, Group: string(t.c.Ecosystem), Name: label(w), Version: "metadata", Facts: facts}, nil)
 	return err
 }
 

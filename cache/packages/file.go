@@ -304,11 +304,10 @@ func (t *transport) fly(ctx context.Context, f *flight, q asked, k knowledge, wa
 	}
 	temp, err := t.pool.files.Create(want)
 	if errors.Is(err, store.ErrNoSpace) {
-		temp, f.unkept = nil, err
-		if temp, err = t.pool.files.Scratch(want); err != nil {
-			return err
-		}
-	} else if err != nil {
+		f.unkept = err
+		temp, err = t.pool.files.Scratch(want)
+	}
+	if err != nil {
 		return err
 	}
 	f.begin(temp, resp.ContentLength, resp.Header)
@@ -336,7 +335,7 @@ func (t *transport) fly(ctx context.Context, f *flight, q asked, k knowledge, wa
 	if name == "" {
 		name = q.Path()
 	}
-	r, err := temp.Commit(store.Record{Key: f.key, Group: string(t.c.Ecosystem), Name: name, Version: version, Facts: facts}, want)
+	r, err := temp.Commit(ctx, store.Record{Key: f.key, Group: string(t.c.Ecosystem), Name: name, Version: version, Facts: facts}, want)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.record = r; err != nil {

@@ -105,7 +105,7 @@ func TestTruncated(t *testing.T) {
 	u.serve = func(rw http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.Path, "/-/") {
 			rw.Header().Set("Content-Length", "1000000")
-			rw.Write(v.tarball[:500_000])
+			_, _ = rw.Write(v.tarball[:500_000])
 			panic(http.ErrAbortHandler)
 		}
 		n.ServeHTTP(rw, r)
@@ -155,11 +155,11 @@ func TestLeave(t *testing.T) {
 			n.ServeHTTP(rw, r)
 			return
 		}
-		rw.Write(v.tarball[:len(v.tarball)/2])
+		_, _ = rw.Write(v.tarball[:len(v.tarball)/2])
 		rw.(http.Flusher).Flush()
 		select {
 		case <-release:
-			rw.Write(v.tarball[len(v.tarball)/2:])
+			_, _ = rw.Write(v.tarball[len(v.tarball)/2:])
 		case <-r.Context().Done():
 			gone <- struct{}{}
 		}

@@ -63,14 +63,20 @@ func (p *goProxy) add(name, version string, age time.Duration) {
 	p.t.Helper()
 	dir := p.t.TempDir()
 	mod := "module " + name + "\n\ngo 1.21\n"
-	os.WriteFile(filepath.Join(dir, "go.mod"), []byte(mod), 0o600)
-	os.WriteFile(filepath.Join(dir, "x.go"), []byte("package x\n\nconst Version = \""+version+"\"\n"), 0o600)
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte(mod), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "x.go"), []byte("package x\n\nconst Version = \""+version+"\"\n"), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
 	var b bytes.Buffer
 	if err := modzip.CreateFromDir(&b, module.Version{Path: name, Version: version}, dir); err != nil {
 		p.t.Fatal(err)
 	}
 	file := filepath.Join(dir, "m.zip")
-	os.WriteFile(file, b.Bytes(), 0o600)
+	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
 	zipSum, err := dirhash.HashZip(file, dirhash.Hash1)
 	if err != nil {
 		p.t.Fatal(err)
@@ -105,7 +111,7 @@ func (p *goProxy) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, "not found", http.StatusNotFound)
 		return
 	}
-	rw.Write(b)
+	_, _ = rw.Write(b)
 }
 
 // goIn runs the go command with caches of its own.
@@ -140,7 +146,9 @@ func TestGoCommand(t *testing.T) {
 		b := newBench(t)
 		c := Config{Ecosystem: registry.Go, Base: goBase, SumDB: sum}
 		dir := t.TempDir()
-		os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module me\n\ngo 1.21\n"), 0o600)
+		if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module me\n\ngo 1.21\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		get := func(c Config, spec string) (string, error) {
 			return goIn(t, dir, p.key, b.transport(u, c), "get", spec)
 		}
@@ -167,7 +175,9 @@ func TestGoCommand(t *testing.T) {
 		if out, err := goIn(t, dir, p.key, b.transport(u, c), "mod", "download"); err == nil || !strings.Contains(out, "v1.2.0 was published 24 hours ago") {
 			t.Errorf("young: %v\n%s", err, out)
 		}
-		os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module me\n\ngo 1.21\n"), 0o600)
+		if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module me\n\ngo 1.21\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		os.Remove(filepath.Join(dir, "go.sum"))
 		for _, spec := range []string{"example.test/Upper/x@latest", "example.test/Upper/x@v1"} {
 			if out, err := get(c, spec); err != nil || !strings.Contains(out, "v1.1.0") {
@@ -244,13 +254,13 @@ func TestPyPI(t *testing.T) {
 				return
 			}
 			rw.Header().Set("Content-Type", registry.PyPIJSON)
-			rw.Write(doc)
+			_, _ = rw.Write(doc)
 		case "/packages/aa/six-1.0-py3-none-any.whl":
-			rw.Write(old)
+			_, _ = rw.Write(old)
 		case "/packages/bb/six-1.1-py3-none-any.whl":
-			rw.Write(young)
+			_, _ = rw.Write(young)
 		case "/packages/bb/six-1.1-py3-none-any.whl.metadata":
-			rw.Write([]byte("meta"))
+			_, _ = rw.Write([]byte("meta"))
 		default:
 			http.NotFound(rw, r)
 		}
@@ -301,7 +311,7 @@ func TestCargo(t *testing.T) {
 		case "/se/rd/serde":
 			fmt.Fprintln(rw, line)
 		case "/crates/Serde/1.0.0/download":
-			rw.Write(crate)
+			_, _ = rw.Write(crate)
 		default:
 			http.NotFound(rw, r)
 		}
@@ -339,9 +349,9 @@ func TestDebian(t *testing.T) {
 		case "dists/stable/InRelease":
 			fmt.Fprint(rw, release)
 		case "dists/stable/main/binary-" + runtime.GOARCH + "/by-hash/SHA256/" + hash256(list.Bytes()):
-			rw.Write(list.Bytes())
+			_, _ = rw.Write(list.Bytes())
 		case name, other:
-			rw.Write(served)
+			_, _ = rw.Write(served)
 		default:
 			http.NotFound(rw, r)
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -32,9 +33,7 @@ func front(t *testing.T, tr http.RoundTripper) *httptest.Server {
 			return
 		}
 		defer resp.Body.Close()
-		for k, v := range resp.Header {
-			rw.Header()[k] = v
-		}
+		maps.Copy(rw.Header(), resp.Header)
 		rw.WriteHeader(resp.StatusCode)
 		if _, err := io.Copy(rw, resp.Body); err != nil {
 			panic(http.ErrAbortHandler)

@@ -121,9 +121,11 @@ func (t *transport) answer(ctx context.Context, q asked) (*http.Response, error)
 			return t.pypi(ctx, q)
 		case registry.Cargo:
 			return t.crate(ctx, q)
+		default:
 		}
 	case registry.Service, registry.Sum, registry.Release:
 		return t.plain(ctx, q)
+	default:
 	}
 	return t.other(q.http, q, true)
 }

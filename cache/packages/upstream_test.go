@@ -12,7 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
 	"maps"
 	"math/rand/v2"
@@ -41,7 +41,6 @@ type upstream struct {
 	header []http.Header
 	serve  http.HandlerFunc
 	down   atomic.Bool
-	bytes  atomic.Int64
 }
 
 func newUpstream(t *testing.T, serve http.HandlerFunc) *upstream {
@@ -64,7 +63,7 @@ func (u *upstream) next() http.RoundTripper {
 		DisableCompression: true,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			if u.down.Load() {
-				return nil, fmt.Errorf("network is unreachable (test)")
+				return nil, errors.New("network is unreachable (test)")
 			}
 			return new(net.Dialer).DialContext(ctx, network, u.server.Listener.Addr().String())
 		},
@@ -138,12 +137,12 @@ func tarball(name, version string, deps map[string]string, size int) []byte {
 		panic(err)
 	}
 	noise := make([]byte, size)
-	rand.NewChaCha8([32]byte{1}).Read(noise)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(noise)
 	for file, content := range map[string][]byte{"package/package.json": manifest, "package/index.js": []byte("module.exports = '" + version + "'"), "package/noise": noise} {
 		if err := w.WriteHeader(&tar.Header{Name: file, Mode: 0o644, Size: int64(len(content))}); err != nil {
 			panic(err)
 		}
-		w.Write(content)
+		_, _ = w.Write(content)
 	}
 	w.Close()
 	z.Close()
@@ -172,7 +171,7 @@ func (n *npmRegistry) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 					n.mu.Lock()
 				}
 				rw.Header().Set("Content-Type", "application/octet-stream")
-				rw.Write(b)
+				_, _ = rw.Write(b)
 				return
 			}
 		}
@@ -214,7 +213,7 @@ func (n *npmRegistry) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rw.Header().Set("Content-Type", media)
-	rw.Write(b)
+	_, _ = rw.Write(b)
 }
 
 func sha1Of(b []byte) []byte {

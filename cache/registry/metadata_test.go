@@ -21,7 +21,7 @@ import (
 var now = time.Date(2026, 6, 30, 12, 0, 0, 0, time.UTC)
 
 // packument makes one with versions that are the given days old.
-func packument(name string, latest string, ages map[string]int) []byte {
+func packument(name, latest string, ages map[string]int) []byte {
 	versions, times := map[string]any{}, map[string]string{"modified": now.Format(time.RFC3339), "created": now.Format(time.RFC3339)}
 	for v, days := range ages {
 		versions[v] = map[string]any{
@@ -400,7 +400,7 @@ func FuzzLists(f *testing.F) {
 		for _, l := range lists {
 			clean(l)
 		}
-		_ = ParseGoSums(bytes.NewReader(doc), func(name, version string, d store.Digest) {
+		_ = ParseGoSums(bytes.NewReader(doc), func(_, _ string, d store.Digest) {
 			if _, err := store.ParseDigest(string(d)); err != nil {
 				t.Error(err)
 			}

@@ -230,6 +230,7 @@ func ParseSimpleHTML(r io.Reader) (Package, error) {
 			if v, ok := htmlVersion(t.Attr); ok {
 				p.Versions = append(p.Versions, v)
 			}
+		default:
 		}
 	}
 }

@@ -62,7 +62,7 @@ func (d Digest) strength() int {
 // ParseDigest reads "ALGORITHM:VALUE" and refuses what is not in its one form.
 func ParseDigest(s string) (Digest, error) {
 	d := Digest(s)
-	size := 0
+	var size int
 	switch d.Algorithm() {
 	case SHA1:
 		size = sha1.Size

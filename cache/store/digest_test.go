@@ -47,7 +47,7 @@ func TestGoZip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.Write([]byte("content of " + name))
+		_, _ = f.Write([]byte("content of " + name))
 	}
 	w.Close()
 	path := filepath.Join(t.TempDir(), "m.zip")
@@ -86,7 +86,7 @@ func TestGoZipBomb(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 200 {
-			f.Write(zeros)
+			_, _ = f.Write(zeros)
 		}
 	}
 	w.Close()

@@ -7,7 +7,7 @@
 //	defer s.Close()
 //	temp, err := s.Create()
 //	io.Copy(temp, response)
-//	entry, err := temp.Commit(store.Record{Key: key}, want) // want: digests learned elsewhere
+//	entry, err := temp.Commit(ctx, store.Record{Key: key}, want) // want: digests learned elsewhere
 //	file, err := s.Get(key)                                 // ErrNotFound, or a file whose bytes were hashed
 //
 // What it guarantees:

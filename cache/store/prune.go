@@ -129,7 +129,7 @@ func (s *Store) blobs(ctx context.Context, each func(Digest, fs.FileInfo)) error
 
 // grew prunes in the background when enough was written since the last time.
 // Between two prunes a store is at most that much above its limit.
-func (s *Store) grew(n int64) {
+func (s *Store) grew(ctx context.Context, n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.written += n
@@ -139,7 +139,7 @@ func (s *Store) grew(n int64) {
 	s.written, s.pruning = 0, true
 	s.work.Go(func() {
 		// Below the limit, so that not every file evicts one.
-		_, _ = s.Prune(context.Background(), s.max-s.max/16, false) // what it could not do the next one does
+		_, _ = s.Prune(context.WithoutCancel(ctx), s.max-s.max/16, false) // what it could not do the next one does
 		s.mu.Lock()
 		s.pruning = false
 		s.mu.Unlock()

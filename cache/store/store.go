@@ -262,7 +262,7 @@ func (s *Store) Records(ctx context.Context, each func(Record) bool) error {
 			if errors.Is(err, errBadRecord) || err == nil {
 				_ = s.root.Remove(name)
 			}
-			return nil //nolint:nilerr // an entry that cannot be read is no entry
+			return nil // an entry that cannot be read is no entry
 		}
 		if !each(r) {
 			return fs.SkipAll

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -39,7 +40,7 @@ func open(tb testing.TB, c Config) *Store {
 
 func sha256Of(b []byte) Digest {
 	h := newHash(SHA256)
-	h.Write(b)
+	_, _ = h.Write(b)
 	return sumOf(SHA256, h)
 }
 
@@ -53,7 +54,7 @@ func put(tb testing.TB, s *Store, key string, content []byte, want ...Digest) (R
 	if _, err := t.Write(content); err != nil {
 		tb.Fatal(err)
 	}
-	return t.Commit(Record{Key: key, Group: "test", Name: key, Version: "1"}, want)
+	return t.Commit(tb.Context(), Record{Key: key, Group: "test", Name: key, Version: "1"}, want)
 }
 
 func get(tb testing.TB, s *Store, key string) ([]byte, error) {
@@ -97,7 +98,7 @@ func TestPutGet(t *testing.T) {
 func TestCommitRefusesOtherBytes(t *testing.T) {
 	good := []byte("good")
 	h := NewHasher([]Digest{"sha512:", "sha1:", "sha384:"})
-	h.Write(good)
+	_, _ = h.Write(good)
 	for _, algorithm := range []string{SHA256, SHA384, SHA512, SHA1} {
 		t.Run(algorithm, func(t *testing.T) {
 			s := open(t, Config{})
@@ -123,9 +124,9 @@ func TestCommitRefusesOtherBytes(t *testing.T) {
 func TestStrongestDecides(t *testing.T) {
 	evil := []byte("evil")
 	h := NewHasher([]Digest{"sha1:", "sha512:"})
-	h.Write(evil)
+	_, _ = h.Write(evil)
 	other := NewHasher([]Digest{"sha512:"})
-	other.Write([]byte("good"))
+	_, _ = other.Write([]byte("good"))
 	s := open(t, Config{})
 	if _, err := put(t, s, "k", evil, h.Sum(SHA1), other.Sum(SHA512)); err == nil {
 		t.Error("a matching sha1 let a wrong sha512 pass")
@@ -135,17 +136,14 @@ func TestStrongestDecides(t *testing.T) {
 func TestDamageIsAMiss(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		damage func(t *testing.T, path string)
+		damage func(path string) error
 	}{
-		{"flipped bit", func(t *testing.T, path string) { overwrite(t, path, []byte("hellp")) }},
-		{"truncated", func(t *testing.T, path string) { overwrite(t, path, []byte("hel")) }},
-		{"empty", func(t *testing.T, path string) { overwrite(t, path, nil) }},
-		{"gone", func(t *testing.T, path string) { os.Remove(path) }},
-		{"a link to another file", func(t *testing.T, path string) {
-			os.Remove(path)
-			if err := os.Symlink("/etc/passwd", path); err != nil {
-				t.Fatal(err)
-			}
+		{"flipped bit", func(path string) error { return rewrite(path, []byte("hellp")) }},
+		{"truncated", func(path string) error { return rewrite(path, []byte("hel")) }},
+		{"empty", func(path string) error { return rewrite(path, nil) }},
+		{"gone", os.Remove},
+		{"a link to another file", func(path string) error {
+			return errors.Join(os.Remove(path), os.Symlink("/etc/passwd", path))
 		}},
 	} {
 		for _, reopen := range []bool{false, true} {
@@ -155,7 +153,9 @@ func TestDamageIsAMiss(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				tt.damage(t, filepath.Join(s.Dir(), blobPath(r.SHA256)))
+				if err := tt.damage(filepath.Join(s.Dir(), blobPath(r.SHA256))); err != nil {
+					t.Fatal(err)
+				}
 				if reopen {
 					s = open(t, Config{Dir: s.Dir()})
 				}
@@ -175,10 +175,13 @@ func TestDamageIsAMiss(t *testing.T) {
 
 func overwrite(t *testing.T, path string, b []byte) {
 	t.Helper()
-	os.Chmod(path, 0o600)
-	if err := os.WriteFile(path, b, 0o600); err != nil {
+	if err := rewrite(path, b); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func rewrite(path string, b []byte) error {
+	return errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, b, 0o600))
 }
 
 func TestDamagedRecordIsAMiss(t *testing.T) {
@@ -305,11 +308,11 @@ func TestQuotaHolds(t *testing.T) {
 	s := open(t, Config{MaxBytes: 8 << 20})
 	old := time.Now().Add(-time.Hour)
 	for i := range 40 {
-		key := fmt.Sprint(i)
+		key := strconv.Itoa(i)
 		if _, err := put(t, s, key, append(bytes.Repeat([]byte{1}, 1<<20), byte(i))); err != nil {
 			t.Fatal(err)
 		}
-		os.Chtimes(filepath.Join(s.Dir(), indexPath(key)), old, old)
+		_ = os.Chtimes(filepath.Join(s.Dir(), indexPath(key)), old, old)
 		s.work.Wait()
 	}
 	u, err := s.Usage(t.Context())
@@ -404,12 +407,12 @@ func TestCrash(t *testing.T) {
 		}
 		time.Sleep(time.Duration(10+round*5) * time.Millisecond)
 		cmd.Process.Kill()
-		cmd.Wait()
+		_ = cmd.Wait()
 	}
 	old := time.Now().Add(-time.Hour)
 	temps, _ := filepath.Glob(filepath.Join(dir, "tmp", "*"))
 	for _, name := range temps {
-		os.Chtimes(name, old, old)
+		_ = os.Chtimes(name, old, old)
 	}
 	s := open(t, Config{Dir: dir})
 	if left, _ := filepath.Glob(filepath.Join(dir, "tmp", "*")); len(left) != 0 {
@@ -436,13 +439,14 @@ func TestCrash(t *testing.T) {
 }
 
 func write(t *testing.T, dir string) {
+	t.Helper()
 	s, err := Open(Config{Dir: dir, MinFree: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := 0; ; i++ {
 		key := fmt.Sprintf("%d-%d", os.Getpid(), i)
-		put(t, s, key, []byte(key+" "+strings.Repeat("x", 50_000)))
+		_, _ = put(t, s, key, []byte(key+" "+strings.Repeat("x", 50_000)))
 	}
 }
 
@@ -455,7 +459,7 @@ func TestProcesses(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		defer cmd.Wait()
+		defer func() { _ = cmd.Wait() }()
 		defer cmd.Process.Kill()
 	}
 	s := open(t, Config{Dir: dir})

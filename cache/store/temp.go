@@ -3,6 +3,7 @@
 package store
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func (t *Temp) Verify(want []Digest) error { return t.hash.Check(want, t.file, t
 // place of what the key had. With digests it verifies first. Key, Group, Name,
 // Version and Facts are the caller's; the rest is filled in. Temp is ended, and
 // its descriptor stays open for who reads until Discard.
-func (t *Temp) Commit(r Record, want []Digest) (Record, error) {
+func (t *Temp) Commit(ctx context.Context, r Record, want []Digest) (Record, error) {
 	if len(want) > 0 {
 		if err := t.Verify(want); err != nil {
 			return Record{}, err
@@ -108,7 +109,7 @@ func (t *Temp) Commit(r Record, want []Digest) (Record, error) {
 	if info, err := t.file.Stat(); err == nil {
 		t.s.trust(r.SHA256, identify(info)) // its bytes went through our hash
 	}
-	t.s.grew(t.size)
+	t.s.grew(ctx, t.size)
 	r.Used = r.Stored
 	return r, nil
 }

@@ -3,6 +3,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -58,7 +59,7 @@ func (h *Hasher) Sum(algorithm string) Digest {
 func (h *Hasher) Check(want []Digest, r io.ReaderAt, size int64) error {
 	best := strongest(want)
 	if len(best) == 0 {
-		return fmt.Errorf("no digest is known to compare with")
+		return errors.New("no digest is known to compare with")
 	}
 	algorithm := best[0].Algorithm()
 	got := h.Sum(algorithm)

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"io/fs"
@@ -30,7 +31,7 @@ func putPackage(ts *testscript.TestScript, neg bool, args []string) {
 	defer temp.Discard()
 	_, err = temp.Write([]byte(args[2]))
 	ts.Check(err)
-	_, err = temp.Commit(store.Record{Key: args[0] + "@" + args[1], Group: "npm", Name: args[0], Version: args[1]}, want)
+	_, err = temp.Commit(context.Background(), store.Record{Key: args[0] + "@" + args[1], Group: "npm", Name: args[0], Version: args[1]}, want)
 	ts.Check(err)
 }
 
