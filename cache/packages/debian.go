@@ -34,7 +34,7 @@ type aptLists struct {
 
 const (
 	aptListMost    = 256 << 20 // bytes, unpacked
-	aptDigestsMost = 500_000
+	aptDigestsMost = 150_000   // some 30 MB
 )
 
 // archive names a base for one scope.

@@ -12,8 +12,9 @@
 //
 // The transport sits between the judge of a request and the dial. next reaches
 // the registry and puts in the operator's credentials; what a job sends of its
-// own (Authorization, cookies, any header) never goes up, so that one job cannot
-// choose what another is served.
+// own (Authorization, cookies, any header) never goes up with what is kept, so
+// that one job cannot choose what another is served. What is no request for a
+// package passes to next as it is, unless rules are in force.
 //
 // What it guarantees:
 //   - A file is kept only if its digest was known before from metadata that this

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/zviz/run/cache/store"
 )
@@ -117,11 +118,18 @@ func (f *flight) end(err error) {
 	}
 }
 
-// copy writes what comes into the temporary file, and wakes the readers.
+// stallMost is how long an upstream may be silent in the middle of a file.
+const stallMost = time.Minute
+
+// copy writes what comes into the temporary file, and wakes the readers. It goes
+// on at the pace of upstream, whatever the pace of the readers.
 func (f *flight) copy(r io.Reader) error {
+	stall := time.AfterFunc(stallMost, func() { f.cancel(errors.New("the registry sent nothing for a minute")) })
+	defer stall.Stop()
 	b := make([]byte, 64<<10)
 	for {
 		n, err := r.Read(b)
+		stall.Reset(stallMost)
 		if n > 0 {
 			if _, err := f.temp.Write(b[:n]); err != nil {
 				return err

@@ -63,24 +63,27 @@ func normalHost(u *url.URL) string {
 	return strings.TrimSuffix(host, ":80")
 }
 
-// below finds the base of a URL, and the path below it.
-func (t *transport) below(u *url.URL) (base *url.URL, path string, ok bool) {
+// below finds the base of a URL, and the path below it. What is on one of our
+// hosts but below no base is ours too: "/%70refix/x" is the same to a server as
+// "/prefix/x", and what is judged by its path must not get past like that.
+func (t *transport) below(u *url.URL) (base *url.URL, path string, ours bool) {
 	for _, b := range t.bases {
+		ours = ours || b.Hostname() == strings.ToLower(u.Hostname())
 		if b.Scheme == u.Scheme && b.Host == normalHost(u) {
 			if path, ok := strings.CutPrefix(u.EscapedPath(), b.EscapedPath()); ok {
 				return b, path, true
 			}
 		}
 	}
-	return nil, "", false
+	return nil, "", ours
 }
 
 // RoundTrip answers from the store or from upstream.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	base, path, ok := t.below(r.URL)
+	base, path, ours := t.below(r.URL)
 	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
-	if !ok || !reads || t.c.Ecosystem == registry.Cargo && base != t.base && !strings.Contains(path, "/") {
-		return t.other(r, asked{http: r}, ok)
+	if base == nil || !reads {
+		return t.other(r, asked{http: r}, ours)
 	}
 	q := asked{registry.Classify(t.c.Ecosystem, path), r, base}
 	if r.URL.RawQuery != "" {
@@ -103,7 +106,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (t *transport) answer(ctx context.Context, q asked) (*http.Response, error) {
-	if q.Name != "" && q.Kind != registry.Sum {
+	if q.Name != "" {
 		if d := t.c.Rules.JudgeName(t.c.Ecosystem, q.Name); !d.Allowed() {
 			return nil, refuse(d)
 		}

@@ -23,17 +23,30 @@ type Temp struct {
 	name string
 	hash *Hasher
 	size int64
+	left int64 // until the disk is looked at again
 	done bool
 }
 
+// lookEvery is after how many bytes the disk is looked at again.
+const lookEvery = 64 << 20
+
 // Create begins a file; the digests are those that Commit will be asked for.
 func (s *Store) Create(want []Digest) (*Temp, error) {
-	if s.free > 0 {
-		if left, err := freeBytes(s.dir); err == nil && left < s.free {
-			return nil, fmt.Errorf("store %s: %w: %d bytes are left, %d stay free", s.dir, ErrNoSpace, left, s.free)
-		}
+	if err := s.room(); err != nil {
+		return nil, err
 	}
 	return s.Scratch(want)
+}
+
+// room reports whether the disk has more than what is to stay free.
+func (s *Store) room() error {
+	if s.free <= 0 {
+		return nil
+	}
+	if left, err := freeBytes(s.dir); err == nil && left < s.free {
+		return fmt.Errorf("store %s: %w: %d bytes are left, %d stay free", s.dir, ErrNoSpace, left, s.free)
+	}
+	return nil
 }
 
 // Scratch is Create also when the disk is nearly full, for what is small.
@@ -52,6 +65,14 @@ func (s *Store) Scratch(want []Digest) (*Temp, error) {
 }
 
 func (t *Temp) Write(p []byte) (int, error) {
+	if t.left -= int64(len(p)); t.left < 0 {
+		t.left = lookEvery
+		if t.size > 0 { // Create has looked
+			if err := t.s.room(); err != nil {
+				return 0, err
+			}
+		}
+	}
 	n, err := t.file.Write(p)
 	_, _ = t.hash.Write(p[:n])
 	t.size += int64(n)
