@@ -123,7 +123,7 @@ func (t *transport) fromStore(ctx context.Context, q asked, e *store.Entry) (*ht
 		}
 	}()
 	k := knowledge{Version: registry.Version{Version: e.Record.Version}, found: true}
-	if when, err := time.Parse(time.RFC3339, e.Record.Facts[factPublished]); err == nil {
+	if when, err := time.Parse(time.RFC3339Nano, e.Record.Facts[factPublished]); err == nil {
 		k.Published = when
 	}
 	if k.Published.IsZero() && t.c.Rules.Aged(q.Name) && q.Name != "" {
@@ -138,7 +138,7 @@ func (t *transport) fromStore(ctx context.Context, q asked, e *store.Entry) (*ht
 			if facts == nil {
 				facts = map[string]string{}
 			}
-			facts[factPublished] = k.Published.Format(time.RFC3339)
+			facts[factPublished] = k.Published.Format(time.RFC3339Nano)
 			_ = t.pool.files.Refresh(e.Record.Key, facts) // asked again next time otherwise
 		}
 	}
@@ -325,7 +325,7 @@ func (t *transport) fly(ctx context.Context, f *flight, q asked, k knowledge, wa
 	}
 	facts := map[string]string{factType: clip(resp.Header.Get("Content-Type"))}
 	if !k.Published.IsZero() {
-		facts[factPublished] = k.Published.Format(time.RFC3339)
+		facts[factPublished] = k.Published.Format(time.RFC3339Nano)
 	}
 	version := k.Version.Version
 	if version == "" {

@@ -68,7 +68,7 @@ func normalHost(u *url.URL) string {
 // "/prefix/x", and what is judged by its path must not get past like that.
 func (t *transport) below(u *url.URL) (base *url.URL, path string, ours bool) {
 	for _, b := range t.bases {
-		ours = ours || b.Hostname() == strings.ToLower(u.Hostname())
+		ours = ours || b.Hostname() == strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 		if b.Scheme == u.Scheme && b.Host == normalHost(u) {
 			if path, ok := strings.CutPrefix(u.EscapedPath(), b.EscapedPath()); ok {
 				return b, path, true
