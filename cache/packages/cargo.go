@@ -26,12 +26,7 @@ func (t *transport) crate(ctx context.Context, q asked) (*http.Response, error) 
 	if len(hide) == 0 {
 		return t.whole(q, d)
 	}
-	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}, "Etag": {etag(d, hide, "")}}
-	return streamed(q, header, d, func(w io.Writer) error {
-		r, err := d.plain()
-		if err != nil {
-			return err
-		}
+	return t.derived(ctx, q, d, etag(d, hide, ""), "text/plain; charset=utf-8", func(w io.Writer, r io.Reader) error {
 		return registry.RewriteCrate(w, r, hide)
-	}), nil
+	})
 }

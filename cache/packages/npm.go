@@ -52,17 +52,13 @@ func (t *transport) npm(ctx context.Context, q asked) (*http.Response, error) {
 	if len(hide) == 0 && !shorten {
 		return t.whole(q, d)
 	}
-	header := http.Header{"Content-Type": {registry.NPMFull}, "Etag": {etag(d, hide, shorten)}, "Vary": {"Accept"}}
+	media := registry.NPMFull
 	if short {
-		header.Set("Content-Type", registry.NPMAbbreviated)
+		media = registry.NPMAbbreviated
 	}
-	return streamed(q, header, d, func(w io.Writer) error {
-		r, err := d.plain()
-		if err != nil {
-			return err
-		}
+	return t.derived(ctx, q, d, etag(d, hide, shorten), media, func(w io.Writer, r io.Reader) error {
 		return registry.RewritePackument(w, r, hide, tags, shorten)
-	}), nil
+	})
 }
 
 // npmManifest answers with one version, named by itself or by a tag.
@@ -126,16 +122,26 @@ func (t *transport) parsed(ctx context.Context, w wanted, name string, parse fun
 	if pkg, ok := t.pool.recall(key); ok {
 		return d, pkg, nil
 	}
-	r, err := d.plain()
+	pkg, err := t.parse(ctx, d, parse)
 	if err == nil {
-		var pkg registry.Package
-		if pkg, err = parse(d, r); err == nil {
-			t.pool.remember(key, pkg)
-			return d, pkg, nil
-		}
+		t.pool.remember(key, pkg)
+		return d, pkg, nil
 	}
 	_ = d.Close()
 	return nil, registry.Package{}, fmt.Errorf("metadata of %s: %w", name, err)
+}
+
+func (t *transport) parse(ctx context.Context, d *document, parse func(*document, io.Reader) (registry.Package, error)) (registry.Package, error) {
+	give, err := t.pool.desk(ctx)
+	if err != nil {
+		return registry.Package{}, err
+	}
+	defer give()
+	r, err := d.plain()
+	if err != nil {
+		return registry.Package{}, err
+	}
+	return parse(d, r)
 }
 
 // hide applies the rules to a package.

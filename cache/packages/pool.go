@@ -13,7 +13,8 @@ import (
 // Pool is what the transports of all jobs share. It is safe for concurrent use.
 type Pool struct {
 	files *store.Store
-	slots chan struct{}
+	slots chan struct{} // requests to upstream
+	desks chan struct{} // parsing and rewriting, which job code could keep us at
 
 	mu      sync.Mutex
 	flights map[string]*flight
@@ -27,16 +28,22 @@ type Pool struct {
 // was read.
 func New(files *store.Store) *Pool {
 	return &Pool{
-		files: files, slots: make(chan struct{}, flightsMost), flights: map[string]*flight{}, reading: map[string]*reading{},
+		files: files, slots: make(chan struct{}, flightsMost), desks: make(chan struct{}, 2), flights: map[string]*flight{}, reading: map[string]*reading{},
 		known: map[string]registry.Package{},
 	}
 }
 
 // slot waits for its turn to ask upstream.
-func (p *Pool) slot(ctx context.Context) (give func(), err error) {
+func (p *Pool) slot(ctx context.Context) (give func(), err error) { return turn(ctx, p.slots) }
+
+// desk waits for its turn to read or rewrite metadata. Who has one never waits
+// for a job.
+func (p *Pool) desk(ctx context.Context) (give func(), err error) { return turn(ctx, p.desks) }
+
+func turn(ctx context.Context, of chan struct{}) (give func(), err error) {
 	select {
-	case p.slots <- struct{}{}:
-		return func() { <-p.slots }, nil
+	case of <- struct{}{}:
+		return func() { <-of }, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -90,13 +97,13 @@ func (p *Pool) once(ctx context.Context, key string, fetch func(context.Context)
 }
 
 // knownMost bounds the versions of parsed metadata that are kept.
-const knownMost = 20_000
+const knownMost = 60_000
 
 // remember keeps parsed metadata for the next files of the package.
 func (p *Pool) remember(key string, pkg registry.Package) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(pkg.Versions) > knownMost/2 {
+	if len(pkg.Versions) > knownMost*2/3 {
 		return
 	}
 	if p.weight += len(pkg.Versions) + 1; p.weight > knownMost {

@@ -47,22 +47,18 @@ func (t *transport) pypi(ctx context.Context, q asked) (*http.Response, error) {
 	case len(hide) == 0 && !toHTML:
 		return t.whole(q, d)
 	}
-	header := http.Header{"Content-Type": {registry.PyPIJSON}, "Etag": {etag(d, hide, toHTML)}, "Vary": {"Accept"}}
+	media := registry.PyPIJSON
 	if toHTML {
-		header.Set("Content-Type", registry.PyPIHTML+"; charset=utf-8")
+		media = registry.PyPIHTML + "; charset=utf-8"
 	}
-	return streamed(q, header, d, func(w io.Writer) error {
-		r, err := d.plain()
-		if err != nil {
-			return err
-		}
+	return t.derived(ctx, q, d, etag(d, hide, toHTML), media, func(w io.Writer, r io.Reader) error {
 		if !toHTML {
 			return registry.RewriteSimpleJSON(w, r, hide)
 		}
 		pr, pw := io.Pipe()
 		go func() { pw.CloseWithError(registry.RewriteSimpleJSON(pw, r, hide)) }()
-		err = registry.SimpleHTML(w, pr)
+		err := registry.SimpleHTML(w, pr)
 		_ = pr.CloseWithError(err)
 		return err
-	}), nil
+	})
 }

@@ -169,6 +169,9 @@ func (s *Store) touch(r Record) {
 	}
 }
 
+// Content opens content by its digest and size, under whatever key it is.
+func (s *Store) Content(d Digest, size int64) (*os.File, error) { return s.openBlob(d, size) }
+
 // openBlob opens content and makes sure that it is what its name says.
 func (s *Store) openBlob(d Digest, size int64) (*os.File, error) {
 	f, err := s.root.Open(blobPath(d))
