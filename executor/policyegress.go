@@ -265,7 +265,7 @@ func (d *policyDecoder) egressLimits(n *yaml.Node) error {
 			return t, err
 		}),
 		parsed(d, where, "up_bytes_per_host", &l.UpBytes, func(s string) (int64, error) {
-			size, err := parseBytes(s)
+			size, err := ParseBytes(s)
 			if err == nil && size == 0 {
 				return 0, errors.New("must not be 0: to allow a host nothing, leave it out of allow")
 			}

@@ -25,7 +25,7 @@ const (
 // ParseMemory reads an amount of memory: "512m", "2g", "1.5GiB", or bytes. As
 // with docker, a unit is a power of 1024 whether or not it is written "Ki".
 func ParseMemory(s string) (int64, error) {
-	n, err := parseBytes(s)
+	n, err := ParseBytes(s)
 	switch {
 	case err != nil:
 		return 0, err
@@ -37,7 +37,8 @@ func ParseMemory(s string) (int64, error) {
 	return n, nil
 }
 
-func parseBytes(s string) (int64, error) {
+// ParseBytes reads a size in the form of ParseMemory, without its bounds.
+func ParseBytes(s string) (int64, error) {
 	bad := errors.New(`want a size such as "512m" or "2g"`)
 	digits := strings.TrimRight(s, "kKmMgGtTiIbB")
 	unit := strings.ToLower(s[len(digits):])

@@ -94,6 +94,7 @@ The codes are stable; new ones are added.
   policy.invalid        the policy file has an error
   workspace.refused     this folder cannot be a workspace
   state.unusable        the folder for our own state cannot be used
+  cache.unusable        the folder of the package store cannot be used
   secret.missing        --secret names a variable that is not set
   report.unwritable     the report cannot be written
   layer.unavailable     an isolation layer could not be applied; "layer" names it
@@ -113,6 +114,8 @@ A flag wins over its variable, a variable over the policy file.
   ZVIZ_PROGRESS, ZVIZ_COLOR
   ZVIZ_STATE_DIR      where locks and what a killed run left are kept (default
                       /var/lib/zviz for root, else $XDG_STATE_HOME/zviz)
+  ZVIZ_CACHE_DIR      where what can be fetched again is kept (default
+                      /var/cache/zviz for root, else $XDG_CACHE_HOME/zviz)
   XDG_CONFIG_HOME     the policy file is $XDG_CONFIG_HOME/zviz/policy.yml,
                       else /etc/zviz/policy.yml
   NO_COLOR, CLICOLOR_FORCE, TERM, CI      colour and progress
