@@ -51,10 +51,17 @@ func (i Inject) check() error {
 	switch {
 	case kind == "env" && name != "" && !strings.ContainsAny(name, "= \t\x00"):
 	case kind == "file" && path.IsAbs(name):
+	case fromTool(i.ValueFrom):
 	default:
 		return fmt.Errorf("inject.value_from %q: want env:NAME or file:/PATH", clip(i.ValueFrom))
 	}
 	return nil
+}
+
+// fromTool reports whether a credential lies in a tool's own configuration.
+func fromTool(from string) bool {
+	_, _, _, ok := ConfigSource(from)
+	return ok
 }
 
 // injector is the filter that injects.
