@@ -21,6 +21,8 @@ type Preset struct {
 	Notes []string          `json:"notes,omitempty"` // what was left out and why, for people
 	// Java asks for a store of trusted certificates in Java's own form.
 	Java bool `json:"java,omitempty"`
+
+	plain []authority // that are reached without TLS
 }
 
 // Runner runs a command of the operator's toolchain and returns what it wrote to

@@ -162,6 +162,9 @@ func (p *Preset) credentialBelow(prefix, origin string, in *Inject) {
 			return
 		}
 		if p.opens(to) {
+			if slices.Contains(p.plain, to) {
+				u.Scheme = "http"
+			}
 			if _, err := p.add(source{url: u.String(), origin: origin, forms: npmForms(), inject: in}); err != nil {
 				p.note("%v; its credential is left out", err)
 			}

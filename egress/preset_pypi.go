@@ -122,7 +122,7 @@ func (p *Preset) pipBuiltin(ctx context.Context, run Runner) (index string, err 
 	if index, err = p.add(source{url: fields[0], origin: "pip's default", whole: true}); err != nil {
 		return "", err
 	}
-	if _, err = p.add(source{url: "https://"+fields[1], origin: "pip's default", whole: true}); err != nil {
+	if _, err = p.add(source{url: "https://" + fields[1], origin: "pip's default", whole: true}); err != nil {
 		return "", err
 	}
 	return index, nil

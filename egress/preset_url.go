@@ -42,6 +42,9 @@ func (p *Preset) add(s source) (clean string, err error) {
 		p.note("%s: its credential is not used, since http would show it to everybody on the way", s.origin)
 		s.inject = nil
 	}
+	if u.Scheme == "http" {
+		p.plain = append(p.plain, to)
+	}
 	base := strings.TrimRight(u.EscapedPath(), "/")
 	r := Rule{Host: to.host, Ports: []uint16{to.port}, TLS: TLSTerminate, Methods: []string{"GET", "HEAD"}, Origin: s.origin, Inject: s.inject, Redirects: s.redirects}
 	switch {
@@ -70,7 +73,10 @@ func (p *Preset) add(s source) (clean string, err error) {
 func parseSource(raw, origin string) (*url.URL, authority, error) {
 	u, err := url.Parse(strings.TrimSpace(raw))
 	if err != nil || u.Host == "" {
-		return nil, authority{}, fmt.Errorf("%s: %q is no URL", origin, clip(redactURL(raw)))
+		return nil, authority{}, fmt.Errorf("%s: what it names is no URL", origin) // it may be a password
+	}
+	if u.RawQuery != "" || u.Fragment != "" {
+		return nil, authority{}, fmt.Errorf("%s: the URL of a registry has no query", origin)
 	}
 	def := uint16(443)
 	switch u.Scheme {
@@ -124,23 +130,6 @@ func (p *Preset) finish(name string) {
 // opens reports whether the preset leads to a host and a port.
 func (p *Preset) opens(to authority) bool {
 	return slices.ContainsFunc(p.Rules, func(r Rule) bool { return r.Host == to.host && slices.Contains(r.Ports, to.port) })
-}
-
-// merge takes over what another preset found.
-func (p *Preset) merge(o Preset) {
-	for _, r := range o.Rules {
-		p.rule(r)
-	}
-	for k, v := range o.Env {
-		p.setenv(k, v)
-	}
-	for k, v := range o.Files {
-		p.file(k, v)
-	}
-	for _, n := range o.Notes {
-		p.note("%s", n)
-	}
-	p.Java = p.Java || o.Java
 }
 
 func (p *Preset) note(format string, args ...any) {

@@ -41,7 +41,7 @@ type Rule struct {
 	// job may not reach: GET and HEAD, by https, of that one URL, without a credential.
 	Redirects bool   `json:"redirects,omitempty"`
 	Preset    string `json:"preset,omitempty"` // the preset that made it
-	Origin   string   `json:"origin,omitempty"`    // where it was written: "--allow", a file, a tool
+	Origin    string `json:"origin,omitempty"` // where it was written: "--allow", a file, a tool
 }
 
 // defaultMaxNames is the cap on names of one wildcard (threat 7).
