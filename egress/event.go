@@ -87,11 +87,13 @@ type Event struct {
 	Reason   string   `json:"reason,omitempty"`
 	Hint     string   `json:"hint,omitempty"`     // what to do about it
 	Redacted []string `json:"redacted,omitempty"` // parts of the request that did not go out
-	Opaque   bool     `json:"opaque,omitempty"`   // nobody knows what went through
-	Expected bool     `json:"expected,omitempty"` // a refusal that the policy calls expected
-	Injected bool     `json:"injected,omitempty"` // a credential was put in
-	Masked   int      `json:"masked,omitempty"`   // how often the answer repeated it
-	Misses   int      `json:"misses,omitempty"`   // paths that registries did not have, with ReasonMissLimit
+	// Redirected are the hosts that the gateway followed a redirect of this host to.
+	Redirected []string `json:"redirected,omitempty"`
+	Opaque     bool     `json:"opaque,omitempty"`   // nobody knows what went through
+	Expected   bool     `json:"expected,omitempty"` // a refusal that the policy calls expected
+	Injected   bool     `json:"injected,omitempty"` // a credential was put in
+	Masked     int      `json:"masked,omitempty"`   // how often the answer repeated it
+	Misses     int      `json:"misses,omitempty"`   // paths that registries did not have, with ReasonMissLimit
 
 	Process
 	Pkg    string `json:"pkg,omitempty"`    // name@version, claimed by the process's environment

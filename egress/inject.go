@@ -51,10 +51,17 @@ func (i Inject) check() error {
 	switch {
 	case kind == "env" && name != "" && !strings.ContainsAny(name, "= \t\x00"):
 	case kind == "file" && path.IsAbs(name):
+	case fromTool(i.ValueFrom):
 	default:
 		return fmt.Errorf("inject.value_from %q: want env:NAME or file:/PATH", clip(i.ValueFrom))
 	}
 	return nil
+}
+
+// fromTool reports whether a credential lies in a tool's own configuration.
+func fromTool(from string) bool {
+	_, _, _, ok := ConfigSource(from)
+	return ok
 }
 
 // injector is the filter that injects.
@@ -63,8 +70,10 @@ type injector struct {
 	off    bool              // ModeLearn: what the job sends goes out as it is
 }
 
-// newInjector reads the credentials that the rules name.
-func newInjector(rules []Rule, read func(string) (string, error)) (*injector, error) {
+// newInjector reads the credentials that the rules name. One that a preset found, and
+// that cannot be read, is left out and told to lacks: configurations name variables
+// that are not set, and its registry says itself that it wants one.
+func newInjector(rules []Rule, read func(string) (string, error), lacks func(r Rule, err error)) (*injector, error) {
 	in := &injector{values: map[string]string{}}
 	for _, r := range rules {
 		if r.Inject == nil {
@@ -78,6 +87,10 @@ func newInjector(rules []Rule, read func(string) (string, error)) (*injector, er
 			return nil, fmt.Errorf("rule for %s: inject: nobody reads credentials here", r.Host)
 		}
 		value, err := read(from)
+		if err != nil && r.Preset != "" {
+			lacks(r, err)
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("rule for %s: inject.value_from %s: %w", r.Host, from, err)
 		}
@@ -133,6 +146,9 @@ func (in *injector) Request(x *Exchange) (*http.Response, error) {
 	name := http.CanonicalHeaderKey(x.inject.Header)
 	value, ok := in.values[x.inject.ValueFrom]
 	if !ok {
+		if x.Rule.Preset != "" {
+			return nil, nil // newInjector has said so
+		}
 		return nil, errors.New("bug: a credential that was not read")
 	}
 	header, ok := x.inject.header(value, x.Asked[name])

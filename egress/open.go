@@ -3,6 +3,7 @@
 package egress
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -64,17 +65,20 @@ func newGateway(cfg Config) (*gateway, JobFiles, error) {
 	}
 	g.policies.stepOf, g.policies.alive = cfg.StepOf, cfg.LiveSteps
 	g.rec.expected, g.rec.step = expect, g.policies.step
+	if g.log == nil {
+		g.log = slog.New(slog.DiscardHandler)
+	}
 	credentials := &injector{off: true}
 	if cfg.Policy.Mode != ModeLearn {
-		if credentials, err = newInjector(rules, cfg.Credential); err != nil {
+		lacks := func(r Rule, err error) {
+			g.log.LogAttrs(context.Background(), slog.LevelWarn, "a credential of the toolchain is not used", slog.String("preset", r.Preset), slog.String("host", r.Host), slog.String("from", r.Inject.ValueFrom), slog.Any("err", err))
+		}
+		if credentials, err = newInjector(rules, cfg.Credential, lacks); err != nil {
 			return nil, JobFiles{}, err
 		}
 	}
 	// The credential goes in last and is masked first: no other filter sees it.
 	g.filters = slices.Concat([]Filter{newMisses(limits.Misses)}, cfg.Filters, []Filter{credentials})
-	if g.log == nil {
-		g.log = slog.New(slog.DiscardHandler)
-	}
 	if len(g.ports) > doorsMost {
 		return nil, JobFiles{}, fmt.Errorf("egress rules name %d ports, at most %d can be open", len(g.ports), doorsMost)
 	}
@@ -86,7 +90,8 @@ func newGateway(cfg Config) (*gateway, JobFiles, error) {
 			return nil, JobFiles{}, err
 		}
 	}
-	return g, jobFiles(g.ca, bundle, presets), nil
+	files := jobFiles(g.ca, bundle, presets)
+	return g, files, files.trustJava(presets)
 }
 
 // withPresets adds the rules of presets to those of a policy.

@@ -37,6 +37,13 @@ func discoverGo(ctx context.Context, run Runner) (Preset, error) {
 	return p, nil
 }
 
+// goProxyForms are the paths of the module proxy protocol
+// (go.dev/ref/mod#goproxy-protocol), with a checksum database behind it.
+func goProxyForms() []string { return []string{"/**/@v/*", "/**/@latest", "/sumdb/**"} }
+
+// sumDBForms are those of a checksum database (go.dev/ref/mod#checksum-database).
+func sumDBForms() []string { return []string{"/lookup/**", "/tile/**", "/latest", "/supported"} }
+
 // goProxy reads the list of proxies (go.dev/ref/mod#environment-variables): a
 // comma goes on after 404 and 410, a bar after any error.
 func (p *Preset) goProxy(list string) error {
@@ -57,7 +64,7 @@ func (p *Preset) goProxy(list string) error {
 		case "off":
 			list = "" // what stands behind it is never asked
 		default:
-			u, err := p.add("go", item, "go env GOPROXY", true)
+			u, err := p.add(source{url: item, origin: "go env GOPROXY", forms: goProxyForms()})
 			if err != nil {
 				p.note("%v; left out", err)
 				break
@@ -91,7 +98,7 @@ func (p *Preset) goSumDB(v string) error {
 		host, _, _ := strings.Cut(name, "+")
 		u = "https://" + host
 	}
-	clean, err := p.add("go", u, "go env GOSUMDB", false)
+	clean, err := p.add(source{url: u, origin: "go env GOSUMDB", forms: sumDBForms()})
 	if err != nil {
 		return err
 	}

@@ -80,12 +80,12 @@ func (p *Preset) pipIndexes(ctx context.Context, run Runner) (index string, extr
 		config[name] = value
 	}
 	if u := config["index-url"]; u != "" {
-		if index, err = p.add("pypi", u, "pip config index-url", false); err != nil {
+		if index, err = p.add(source{url: u, origin: "pip config index-url", whole: true}); err != nil {
 			return "", nil, err
 		}
 	}
 	for u := range strings.FieldsSeq(config["extra-index-url"]) {
-		if clean, err := p.add("pypi", u, "pip config extra-index-url", false); err != nil {
+		if clean, err := p.add(source{url: u, origin: "pip config extra-index-url", whole: true}); err != nil {
 			p.note("%v; left out", err)
 		} else {
 			extra = append(extra, clean)
@@ -94,7 +94,7 @@ func (p *Preset) pipIndexes(ctx context.Context, run Runner) (index string, extr
 	for u := range strings.FieldsSeq(config["find-links"]) {
 		if !strings.HasPrefix(u, "https://") && !strings.HasPrefix(u, "http://") {
 			p.note("pip config find-links names files of this machine; they are not handed to the job")
-		} else if _, err := p.add("pypi", u, "pip config find-links", false); err != nil {
+		} else if _, err := p.add(source{url: u, origin: "pip config find-links", whole: true}); err != nil {
 			p.note("%v; left out", err)
 		}
 	}
@@ -119,10 +119,10 @@ func (p *Preset) pipBuiltin(ctx context.Context, run Runner) (index string, err 
 	if len(fields) != 2 {
 		return "", errors.New("pip names no default index; set index-url in its configuration")
 	}
-	if index, err = p.add("pypi", fields[0], "pip's default", false); err != nil {
+	if index, err = p.add(source{url: fields[0], origin: "pip's default", whole: true}); err != nil {
 		return "", err
 	}
-	if _, err = p.add("pypi", "https://"+fields[1], "pip's default", false); err != nil {
+	if _, err = p.add(source{url: "https://" + fields[1], origin: "pip's default", whole: true}); err != nil {
 		return "", err
 	}
 	return index, nil
@@ -140,7 +140,7 @@ func (p *Preset) uvIndexes(ctx context.Context, run Runner) (index string, extra
 			if _, u, named := strings.Cut(item, "="); named && !strings.Contains(item[:len(item)-len(u)], "/") {
 				item = u
 			}
-			clean, err := p.add("pypi", item, "UV_* of the environment", false)
+			clean, err := p.add(source{url: item, origin: "UV_* of the environment", whole: true})
 			switch {
 			case err != nil:
 				p.note("%v; left out", err)

@@ -5,25 +5,39 @@ package egress
 import (
 	"context"
 	"errors"
+	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// answers runs nothing: it says what a tool would have said.
-func answers(outputs map[string]string) Runner {
-	return func(_ context.Context, argv []string) ([]byte, error) {
-		out, ok := outputs[strings.Join(argv[:min(2, len(argv))], " ")]
-		if !ok {
-			return nil, errors.New("not found: " + argv[0])
+// answers says what a tool would have said. What reads files is run.
+func answers(outputs map[string]string, env ...string) Runner {
+	return func(ctx context.Context, argv []string) ([]byte, error) {
+		if out, ok := outputs[strings.Join(argv[:min(2, len(argv))], " ")]; ok {
+			return []byte(out), nil
 		}
-		return []byte(out), nil
+		if argv[0] == "sh" && strings.HasPrefix(argv[2], "for f in ") || argv[0] == "env" {
+			cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+			cmd.Dir, cmd.Env = "/", append([]string{"PATH=/usr/bin:/bin"}, env...)
+			return cmd.Output()
+		}
+		return nil, errors.New("not found: " + argv[0])
 	}
 }
 
 func registryRule(preset, origin, host string, port uint16, paths ...string) Rule {
 	return Rule{Host: host, Ports: []uint16{port}, TLS: TLSTerminate, Methods: []string{"GET", "HEAD"}, Paths: paths, Preset: preset, Origin: origin}
+}
+
+// below writes the globs of an ecosystem below a path.
+func below(base string, forms []string) []string {
+	out := make([]string, 0, len(forms))
+	for _, f := range forms {
+		out = append(out, base+f)
+	}
+	return out
 }
 
 func TestDiscover(t *testing.T) {
@@ -40,8 +54,10 @@ func TestDiscover(t *testing.T) {
 			name: "npm", preset: "npm",
 			outputs: map[string]string{"npm config": `{"registry":"https://user:secret@npm.corp.test/api/npm/","@acme:registry":"https://acme.test:8443","@bad:registry":"ftp://x.test","replace-registry-host":"always","audit":true,"fetch-retries":2}`},
 			rules: []Rule{
-				registryRule("npm", "npm config registry", "npm.corp.test", 443),
-				registryRule("npm", "npm config @acme:registry", "acme.test", 8443),
+				registryRule("npm", "npm config registry", "npm.corp.test", 443, below("/api/npm", npmForms())...),
+				registryRule("npm", "npm config registry", "npm.corp.test", 443, "/**.tgz"),
+				registryRule("npm", "npm config @acme:registry", "acme.test", 8443, npmForms()...),
+				registryRule("npm", "npm config @acme:registry", "acme.test", 8443, "/**.tgz"),
 			},
 			env: map[string]string{
 				"npm_config_registry": "https://npm.corp.test/api/npm/", "npm_config_audit": "false", "npm_config_globalconfig": npmrcPath,
@@ -54,9 +70,9 @@ func TestDiscover(t *testing.T) {
 			name: "go", preset: "go",
 			outputs: map[string]string{"go env": `{"GOPROXY":"https://proxy.corp.test/go/|https://second.test,direct","GOSUMDB":"sum.corp.test+1a2b+AAAA","GONOSUMDB":"*.corp.test","GONOPROXY":""}`},
 			rules: []Rule{
-				registryRule("go", "go env GOPROXY", "proxy.corp.test", 443, "/go/**"),
-				registryRule("go", "go env GOPROXY", "second.test", 443),
-				registryRule("go", "go env GOSUMDB", "sum.corp.test", 443),
+				registryRule("go", "go env GOPROXY", "proxy.corp.test", 443, below("/go", goProxyForms())...),
+				registryRule("go", "go env GOPROXY", "second.test", 443, goProxyForms()...),
+				registryRule("go", "go env GOSUMDB", "sum.corp.test", 443, sumDBForms()...),
 			},
 			env: map[string]string{
 				"GOPROXY": "https://proxy.corp.test/go/|https://second.test", "GOSUMDB": "sum.corp.test+1a2b+AAAA",
@@ -68,8 +84,8 @@ func TestDiscover(t *testing.T) {
 			name: "go with a database elsewhere", preset: "go",
 			outputs: map[string]string{"go env": `{"GOPROXY":"http://proxy.corp.test,off,https://never.test","GOSUMDB":"sum.corp.test https://u:p@mirror.test/sum"}`},
 			rules: []Rule{
-				registryRule("go", "go env GOPROXY", "proxy.corp.test", 80),
-				registryRule("go", "go env GOSUMDB", "mirror.test", 443),
+				registryRule("go", "go env GOPROXY", "proxy.corp.test", 80, goProxyForms()...),
+				registryRule("go", "go env GOSUMDB", "mirror.test", 443, below("/sum", sumDBForms())...),
 			},
 			env: map[string]string{"GOPROXY": "http://proxy.corp.test", "GOSUMDB": "sum.corp.test https://mirror.test/sum"},
 		},
@@ -170,7 +186,6 @@ func TestDiscoverErrors(t *testing.T) {
 		outputs map[string]string
 		say     string
 	}{
-		{"planned", "cargo", nil, "not built yet"},
 		{"unknown", "apples", nil, "unknown"},
 		{"no tool", "npm", nil, "not found: npm"},
 		{"no JSON", "npm", map[string]string{"npm config": "oops"}, "npm config list"},
@@ -193,7 +208,24 @@ func TestPresetOf(t *testing.T) {
 	tests := []struct{ name, argv0, want string }{
 		{"npm", "npm", "npm"},
 		{"path", "/usr/local/bin/npx", "npm"},
-		{"yarn", "yarn", "npm"},
+		{"yarn", "yarn", "yarn"},
+		{"pnpm", "/opt/bin/pnpm", "pnpm"},
+		{"corepack", "corepack", "npm"},
+		{"cargo", "cargo", "cargo"},
+		{"maven", "mvn", "maven"},
+		{"maven's wrapper", "./mvnw", "maven"},
+		{"gradle's wrapper", "./gradlew", "gradle"},
+		{"gem", "gem", "rubygems"},
+		{"bundler", "bundle", "rubygems"},
+		{"dotnet", "dotnet", "nuget"},
+		{"docker", "docker", "oci"},
+		{"skopeo", "skopeo", "oci"},
+		{"crane", "crane", "oci"},
+		{"gh", "gh", "github"},
+		{"glab", "glab", "gitlab"},
+		{"tea", "tea", "gitea"},
+		{"rustc", "rustc", ""},
+		{"java", "java", ""},
 		{"go", "go", "go"},
 		{"pip", "pip3.11", "pypi"},
 		{"not pip", "pip3.x", ""},

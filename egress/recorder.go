@@ -128,6 +128,9 @@ func (e *Event) size() int {
 	for _, s := range e.Redacted {
 		n += len(s) + 16
 	}
+	for _, s := range e.Redirected {
+		n += len(s) + 16
+	}
 	return n
 }
 

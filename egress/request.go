@@ -233,9 +233,19 @@ func (q *request) filtered(ctx context.Context, rw http.ResponseWriter, err erro
 	q.refuse(rw, http.StatusBadGateway, ReasonFilter)
 }
 
+// packBodyMost bounds what a job may say of what it has, when it fetches by git: 50
+// bytes a commit, and none of it is kept there.
+const packBodyMost = 256 << 10
+
 // refuseBody refuses what a request to a registry must not carry. ReverseProxy
 // would forward the body of a GET (threat 35).
 func refuseBody(r *http.Request, preset string) string {
+	if isForge(preset) && r.Method == http.MethodPost {
+		if r.Header.Get("Content-Type") == "application/x-git-upload-pack-request" && r.ContentLength > 0 && r.ContentLength <= packBodyMost {
+			return ""
+		}
+		return ReasonBody
+	}
 	if (preset != "" || r.Method == http.MethodGet || r.Method == http.MethodHead) && (r.ContentLength != 0 || len(r.TransferEncoding) > 0) {
 		return ReasonBody
 	}
@@ -264,7 +274,7 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 	var transport http.RoundTripper = answered{answer}
 	body := &counter{r: out.Body}
 	if answer == nil {
-		transport = q.web.client(private)
+		transport = q.client(private)
 		head := headSize(out)
 		if q.web.g.budget.take(to.host, head) < head {
 			q.failed(out.Context(), rw, errUpCap)
@@ -315,6 +325,21 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 		}
 	}()
 	proxy.ServeHTTP(rw, out)
+}
+
+// client is what the request goes out with.
+func (q *request) client(private bool) http.RoundTripper {
+	var transport http.RoundTripper = q.web.client(private)
+	if q.x == nil {
+		return transport
+	}
+	if q.x.Rule.Preset == "oci" {
+		transport = ociAuth{q, transport}
+	}
+	if q.x.Rule.Redirects {
+		transport = follower{q, transport}
+	}
+	return transport
 }
 
 // failed answers for a host that could not be reached. It reports whether the event

@@ -37,8 +37,11 @@ type Rule struct {
 	MaxNames int      `json:"max_names,omitempty"` // distinct names of a wildcard in one job; default 64
 	Private  bool     `json:"private,omitempty"`   // may resolve to an address that is not global
 	Inject   *Inject  `json:"inject,omitempty"`    // a credential that the job does not hold
-	Preset   string   `json:"preset,omitempty"`    // the preset that made it
-	Origin   string   `json:"origin,omitempty"`    // where it was written: "--allow", a file, a tool
+	// Redirects has the gateway itself follow the host's redirects to hosts that the
+	// job may not reach: GET and HEAD, by https, of that one URL, without a credential.
+	Redirects bool   `json:"redirects,omitempty"`
+	Preset    string `json:"preset,omitempty"` // the preset that made it
+	Origin    string `json:"origin,omitempty"` // where it was written: "--allow", a file, a tool
 }
 
 // defaultMaxNames is the cap on names of one wildcard (threat 7).

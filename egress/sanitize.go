@@ -25,10 +25,11 @@ func sanitize(r *http.Request, preset string) (redacted []string) {
 		}
 	}
 	r.Trailer = nil
-	if r.URL.RawQuery != "" || r.URL.ForceQuery {
-		r.URL.RawQuery, r.URL.ForceQuery = "", false
+	query, less := keptQuery(preset, r.URL.Path, r.URL.RawQuery)
+	if less || r.URL.ForceQuery && query == "" {
 		redacted = append(redacted, "query")
 	}
+	r.URL.RawQuery, r.URL.ForceQuery = query, false
 	slices.Sort(redacted)
 	if len(redacted) > 16 {
 		redacted = append(redacted[:16], "…")
@@ -43,9 +44,16 @@ func headerAllowed(preset, name string) bool {
 		return true
 	case "Disable-Module-Fetch": // the module proxy protocol (go.dev/ref/mod)
 		return preset == "go"
+	case "Git-Protocol", "Content-Type", "Content-Encoding", "Content-Length": // gitprotocol-http(5)
+		return isForge(preset)
 	default:
 		return false
 	}
+}
+
+// isForge reports whether a preset is one of git.
+func isForge(preset string) bool {
+	return preset == "github" || preset == "gitlab" || preset == "gitea"
 }
 
 // hopByHop headers are about the connection; ReverseProxy drops them itself.

@@ -29,6 +29,7 @@ type web struct {
 	far     client // of all others
 	queue   connQueue
 	buffers sync.Pool
+	tokens  ociTokens
 
 	inFlight chan struct{} // requests that are served: each takes some ten kilobytes
 

@@ -66,7 +66,7 @@ func (x *Executor) presets(ctx context.Context, names []string, allowed []sandbo
 			out = append(out, c.Preset)
 			continue
 		}
-		p, err := egress.Discover(ctx, name, func(ctx context.Context, argv []string) ([]byte, error) { return x.askTool(ctx, argv, allowed) })
+		p, err := egress.Discover(ctx, name, func(ctx context.Context, argv []string) ([]byte, error) { return x.askTool(ctx, name, argv, allowed) })
 		if err != nil {
 			return nil, err
 		}
@@ -100,46 +100,10 @@ func writeFileAtomic(file string, v any) error {
 	return os.Rename(f.Name(), file)
 }
 
-// toolConfig lists the operator's configuration that tools read, by preset.
-func (x *Executor) toolConfig(preset string) []string {
-	home := func(s string) string { return filepath.Join(x.cfg.Home, s) }
-	switch preset {
-	case "npm":
-		return []string{home(".npmrc"), "/etc/npmrc", "/usr/etc/npmrc", "/usr/local/etc/npmrc", home(".yarnrc"), home(".config/pnpm/rc")}
-	case "go":
-		return []string{home(".config/go/env")}
-	case "pypi":
-		return []string{"/etc/pip.conf", "/etc/xdg/pip/pip.conf", home(".config/pip/pip.conf"), home(".pip/pip.conf"), home(".config/uv/uv.toml"), "/etc/uv/uv.toml"}
-	case "debian":
-		return []string{"/etc/apt"}
-	default:
-		return nil
-	}
-}
-
-// toolEnv picks the variables by which an operator configures package tools.
-// Their values stay in the sandbox that asks; a job never gets them.
-func (x *Executor) toolEnv() []string {
-	var out []string
-	for _, kv := range x.cfg.Environ {
-		name, _, _ := strings.Cut(kv, "=")
-		lower := strings.ToLower(name)
-		if strings.Contains(lower, "token") || strings.Contains(lower, "auth") || strings.Contains(lower, "pass") {
-			continue
-		}
-		if strings.HasPrefix(lower, "npm_config_") || strings.HasPrefix(lower, "pip_") || strings.HasPrefix(lower, "uv_") ||
-			slices.Contains([]string{"GOPROXY", "GOSUMDB", "GONOSUMDB", "GONOPROXY", "GOPRIVATE", "GONOSUMCHECK", "GOFLAGS", "GOENV", "GOVCS", "GOTOOLCHAIN", "GOINSECURE"}, name) {
-			out = append(out, kv)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
 // discoveryKey changes when a tool, its configuration or the environment does.
 func (x *Executor) discoveryKey(preset string) string {
 	h := sha256.New()
-	fmt.Fprintln(h, "v2", preset, x.cfg.Home)
+	fmt.Fprintln(h, "v3", preset, x.cfg.Home)
 	for _, kv := range x.toolEnv() {
 		fmt.Fprintln(h, kv)
 	}
@@ -149,7 +113,7 @@ func (x *Executor) discoveryKey(preset string) string {
 		}
 	}
 	for _, dir := range findTools(x.environ("PATH"), x.cfg.Home, "").path {
-		for _, tool := range map[string][]string{"npm": {"npm", "node"}, "go": {"go"}, "pypi": {"pip", "pip3", "python3"}, "debian": {"apt-get"}}[preset] {
+		for _, tool := range askedTools(preset) {
 			stamp(filepath.Join(dir, tool))
 		}
 	}
@@ -169,9 +133,9 @@ func (x *Executor) discoveryKey(preset string) string {
 }
 
 // askTool runs a command of the operator's toolchain in a sandbox: no network,
-// the operator's configuration read-only, nothing of the workspace. It lacks no
+// the configuration that the preset is about read-only, nothing of the workspace. It lacks no
 // layer that the job itself may not lack.
-func (x *Executor) askTool(ctx context.Context, argv []string, allowed []sandbox.Layer) ([]byte, error) {
+func (x *Executor) askTool(ctx context.Context, preset string, argv []string, allowed []sandbox.Layer) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, discoveryTimeout, fmt.Errorf("%s did not answer within %v: %w", argv[0], discoveryTimeout, context.DeadlineExceeded))
 	defer cancel()
 	probe, err := x.probe()
@@ -196,18 +160,16 @@ func (x *Executor) askTool(ctx context.Context, argv []string, allowed []sandbox
 		Limits:       sandbox.Limits{MemoryBytes: 1 << 30, Pids: 256},
 		AllowMissing: allowed,
 	}
-	for _, preset := range egress.Presets() {
-		for _, f := range x.toolConfig(preset) {
-			st, err := os.Stat(f)
-			if err != nil || below("/usr", f) {
-				continue
-			}
-			resolved, err := filepath.EvalSymlinks(f)
-			if err != nil {
-				continue
-			}
-			spec.Mounts = append(spec.Mounts, sandbox.Mount{Source: resolved, Target: f, File: st.Mode().IsRegular(), Owner: &sandbox.Owner{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}})
+	for _, f := range x.toolConfig(preset) {
+		st, err := os.Stat(f)
+		if err != nil || below("/usr", f) {
+			continue
 		}
+		resolved, err := filepath.EvalSymlinks(f)
+		if err != nil {
+			continue
+		}
+		spec.Mounts = append(spec.Mounts, sandbox.Mount{Source: resolved, Target: f, File: st.Mode().IsRegular(), Owner: &sandbox.Owner{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}})
 	}
 	sb, err := sandbox.New(spec, probe)
 	if err != nil {

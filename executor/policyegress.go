@@ -71,12 +71,9 @@ func words[T ~string](list ...T) func(string) (T, error) {
 func preset(to *[]string) func(string) error {
 	return func(s string) error {
 		known := egress.Presets()
-		switch {
-		case slices.Contains(known, s):
+		if slices.Contains(known, s) {
 			addNew(to, s)
 			return nil
-		case egress.IsPreset(s):
-			return fmt.Errorf("preset %q is not supported by this version; there are %s", s, strings.Join(known, ", "))
 		}
 		err := fmt.Errorf("unknown preset %q; there are %s", clip(s), strings.Join(known, ", "))
 		if n, ok := spell.Nearest(s, known); ok {
