@@ -22,10 +22,6 @@ func (p Policy) check() error {
 	default:
 		return fmt.Errorf("egress on_deny %q: want fail-request, fail-step or fail-job", clip(string(p.OnDeny)))
 	}
-	if !p.NPM.Zero() {
-		// Silence would be an open door: what it forbids would be allowed.
-		return errors.New("egress.npm: this version cannot keep min_release_age and lockfile_only")
-	}
 	for _, r := range p.Rules {
 		if err := r.check(); err != nil {
 			return err
@@ -159,4 +155,16 @@ func (x expected) meets(e Event) bool {
 		return addr == x.addr.String()
 	}
 	return e.Host != "" && matchPattern(x.host, e.Host)
+}
+
+// checkPackages finds rules about packages that nobody keeps: silence would be an
+// open door.
+func (c Config) checkPackages() error {
+	if c.Packages != nil {
+		return c.Packages.Check(c.Policy)
+	}
+	if !c.Policy.NPM.Zero() || !c.Policy.Packages.Zero() || c.Offline {
+		return errors.New("rules about packages, and offline, need a package store")
+	}
+	return nil
 }

@@ -95,6 +95,8 @@ type Event struct {
 	Masked     int      `json:"masked,omitempty"`   // how often the answer repeated it
 	Misses     int      `json:"misses,omitempty"`   // paths that registries did not have, with ReasonMissLimit
 
+	Package *Package `json:"package,omitempty"` // that was asked for
+
 	Process
 	Pkg    string `json:"pkg,omitempty"`    // name@version, claimed by the process's environment
 	Script string `json:"script,omitempty"` // lifecycle script, claimed as well

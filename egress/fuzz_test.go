@@ -154,7 +154,7 @@ func fuzzGateway(tb testing.TB) (g *gateway, dialled func() []string) {
 			{Host: "corp.test", Paths: []string{"/pkg/**"}, Inject: &Inject{Header: "Authorization", ValueFrom: "env:X"}},
 		}},
 		Credential: func(string) (string, error) { return "a-credential", nil },
-		Presets: []Preset{{Name: "npm", Rules: []Rule{{Host: "preset.test", Ports: []uint16{80}}}}},
+		Presets:    []Preset{{Name: "npm", Rules: []Rule{{Host: "preset.test", Ports: []uint16{80}}}}},
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -20,14 +20,18 @@ type gateway struct {
 	limits   Limits
 	policies *policies
 	filters  []Filter
-	budget   budget
-	virtual  virtual
-	rec      *recorder
-	dial     *dialer
-	ca       *jobCA // nil if no host is terminated
-	web      *web
-	roots    func() *x509.CertPool // parsed when first needed
-	log      *slog.Logger
+	// credentials is the last of them.
+	credentials *injector
+	packages    Packages // nil if the registries themselves are asked
+	registries  map[string][]Registry
+	budget      budget
+	virtual     virtual
+	rec         *recorder
+	dial        *dialer
+	ca          *jobCA // nil if no host is terminated
+	web         *web
+	roots       func() *x509.CertPool // parsed when first needed
+	log         *slog.Logger
 
 	// who finds the process behind a packet or connection of the job.
 	who func(proto uint8, src, dst netip.AddrPort) origin

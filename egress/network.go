@@ -29,6 +29,10 @@ type Config struct {
 	StepPresets []Preset
 	// Filters have a say in each request that is seen, in their order.
 	Filters []Filter
+	// Packages answers requests to the registries of presets; nil: they do.
+	Packages Packages
+	// Offline dials nothing: Packages alone answers.
+	Offline bool
 	// Credential reads what Inject.ValueFrom names, once, when the network opens.
 	Credential func(from string) (string, error)
 

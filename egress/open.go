@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"slices"
 	"sync"
@@ -21,6 +22,9 @@ const doorsMost = 64
 // newGateway checks the configuration and makes everything that needs no kernel.
 func newGateway(cfg Config) (*gateway, JobFiles, error) {
 	if err := cfg.Policy.check(); err != nil {
+		return nil, JobFiles{}, err
+	}
+	if err := cfg.checkPackages(); err != nil {
 		return nil, JobFiles{}, err
 	}
 	presets := slices.Concat(cfg.Presets, cfg.StepPresets)
@@ -78,12 +82,17 @@ func newGateway(cfg Config) (*gateway, JobFiles, error) {
 		}
 	}
 	// The credential goes in last and is masked first: no other filter sees it.
+	g.credentials, g.packages, g.registries = credentials, cfg.Packages, registries(presets)
 	g.filters = slices.Concat([]Filter{newMisses(limits.Misses)}, cfg.Filters, []Filter{credentials})
 	if len(g.ports) > doorsMost {
 		return nil, JobFiles{}, fmt.Errorf("egress rules name %d ports, at most %d can be open", len(g.ports), doorsMost)
 	}
 	if g.dial, err = newDialer(cfg.Policy.Upstream, g.roots); err != nil {
 		return nil, JobFiles{}, err
+	}
+	if cfg.Offline {
+		g.dial.proxy = nil
+		g.dial.connect = func(context.Context, *net.Dialer, string) (net.Conn, error) { return nil, errOffline }
 	}
 	if len(g.signed) > 0 {
 		if g.ca, err = newJobCA(cfg.ID, g.signed); err != nil {

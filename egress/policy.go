@@ -39,7 +39,8 @@ type Policy struct {
 	// ExpectDenied are attempts that are known: refused as others, but quiet. A host
 	// or wildcard, or an address, each with an optional port.
 	ExpectDenied []string     `json:"expect_denied,omitempty"`
-	NPM          NPM          `json:"npm,omitzero"`
+	NPM          PackageRules `json:"npm,omitzero"`      // of npm's registries
+	Packages     PackageRules `json:"packages,omitzero"` // of every ecosystem
 	Limits       Limits       `json:"limits,omitzero"`
 	Steps        []StepPolicy `json:"steps,omitempty"` // the first one that matches a step stands in the place of Rules
 	Upstream     Upstream     `json:"upstream,omitzero"`
@@ -49,16 +50,40 @@ type Policy struct {
 	Within []Policy `json:"within,omitempty"`
 }
 
-// NPM are rules about packages of npm's registries. They are read and carried;
-// this package does not act on them yet, and check refuses them.
-type NPM struct {
+// PackageRules are rules about packages of registries. Packages of Config keeps them.
+type PackageRules struct {
 	MinReleaseAge time.Duration `json:"min_release_age,omitempty"` // younger versions do not exist for the job
 	Exclude       []string      `json:"exclude,omitempty"`         // packages, or "@scope/*", of which any age will do
 	LockfileOnly  bool          `json:"lockfile_only,omitempty"`   // nothing that the lockfile does not name
+	Publish       bool          `json:"publish,omitempty"`         // npm: packages may be published too
+	Block         []string      `json:"block,omitempty"`           // "name@version" or "name@range" that do not exist for the job
 }
 
 // Zero reports whether there is no rule.
-func (n NPM) Zero() bool { return n.MinReleaseAge == 0 && len(n.Exclude) == 0 && !n.LockfileOnly }
+func (n PackageRules) Zero() bool {
+	return !n.Publish && n.MinReleaseAge == 0 && len(n.Exclude) == 0 && !n.LockfileOnly && len(n.Block) == 0
+}
+
+// And returns rules that are kept if both are. Publish is no rule but a grant: that of n.
+func (n PackageRules) And(o PackageRules) PackageRules {
+	out := PackageRules{
+		MinReleaseAge: max(n.MinReleaseAge, o.MinReleaseAge), LockfileOnly: n.LockfileOnly || o.LockfileOnly, Publish: n.Publish,
+		Block: slices.Compact(slices.Sorted(slices.Values(slices.Concat(n.Block, o.Block)))),
+	}
+	switch {
+	case n.MinReleaseAge == 0:
+		out.Exclude = slices.Clone(o.Exclude)
+	case o.MinReleaseAge == 0:
+		out.Exclude = slices.Clone(n.Exclude)
+	default: // what only one lets through is held back by the other
+		for _, s := range n.Exclude {
+			if slices.Contains(o.Exclude, s) {
+				out.Exclude = append(out.Exclude, s)
+			}
+		}
+	}
+	return out
+}
 
 // Limits bound what a job can take of the runner, and what it can send. Zero
 // means the default.
@@ -134,6 +159,7 @@ type Upstream struct {
 func Intersect(outer, inner Policy) Policy {
 	p := outer
 	p.Limits = outer.Limits.least(inner.Limits)
+	p.NPM, p.Packages = outer.NPM.And(inner.NPM), outer.Packages.And(inner.Packages)
 	narrow := Policy{Mode: inner.Mode, Rules: slices.Clone(inner.Rules), Deny: inner.Deny}
 	for i := range narrow.Rules {
 		narrow.Rules[i].Inject = nil

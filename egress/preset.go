@@ -14,11 +14,13 @@ import (
 // Preset is what the operator's toolchain says about its registry: the hosts a
 // job needs, and the settings that make the tools in the job ask them.
 type Preset struct {
-	Name  string            `json:"name"`
-	Rules []Rule            `json:"rules"`
-	Env   map[string]string `json:"env,omitempty"`   // for the job; never a token
-	Files map[string][]byte `json:"files,omitempty"` // absolute path inside → content
-	Notes []string          `json:"notes,omitempty"` // what was left out and why, for people
+	Name  string `json:"name"`
+	Rules []Rule `json:"rules"`
+	// Registries are those whose packages a store may keep and rules may be about.
+	Registries []Registry        `json:"registries,omitempty"`
+	Env        map[string]string `json:"env,omitempty"`   // for the job; never a token
+	Files      map[string][]byte `json:"files,omitempty"` // absolute path inside → content
+	Notes      []string          `json:"notes,omitempty"` // what was left out and why, for people
 	// Java asks for a store of trusted certificates in Java's own form.
 	Java bool `json:"java,omitempty"`
 

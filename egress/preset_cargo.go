@@ -101,7 +101,10 @@ func (p *Preset) cargoSources(all cargoConfig, out *cargoConfig, inject func(str
 				if _, ok := p.cargoIndex(cargoIndex, "cargo's default", inject("crates-io")); !ok {
 					return errors.New("bug: cargo's default index")
 				}
-				_, err := p.add(source{url: cargoCrates, origin: "cargo's default", redirects: true})
+				files, err := p.add(source{url: cargoCrates, origin: "cargo's default", redirects: true})
+				for i := range p.Registries {
+					p.Registries[i].Files = append(p.Registries[i].Files, files)
+				}
 				return err
 			case s.Registry != "":
 				clean, ok := p.cargoIndex(s.Registry, "cargo source "+name, inject(name))
@@ -130,7 +133,7 @@ func (p *Preset) cargoIndex(raw, origin string, in *Inject) (clean string, ok bo
 		return "", false
 	}
 	bare, sparse := strings.CutPrefix(raw, "sparse+")
-	s := source{url: bare, origin: origin, forms: cargoIndexForms(), wide: cargoCrateForms(), inject: in, redirects: true}
+	s := source{url: bare, origin: origin, forms: cargoIndexForms(), wide: cargoCrateForms(), inject: in, redirects: true, ecosystem: "cargo"}
 	if !sparse {
 		p.note("%s: an index in git is left out; name the registry as sparse+https://…", origin)
 		return "", false

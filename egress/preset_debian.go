@@ -37,7 +37,7 @@ func discoverDebian(ctx context.Context, run Runner) (Preset, error) {
 			p.note("an apt source of this machine's own files is left out")
 			continue
 		}
-		if _, err := p.add(source{url: u, origin: "apt sources"}); err != nil {
+		if _, err := p.add(source{url: u, origin: "apt sources", ecosystem: "debian"}); err != nil {
 			p.note("%v; left out", err)
 		}
 	}

@@ -64,7 +64,7 @@ func (p *Preset) goProxy(list string) error {
 		case "off":
 			list = "" // what stands behind it is never asked
 		default:
-			u, err := p.add(source{url: item, origin: "go env GOPROXY", forms: goProxyForms()})
+			u, err := p.add(source{url: item, origin: "go env GOPROXY", forms: goProxyForms(), ecosystem: "go"})
 			if err != nil {
 				p.note("%v; left out", err)
 				break
@@ -93,6 +93,9 @@ func (p *Preset) goSumDB(v string) error {
 	name, u, hasURL := strings.Cut(strings.TrimSpace(v), " ")
 	if name == "off" {
 		return nil
+	}
+	for i := range p.Registries { // each proxy is asked for it first
+		p.Registries[i].SumDB = name
 	}
 	if !hasURL {
 		host, _, _ := strings.Cut(name, "+")

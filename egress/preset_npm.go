@@ -35,7 +35,7 @@ func npmForms() []string {
 func npmArchives() []string { return []string{"/**.tgz"} }
 
 func npmSource(raw, origin string, in *Inject) source {
-	return source{url: raw, origin: origin, forms: npmForms(), wide: npmArchives(), inject: in}
+	return source{ecosystem: "npm", url: raw, origin: origin, forms: npmForms(), wide: npmArchives(), inject: in}
 }
 
 // discoverNPM asks npm for its registries. Archives come from the same host; a

@@ -80,12 +80,12 @@ func (p *Preset) pipIndexes(ctx context.Context, run Runner) (index string, extr
 		config[name] = value
 	}
 	if u := config["index-url"]; u != "" {
-		if index, err = p.add(source{url: u, origin: "pip config index-url", whole: true}); err != nil {
+		if index, err = p.add(source{url: u, origin: "pip config index-url", whole: true, ecosystem: "pypi"}); err != nil {
 			return "", nil, err
 		}
 	}
 	for u := range strings.FieldsSeq(config["extra-index-url"]) {
-		if clean, err := p.add(source{url: u, origin: "pip config extra-index-url", whole: true}); err != nil {
+		if clean, err := p.add(source{url: u, origin: "pip config extra-index-url", whole: true, ecosystem: "pypi"}); err != nil {
 			p.note("%v; left out", err)
 		} else {
 			extra = append(extra, clean)
@@ -119,11 +119,17 @@ func (p *Preset) pipBuiltin(ctx context.Context, run Runner) (index string, err 
 	if len(fields) != 2 {
 		return "", errors.New("pip names no default index; set index-url in its configuration")
 	}
-	if index, err = p.add(source{url: fields[0], origin: "pip's default", whole: true}); err != nil {
+	if index, err = p.add(source{url: fields[0], origin: "pip's default", whole: true, ecosystem: "pypi"}); err != nil {
 		return "", err
 	}
-	if _, err = p.add(source{url: "https://" + fields[1], origin: "pip's default", whole: true}); err != nil {
+	files := "https://" + fields[1]
+	if _, err = p.add(source{url: files, origin: "pip's default", whole: true}); err != nil {
 		return "", err
+	}
+	for i, r := range p.Registries {
+		if r.Base == index {
+			p.Registries[i].Files = []string{files}
+		}
 	}
 	return index, nil
 }
@@ -140,7 +146,7 @@ func (p *Preset) uvIndexes(ctx context.Context, run Runner) (index string, extra
 			if _, u, named := strings.Cut(item, "="); named && !strings.Contains(item[:len(item)-len(u)], "/") {
 				item = u
 			}
-			clean, err := p.add(source{url: item, origin: "UV_* of the environment", whole: true})
+			clean, err := p.add(source{url: item, origin: "UV_* of the environment", whole: true, ecosystem: "pypi"})
 			switch {
 			case err != nil:
 				p.note("%v; left out", err)

@@ -23,6 +23,7 @@ type source struct {
 	wide      []string
 	inject    *Inject
 	redirects bool
+	ecosystem string // of packages below the URL, if a store knows it
 }
 
 // add opens a registry for reading and returns its URL without a user and a
@@ -44,6 +45,9 @@ func (p *Preset) add(s source) (clean string, err error) {
 	}
 	if u.Scheme == "http" {
 		p.plain = append(p.plain, to)
+	}
+	if s.ecosystem != "" {
+		p.registry(Registry{Ecosystem: s.ecosystem, Base: u.String()})
 	}
 	base := strings.TrimRight(u.EscapedPath(), "/")
 	r := Rule{Host: to.host, Ports: []uint16{to.port}, TLS: TLSTerminate, Methods: []string{"GET", "HEAD"}, Origin: s.origin, Inject: s.inject, Redirects: s.redirects}
@@ -110,6 +114,9 @@ func (p *Preset) finish(name string) {
 	for i := range p.Rules {
 		p.Rules[i].Preset = name
 	}
+	for i := range p.Registries {
+		p.Registries[i].Credential = p.credentialsOf(p.Registries[i])
+	}
 	rank := func(r Rule) int {
 		if r.Inject == nil || len(r.Paths) == 0 {
 			return 0
@@ -166,4 +173,31 @@ func redactURL(s string) string {
 		rest = rest[i+1:]
 	}
 	return head + "://" + rest
+}
+
+// registry notes a registry unless it is known.
+func (p *Preset) registry(r Registry) {
+	for _, o := range p.Registries {
+		if o.Ecosystem == r.Ecosystem && o.Base == r.Base {
+			return
+		}
+	}
+	p.Registries = append(p.Registries, r)
+}
+
+// credentialsOf names the places of all credentials that may be sent to a registry's
+// host: what they get may not be everybody's.
+func (p *Preset) credentialsOf(r Registry) string {
+	_, to, err := parseSource(r.Base, "")
+	if err != nil {
+		return ""
+	}
+	var places []string
+	for _, rule := range p.Rules {
+		if rule.Inject != nil && rule.Host == to.host && slices.Contains(rule.Ports, to.port) && !slices.Contains(places, rule.Inject.ValueFrom) {
+			places = append(places, rule.Inject.ValueFrom)
+		}
+	}
+	slices.Sort(places)
+	return strings.Join(places, " ")
 }

@@ -75,7 +75,7 @@ func (f follower) to(r *http.Request, resp *http.Response) *http.Request {
 		next.Host = to.host
 	}
 	for _, name := range []string{"Accept", "Accept-Encoding", "Range", "If-Range", "User-Agent"} {
-		if v := f.q.x.Out.Header.Get(name); v != "" {
+		if v := r.Header.Get(name); v != "" {
 			next.Header.Set(name, v)
 		}
 	}

@@ -79,13 +79,15 @@ func (w *web) survive(ctx context.Context, door Door) {
 
 // request is one request on its way.
 type request struct {
-	web   *web
-	conn  *doorConn
-	start time.Time
-	http1 bool
-	event Event
-	x     *Exchange   // nil if no rule allows it
-	over  atomic.Bool // the host got all that it may get
+	web      *web
+	conn     *doorConn
+	start    time.Time
+	http1    bool
+	event    Event
+	x        *Exchange   // nil if no rule allows it
+	found    *findings   // what answered instead of a registry found out
+	registry *Registry   // that a store of packages answers for; nil if none
+	over     atomic.Bool // the host got all that it may get
 }
 
 // terminated judges a request that came through our TLS.
@@ -172,6 +174,7 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 		}
 		q.x = &Exchange{Host: to.host, Port: to.port, TLS: scheme == "https", Rule: ruled.rule, Asked: r.Header, Out: out, Event: &q.event, inject: ruled.inject}
 	}
+	q.registry = q.findRegistry(out, scheme, to)
 	answer, err := q.ask() //nolint:bodyclose // whoever copies it to the job closes it
 	if err != nil {
 		q.filtered(r.Context(), rw, err)
@@ -200,6 +203,9 @@ func (q *request) ask() (*http.Response, error) {
 		return nil, nil
 	}
 	for _, f := range q.web.g.filters {
+		if f == Filter(q.web.g.credentials) && q.registry != nil {
+			continue // it goes in where the registry is asked
+		}
 		answer, err := f.Request(q.x)
 		if answer != nil || err != nil {
 			return answer, err
@@ -214,6 +220,9 @@ func (q *request) look(resp *http.Response) error {
 		return nil
 	}
 	for _, f := range slices.Backward(q.web.g.filters) {
+		if f == Filter(q.web.g.credentials) && q.registry != nil {
+			continue
+		}
 		if err := f.Response(q.x, resp); err != nil {
 			return err
 		}
@@ -273,7 +282,14 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 	}
 	var transport http.RoundTripper = answered{answer}
 	body := &counter{r: out.Body}
-	if answer == nil {
+	switch store, err := q.packages(); {
+	case answer != nil:
+	case err != nil:
+		q.filtered(out.Context(), rw, err)
+		return
+	case store != nil:
+		transport = store
+	default:
 		transport = q.client(private)
 		head := headSize(out)
 		if q.web.g.budget.take(to.host, head) < head {
@@ -320,6 +336,9 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 		q.event.Up += body.n
 		q.event.Down += down.n
 		q.event.MS = time.Since(q.start).Milliseconds()
+		if q.found != nil {
+			q.found.into(&q.event)
+		}
 		if !told {
 			q.web.g.rec.emit(q.event)
 		}

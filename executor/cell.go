@@ -186,7 +186,15 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 			return fmt.Errorf("SSL_CERT_FILE of the runner: %w", err)
 		}
 	}
+	if r.Policy.Egress.NPM.Publish {
+		r.Policy.Egress.Rules = slices.Concat(r.Policy.Egress.Rules, egress.PublishRules(c.presets))
+	}
+	packages, err := x.packages(r, c)
+	if err != nil {
+		return err
+	}
 	n, err := egress.Open(ctx, egress.Config{
+		Packages: packages, Offline: r.Policy.Offline,
 		ID: c.job.ID, Policy: r.Policy.Egress, Presets: c.presets, StepPresets: c.more, Roots: roots, Log: x.cfg.Log,
 		Observe:   c.record,
 		Processes: c.processes,

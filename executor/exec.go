@@ -26,10 +26,12 @@ import (
 
 // Config is what an Executor needs of the host.
 type Config struct {
-	StateDir string   // for locks and what a killed run left; made 0700
-	Home     string   // the operator's home directory
-	Environ  []string // the operator's environment: PATH for tools, proxies; never given to a job
-	Log      *slog.Logger
+	// PackageDir is the package store's; empty: there is none.
+	PackageDir string
+	StateDir   string   // for locks and what a killed run left; made 0700
+	Home       string   // the operator's home directory
+	Environ    []string // the operator's environment: PATH for tools, proxies; never given to a job
+	Log        *slog.Logger
 }
 
 // Executor runs commands and jobs, also many at the same time.
@@ -37,6 +39,8 @@ type Executor struct {
 	cfg   Config
 	state atomic.Pointer[string] // the resolved folder, once open has made it
 	probe func() (sandbox.Probe, error)
+
+	packageStore *packageStore // nil without one
 }
 
 // Request is one command to run.
@@ -90,6 +94,9 @@ func New(cfg Config) (*Executor, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	x := &Executor{cfg: cfg}
+	if cfg.PackageDir != "" {
+		x.packageStore = newPackageStore(cfg.PackageDir)
+	}
 	x.probe = sync.OnceValues(func() (sandbox.Probe, error) {
 		if comm, err := os.ReadFile("/proc/1/comm"); err == nil && strings.TrimSpace(string(comm)) == pid1.Name {
 			return sandbox.Probe{}, errNested

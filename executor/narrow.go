@@ -11,7 +11,8 @@ import (
 
 // ParseNarrowing reads a policy that lies in a job's repository, where whoever wrote
 // the code could have written it. It has the form of a policy file, but only those
-// keys that can narrow: version, and of egress mode, presets, allow, deny and limits.
+// keys that can narrow: version, and of egress mode, presets, allow, deny, limits, npm
+// and packages.
 // A key that could only widen is an error and not ignored, since its author expects an
 // effect.
 func ParseNarrowing(name string, data []byte) (PolicyFile, error) {
@@ -28,7 +29,7 @@ func ParseNarrowing(name string, data []byte) (PolicyFile, error) {
 			return PolicyFile{}, fail(key, "a repository's policy is about egress only")
 		}
 	}
-	for _, key := range []string{"egress.on_deny", "egress.expect_denied", "egress.upstream", "egress.npm", "egress.steps"} {
+	for _, key := range []string{"egress.on_deny", "egress.expect_denied", "egress.upstream", "egress.steps"} {
 		if f.Origins[key] != "" {
 			return PolicyFile{}, fail(key, "a repository's policy only narrows")
 		}

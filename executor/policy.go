@@ -13,6 +13,7 @@ import (
 type Policy struct {
 	Egress       egress.Policy
 	NoNetwork    bool // nothing at all, not even names
+	Offline      bool // registries are answered for by the package store alone, and nothing else
 	Limits       sandbox.Limits
 	Profile      string          // "ci" (default) or "hostile"
 	Rootfs       string          // a folder with a root file system; empty means the host's tools

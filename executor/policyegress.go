@@ -14,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/zviz/run/cache/registry"
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/internal/spell"
 )
@@ -48,7 +49,8 @@ func (d *policyDecoder) egress(n *yaml.Node) error {
 			}
 			return err
 		}),
-		{"npm", d.npm},
+		{"npm", d.packageRules("npm", &p.NPM)},
+		{"packages", d.packageRules("packages", &p.Packages)},
 		{"limits", d.egressLimits},
 		{"steps", func(n *yaml.Node) error { return d.list(n, join(where, "steps"), d.step) }},
 		{"upstream", d.upstream},
@@ -225,14 +227,29 @@ func (d *policyDecoder) inject(n *yaml.Node, where string, r *egress.Rule) error
 	return nil
 }
 
-func (d *policyDecoder) npm(n *yaml.Node) error {
-	const where = "egress.npm"
-	p := &d.out.Policy.Egress.NPM
-	return d.mapping(n, where, []field{
-		parsed(d, where, "min_release_age", &p.MinReleaseAge, ParseAge),
-		d.texts(where, "exclude", func(s string) error { addNew(&p.Exclude, s); return nil }),
-		{"lockfile_only", func(n *yaml.Node) error { return d.boolean(n, join(where, "lockfile_only"), &p.LockfileOnly) }},
-	})
+// packageRules decodes egress.npm, or egress.packages.
+func (d *policyDecoder) packageRules(key string, p *egress.PackageRules) func(*yaml.Node) error {
+	where := join("egress", key)
+	return func(n *yaml.Node) error {
+		return d.mapping(n, where, []field{
+			parsed(d, where, "min_release_age", &p.MinReleaseAge, ParseAge),
+			d.texts(where, "exclude", func(s string) error { addNew(&p.Exclude, s); return nil }),
+			{"lockfile_only", func(n *yaml.Node) error { return d.boolean(n, join(where, "lockfile_only"), &p.LockfileOnly) }},
+			{"publish", func(n *yaml.Node) error {
+				if key != "npm" {
+					return d.errorf(n, "%s: publish is a grant of egress.npm; other registries need a rule with methods and paths", where)
+				}
+				return d.boolean(n, join(where, "publish"), &p.Publish)
+			}},
+			d.texts(where, "block", func(s string) error {
+				_, err := registry.ParseBlocked(s)
+				if err == nil {
+					addNew(&p.Block, s)
+				}
+				return err
+			}),
+		})
+	}
 }
 
 // hostRule reads a host or a wildcard without a port.

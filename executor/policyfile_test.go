@@ -99,7 +99,7 @@ func TestParsePolicy(t *testing.T) {
 				Deny:         []string{"tracker.example.test", "*.ads.example.test"},
 				OnDeny:       egress.FailStep,
 				ExpectDenied: []string{"telemetry.example.test", "169.254.169.254:80"},
-				NPM:          egress.NPM{MinReleaseAge: 7 * 24 * time.Hour, Exclude: []string{"@acme/*"}, LockfileOnly: true},
+				NPM:          egress.PackageRules{MinReleaseAge: 7 * 24 * time.Hour, Exclude: []string{"@acme/*"}, LockfileOnly: true},
 				Limits: egress.Limits{
 					Connections: 64, Handshakes: 8, Requests: 16, DNSPerSecond: 20, Events: 100, HelloTimeout: 2 * time.Second,
 					UpBytes: 1 << 20, Misses: 7,

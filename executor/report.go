@@ -3,6 +3,7 @@
 package executor
 
 import (
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -164,5 +165,14 @@ func (r *Report) finish(res sandbox.Result, events []egress.Event) {
 	}
 	if len(events) > 0 {
 		r.Egress.Events, r.Egress.Summary = events, egress.Summarize(events)
+	}
+	for _, e := range events {
+		// What has a digest was verified: metadata has none, and a refusal neither.
+		if p := e.Package; p != nil && p.Digest != "" && e.Verdict != egress.VerdictDeny {
+			add := ReportPackage{Ecosystem: p.Ecosystem, Name: p.Name, Version: p.Version, Digest: p.Digest}
+			if !slices.Contains(r.Packages, add) {
+				r.Packages = append(r.Packages, add)
+			}
+		}
 	}
 }

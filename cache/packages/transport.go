@@ -138,7 +138,7 @@ func (t *transport) answer(ctx context.Context, q asked) (*http.Response, error)
 func (t *transport) other(r *http.Request, q asked, ours bool) (*http.Response, error) {
 	switch {
 	case t.c.Offline:
-		return t.deny(q, &refusedError{registry.ReasonOffline, "offline, and this is no request that the store can answer: " + r.Method + " " + r.URL.Path, http.StatusGatewayTimeout}), nil
+		return t.deny(q, &refusedError{registry.ReasonOffline, "offline, and this is no request that the store can answer: " + r.Method + " " + r.URL.Path, http.StatusForbidden}), nil
 	case ours && t.c.Rules.Strict():
 		return t.deny(q, &refusedError{registry.ReasonUnknown, "a rule of the policy (minimum age, lockfile, block list) cannot judge this request: " + r.Method + " " + r.URL.Path, http.StatusForbidden}), nil
 	default:
@@ -159,7 +159,7 @@ func refuse(d registry.Decision) error {
 }
 
 func offline(what string) error {
-	return &refusedError{registry.ReasonOffline, "offline, and the package store has no " + what, http.StatusGatewayTimeout}
+	return &refusedError{registry.ReasonOffline, "offline, and the package store has no " + what, http.StatusForbidden}
 }
 
 func (t *transport) deny(q asked, e *refusedError) *http.Response {

@@ -64,12 +64,13 @@ func TestScript(t *testing.T) {
 			}
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"bigfile": bigfile,
-			"damage":  damage,
-			"package": putPackage,
-			"mkfifo":  mkfifo,
-			"serve":   serve,
-			"report":  report,
+			"bigfile":     bigfile,
+			"damage":      damage,
+			"package":     putPackage,
+			"mkfifo":      mkfifo,
+			"serve":       serve,
+			"npmregistry": npmregistry,
+			"report":      report,
 		},
 	})
 }

@@ -158,5 +158,5 @@ func (a app) enter() error {
 
 // runner makes the executor.
 func (a app) runner(log *slog.Logger) (runner, error) {
-	return a.newRunner(executor.Config{StateDir: a.stateDir(), Home: a.home(), Environ: a.Env, Log: log})
+	return a.newRunner(executor.Config{StateDir: a.stateDir(), PackageDir: a.packageDir(), Home: a.home(), Environ: a.Env, Log: log})
 }

@@ -27,6 +27,7 @@ type execOptions struct {
 	allow                   []string
 	egress                  string
 	noNetwork, strict       bool
+	offline                 bool
 	policy, profile, rootfs string
 	allowMissing            []string
 	dir                     string
@@ -91,6 +92,7 @@ func (a app) execFlags(cmd *cobra.Command, o *execOptions) {
 	f.StringArrayVar(&o.allow, "allow", nil, "`LIST` of presets and hosts the command may reach (repeat; help policy)")
 	f.Var(choice{&o.egress, egressModes()}, "egress", "what becomes of other hosts: deny, audit (report), learn (print a policy) (default deny)")
 	f.BoolVar(&o.noNetwork, "no-network", false, "no network at all, not even names")
+	f.BoolVar(&o.offline, "offline", false, "packages from the package store only; nothing outside is asked")
 	f.BoolVar(&o.strict, "strict-egress", false, "exit 1 if the command succeeded but anything was denied")
 	f.StringVar(&o.policy, "policy", "", "the operator's policy `FILE` (help policy)")
 	f.Var(choice{&o.profile, seccomp.ProfileNames()}, "profile", "what it may do: ci, hostile (less), debug (trace), root (install into --rootfs) (default ci)")
@@ -211,6 +213,10 @@ func (o *execOptions) network(r *executor.Request, file executor.PolicyFile) (no
 	}
 	if p.Egress.Mode == egress.ModeLearn && len(o.secrets) > 0 {
 		return nil, failure{Code: "usage.argument", What: "a run that learns lets everything out, so it gets no secrets", Fix: "leave out --secret, or --egress learn"}
+	}
+	p.Offline = o.offline
+	if o.noNetwork && o.offline {
+		return nil, contradiction("--no-network", "--offline")
 	}
 	if o.noNetwork {
 		// A variable or a file sets what is usual; only two flags contradict.

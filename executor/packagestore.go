@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package executor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/zviz/run/cache/lockfile"
+	"github.com/zviz/run/cache/packages"
+	"github.com/zviz/run/cache/registry"
+	"github.com/zviz/run/cache/store"
+	"github.com/zviz/run/egress"
+)
+
+// packageStore is what all jobs of an executor share.
+type packageStore struct {
+	open func() (*packages.Pool, error)
+}
+
+func newPackageStore(dir string) *packageStore {
+	return &packageStore{open: sync.OnceValues(func() (*packages.Pool, error) {
+		files, err := store.Open(store.Config{Dir: dir})
+		if err != nil {
+			return nil, fmt.Errorf("package store: %w", err)
+		}
+		return packages.New(files), nil
+	})}
+}
+
+// jobPackages answers the requests of one job to registries.
+type jobPackages struct {
+	pool    *packages.Pool
+	policy  egress.Policy
+	lock    *registry.Lock // nil if no rule needs it
+	block   map[string][]registry.Blocked
+	offline bool
+}
+
+// packages returns what answers a job's requests to registries; nil if it has none.
+func (x *Executor) packages(r Request, c *cell) (egress.Packages, error) {
+	p := r.Policy.Egress
+	if len(c.presets)+len(c.more) == 0 && p.NPM.Zero() && p.Packages.Zero() && !r.Policy.Offline {
+		return nil, nil
+	}
+	if x.packageStore == nil {
+		if r.Policy.Offline || !p.NPM.Zero() || !p.Packages.Zero() {
+			return nil, errors.New("rules about packages, and --offline, need a folder for the package store")
+		}
+		return nil, nil
+	}
+	pool, err := x.packageStore.open()
+	if err != nil {
+		return nil, err
+	}
+	j := &jobPackages{pool: pool, policy: p, offline: r.Policy.Offline, block: map[string][]registry.Blocked{}}
+	for _, rules := range []egress.PackageRules{p.NPM, p.Packages} {
+		for _, s := range rules.Block {
+			if j.block[s] == nil {
+				b, err := registry.ParseBlocked(s)
+				if err != nil {
+					return nil, fmt.Errorf("block %q: %w", s, err)
+				}
+				j.block[s] = []registry.Blocked{b}
+			}
+		}
+	}
+	if p.NPM.LockfileOnly || p.Packages.LockfileOnly {
+		if j.lock, err = readLocks(c.work); err != nil {
+			return nil, err
+		}
+	}
+	return j, nil
+}
+
+// Check finds nothing: a rule that is not kept was refused when it was read.
+func (j *jobPackages) Check(egress.Policy) error { return nil }
+
+// Transport is of egress.Packages.
+func (j *jobPackages) Transport(r egress.Registry, next http.RoundTripper, told func(egress.Package)) (http.RoundTripper, error) {
+	e := registry.Ecosystem(r.Ecosystem)
+	return j.pool.Transport(next, packages.Config{
+		Ecosystem: e, Base: r.Base, Files: r.Files, SumDB: r.SumDB, Scope: r.Credential,
+		Rules: j.rules(e), Offline: j.offline,
+		Observe: func(ev packages.Event) { told(packageOf(ev)) },
+	})
+}
+
+// rules are those for an ecosystem.
+func (j *jobPackages) rules(e registry.Ecosystem) registry.Rules {
+	l := j.policy.Packages
+	if e == registry.NPM {
+		l = l.And(j.policy.NPM)
+	}
+	out := registry.Rules{MinReleaseAge: l.MinReleaseAge, Exclude: l.Exclude}
+	if l.LockfileOnly {
+		out.Lock = j.lock
+	}
+	for _, s := range l.Block {
+		out.Block = append(out.Block, j.block[s]...)
+	}
+	return out
+}
+
+func packageOf(ev packages.Event) egress.Package {
+	p := egress.Package{
+		Ecosystem: string(ev.Ecosystem), Name: ev.Name, Version: ev.Version, FromStore: ev.FromStore,
+		Verdict: egress.VerdictAllow, Reason: ev.Reason, Detail: ev.Detail,
+	}
+	switch ev.Verdict {
+	case packages.Deny:
+		p.Verdict = egress.VerdictDeny
+	case packages.Note:
+		p.Verdict = egress.VerdictNote
+	default:
+	}
+	if ev.Digest != "" {
+		p.Digest = ev.Digest.Integrity()
+	}
+	for _, h := range ev.Hidden {
+		p.Hidden = append(p.Hidden, h.Version)
+	}
+	return p
+}
+
+// lockDepth is how far below the workspace's top lockfiles are looked for: those of a
+// monorepo's parts.
+const lockDepth = 4
+
+// readLocks reads the lockfiles of a workspace as they are before the command runs:
+// what it writes there later allows nothing.
+func readLocks(w workspace) (*registry.Lock, error) {
+	root, err := os.OpenRoot(w.top)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	var all []registry.Locked
+	found := 0
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil //nolint:nilerr // what we cannot read names no package
+		}
+		if d.IsDir() {
+			base := d.Name()
+			if base == "node_modules" || base == ".git" || base == "vendor" || strings.Count(name, "/") >= lockDepth {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !d.Type().IsRegular() || !lockfile.Known(d.Name()) {
+			return nil
+		}
+		f, err := root.Open(name)
+		if err != nil {
+			return err
+		}
+		locked, err := lockfile.Parse(filepath.Join(w.top, name), f)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+		found++
+		all = append(all, locked...)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lockfile_only: %w", err)
+	}
+	if found == 0 {
+		return nil, hinted{"lockfile_only: no lockfile in " + w.top, "make one (npm install --package-lock-only, go mod tidy, cargo generate-lockfile), or leave the rule out; there are " + strings.Join(lockfile.Files(), ", ")}
+	}
+	return registry.NewLock(all...), nil
+}
