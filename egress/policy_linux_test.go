@@ -353,6 +353,31 @@ func TestInjectNeedsItsCredential(t *testing.T) {
 	}
 }
 
+// A registry with a credential stays a registry: nothing is written, and what a job
+// puts into its requests does not go out.
+func TestInjectIntoPreset(t *testing.T) {
+	j := openJob(t, func(c *Config) {
+		withInject(Inject{Header: "Authorization", ValueFrom: "env:TOKEN", Placeholder: "zviz-placeholder"})(c)
+		c.Policy.Rules[len(c.Policy.Rules)-1] = Rule{Host: "preset.test", Inject: c.Policy.Rules[len(c.Policy.Rules)-1].Inject}
+	})
+	c := j.client("169.254.1.1:443", false)
+	r := send(t, "GET", "https://preset.test/@corp%2fx?d=secret", "", "Authorization", "Bearer zviz-placeholder", "Cookie", "a=b")
+	if status, body := do(t, c, r); status != 200 {
+		t.Errorf("got %d %s", status, body)
+	}
+	e := j.want(Event{Verdict: VerdictAllow, Host: "preset.test", Method: "GET"})
+	got := j.sink.seen()[0]
+	if !e.Injected || got.Header.Get("Authorization") != "Bearer "+token || got.Header.Get("Cookie") != "" || got.URL.RawQuery != "" || got.URL.EscapedPath() != "/@corp%2fx" {
+		t.Errorf("the registry got %v %v; event %+v", got.URL, got.Header, e)
+	}
+	if status, _ := do(t, c, send(t, "PUT", "https://preset.test/@corp%2fx", "x", "Authorization", "Bearer zviz-placeholder")); status != 403 {
+		t.Errorf("publish: %d", status)
+	}
+	if n := len(j.sink.seen()); n != 1 {
+		t.Errorf("the registry got %d requests", n)
+	}
+}
+
 // In an encoding that cannot be read an echo could not be masked.
 func TestInjectUnreadableAnswer(t *testing.T) {
 	j := openJob(t, withInject(Inject{Header: "Authorization", ValueFrom: "env:TOKEN", Scheme: "Bearer"}))
