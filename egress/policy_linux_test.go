@@ -13,6 +13,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"strconv"
 	"strings"
 	"sync"
@@ -184,6 +186,14 @@ func TestTCPByVirtualAddress(t *testing.T) {
 	if j.n.Complete() {
 		t.Error("complete, though nobody saw what went to the database")
 	}
+	proxied := j.dial("tcp", "169.254.1.1:3128")
+	connectTo(t, proxied, "db.test:5432")
+	hello := make([]byte, len("hello\n"))
+	if _, err := io.ReadFull(proxied, hello); err != nil || string(hello) != "hello\n" {
+		t.Errorf("through the explicit proxy: %q, %v", hello, err)
+	}
+	proxied.Close()
+	j.want(Event{Verdict: VerdictAllow, Door: DoorConnect, Host: "db.test", Port: 5432})
 	// On a port of TLS the same address is no way around the name.
 	if got := j.says(a+":443", []byte("anything at all\r\n")); len(got) > 0 {
 		t.Errorf("got %q", got)
@@ -209,6 +219,9 @@ func echo(t *testing.T, j *job, coding string) {
 	j.sink.answer = func(w http.ResponseWriter, r *http.Request) {
 		auth := r.Header.Get("Authorization")
 		_, value, _ := strings.Cut(auth, " ")
+		w.Header().Set("X-Early", value)
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Del("X-Early")
 		w.Header().Set("X-Echo", "you sent "+value)
 		w.Header().Set("Set-Cookie", "session="+value)
 		w.Header().Set("Trailer", "X-Late")
@@ -270,7 +283,13 @@ func TestInject(t *testing.T) {
 			t.Run(tt.name+" "+coding, func(t *testing.T) {
 				j := openJob(t, withInject(tt.in))
 				echo(t, j, coding)
-				resp, err := j.client("169.254.1.1:443", false).Do(send(t, "GET", "https://evil.test/pkg/x", "", append(tt.send, "Range", "bytes=0-10", "Accept-Encoding", coding)...))
+				early := ""
+				r := send(t, "GET", "https://evil.test/pkg/x", "", append(tt.send, "Range", "bytes=0-10", "Accept-Encoding", coding)...)
+				r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
+					early = fmt.Sprint(h)
+					return nil
+				}}))
+				resp, err := j.client("169.254.1.1:443", false).Do(r)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -286,7 +305,7 @@ func TestInject(t *testing.T) {
 				if e.Injected != tt.inject {
 					t.Errorf("event %+v", e)
 				}
-				all := string(body) + fmt.Sprint(resp.Header) + fmt.Sprint(resp.Trailer) + fmt.Sprint(e)
+				all := string(body) + fmt.Sprint(resp.Header) + fmt.Sprint(resp.Trailer) + fmt.Sprint(e) + early
 				if holdsToken(all) {
 					t.Errorf("the job or the log got the credential: %s", all)
 				}
