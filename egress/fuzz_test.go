@@ -149,12 +149,13 @@ func fuzzGateway(tb testing.TB) (g *gateway, dialled func() []string) {
 	tb.Helper()
 	g, _, err := newGateway(Config{
 		Policy: Policy{Rules: []Rule{
-			{Host: "allowed.test"}, {Host: "*.wild.test", Ports: []uint16{8080}},
+			{Host: "allowed.test"},
+			{Host: "*.wild.test", Ports: []uint16{8080}},
 			{Host: "git.test", Methods: []string{"GET"}, Paths: []string{"/acme/*"}},
 			{Host: "corp.test", Paths: []string{"/pkg/**"}, Inject: &Inject{Header: "Authorization", ValueFrom: "env:X"}},
 		}},
 		Credential: func(string) (string, error) { return "a-credential", nil },
-		Presets: []Preset{{Name: "npm", Rules: []Rule{{Host: "preset.test", Ports: []uint16{80}}}}},
+		Presets:    []Preset{{Name: "npm", Rules: []Rule{{Host: "preset.test", Ports: []uint16{80}}}}},
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -34,7 +34,7 @@ func verdaccio(t *testing.T) (registry *url.URL, bearer string) {
 	}
 	npm := testenv.NeedTool(t, "npm")
 	dir := t.TempDir()
-	run := func(in string, env []string, argv ...string) string {
+	run := func(in string, env []string, argv ...string) {
 		cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
 		cmd.Dir = in
 		cmd.Env = append(os.Environ(), append(env, "npm_config_cache="+filepath.Join(dir, "cache"), "npm_config_audit=false", "npm_config_fund=false")...)
@@ -42,7 +42,6 @@ func verdaccio(t *testing.T) (registry *url.URL, bearer string) {
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", strings.Join(argv, " "), err, out)
 		}
-		return string(out)
 	}
 	// Some registries lack a tag by which verdaccio names one of its dependencies.
 	if err := os.WriteFile(filepath.Join(dir, "package.json"), []byte(`{"name":"v","version":"1.0.0","dependencies":{"verdaccio":"6"},"overrides":{"node-fetch":"2.7.0","node-fetch-cjs":"npm:node-fetch@2.7.0"}}`), 0o600); err != nil {
