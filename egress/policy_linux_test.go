@@ -531,3 +531,53 @@ func TestLearnMode(t *testing.T) {
 	}
 	j.want(Event{Verdict: VerdictLearned, Door: DoorTLS, Host: "audit.test", Reason: ReasonHost})
 }
+
+// TestWithin drives requests through a gateway whose policy is narrowed by another
+// one: what the outer one lets through in mode audit, and what it splices.
+func TestWithin(t *testing.T) {
+	inner := Policy{Rules: []Rule{
+		{Host: "evil.test", Methods: []string{"GET"}, Paths: []string{"/ok/**"}},
+		{Host: "allowed.test", Methods: []string{"GET"}},
+	}}
+	for _, mode := range []Mode{ModeAudit, ModeDeny} {
+		t.Run(string(mode), func(t *testing.T) {
+			j := openJob(t, func(c *Config) {
+				c.Policy.Mode = mode
+				c.Policy.Rules = []Rule{{Host: "allowed.test", TLS: TLSSplice}, {Host: "other-allowed.test"}}
+				c.Policy = Intersect(c.Policy, inner)
+			})
+			ask := func(method, url string) int {
+				resp, err := j.client("169.254.1.1:443", false).Do(send(t, method, url, ""))
+				if err != nil {
+					return 0
+				}
+				resp.Body.Close()
+				return resp.StatusCode
+			}
+			want := map[bool]int{true: 200, false: 0}[mode == ModeAudit]
+			if got := ask("GET", "https://evil.test/ok/x"); got != want {
+				t.Errorf("what only the inner one names: %d", got)
+			}
+			if got := ask("PUT", "https://evil.test/ok/x"); got == 200 {
+				t.Error("the inner one denies the method")
+			}
+			if got := ask("GET", "https://evil.test/no"); got == 200 {
+				t.Error("the inner one denies the path")
+			}
+			if got := ask("GET", "https://allowed.test/x"); got != 200 {
+				t.Errorf("what both allow: %d", got)
+			}
+			if got := ask("PUT", "https://allowed.test/x"); got != 403 {
+				t.Errorf("a method that the inner one denies of a host that the outer one splices: %d", got)
+			}
+			if got := ask("GET", "https://other-allowed.test/x"); got != 0 {
+				t.Errorf("what only the outer one names: %d", got)
+			}
+			for _, r := range j.sink.seen() {
+				if r.Method != http.MethodGet || r.URL.Path == "/no" || r.Host == "other-allowed.test" {
+					t.Errorf("upstream got %s %s%s", r.Method, r.Host, r.URL)
+				}
+			}
+		})
+	}
+}
