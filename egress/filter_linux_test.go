@@ -31,7 +31,7 @@ func (f *recording) Request(x *Exchange) (*http.Response, error) {
 	f.note("request", x)
 	switch x.Out.URL.Path {
 	case "/stored":
-		return &http.Response{StatusCode: 200, Header: http.Header{"X-From": {"store"}}, Body: io.NopCloser(strings.NewReader("from the store"))}, nil
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"X-From": {"store"}}, Body: io.NopCloser(strings.NewReader("from the store"))}, nil
 	case "/young":
 		return nil, &RefusalError{Reason: "min-release-age", Hint: "too young"}
 	case "/broken":

@@ -149,7 +149,8 @@ func fuzzGateway(tb testing.TB) (g *gateway, dialled func() []string) {
 	tb.Helper()
 	g, _, err := newGateway(Config{
 		Policy: Policy{Rules: []Rule{
-			{Host: "allowed.test"}, {Host: "*.wild.test", Ports: []uint16{8080}},
+			{Host: "allowed.test"},
+			{Host: "*.wild.test", Ports: []uint16{8080}},
 			{Host: "git.test", Methods: []string{"GET"}, Paths: []string{"/acme/*"}},
 			{Host: "corp.test", Paths: []string{"/pkg/**"}, Inject: &Inject{Header: "Authorization", ValueFrom: "env:X"}},
 		}},

@@ -17,7 +17,10 @@ type asked struct {
 // allows says what a policy makes of a request, in a fresh job.
 func allows(p Policy, a asked) bool {
 	d := newJudge(p, &nameCounter{}, "").host(a.host, a.port)
-	return !d.denied() && (d.tcp || d.request(a.method, a.path).verdict.strictness() < 2)
+	if d.tcp || !d.terminate && a.port != 80 {
+		return !d.denied() // spliced: nobody sees the request
+	}
+	return !d.denied() && d.request(a.method, a.path).verdict.strictness() < 2
 }
 
 // policyOf makes a policy of bytes: every field that says what is allowed, from few

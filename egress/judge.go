@@ -3,6 +3,7 @@
 package egress
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"sync"
@@ -236,25 +237,30 @@ func (d decision) ownRequest(method, escapedPath string) ruling {
 	if d.rules == nil { // let through without a rule, or refused
 		return ruling{verdict: d.verdict, reason: d.reason}
 	}
-	reason := ReasonMethod
+	out := ruling{verdict: d.missing, reason: ReasonMethod}
 	path, plain := canonicalPath(escapedPath)
 	for _, r := range d.rules {
-		if !matchMethod(r, method) {
-			continue
+		switch {
+		case !matchMethod(r, method):
+		case len(r.Paths) > 0 && !(plain && slices.ContainsFunc(r.Paths, func(glob string) bool { return matchPath(glob, path) })):
+			if out.verdict != VerdictAllow {
+				out.reason = ReasonPath
+			}
+		case out.verdict != VerdictAllow:
+			out = ruling{rule: r, verdict: VerdictAllow}
+		default: // another one allows it too: a registry stays one, with a credential or not
+			out.rule.Preset = cmp.Or(out.rule.Preset, r.Preset)
+			out.rule.Inject = cmp.Or(out.rule.Inject, r.Inject)
 		}
-		if len(r.Paths) == 0 || plain && slices.ContainsFunc(r.Paths, func(glob string) bool { return matchPath(glob, path) }) {
-			return ruling{rule: r, verdict: VerdictAllow}
-		}
-		reason = ReasonPath
 	}
-	return ruling{verdict: d.missing, reason: reason}
+	return out
 }
 
 func matchMethod(r Rule, method string) bool {
 	if len(r.Methods) > 0 {
 		return slices.Contains(r.Methods, method)
 	}
-	return r.Preset == "" || method == "GET" || method == "HEAD"
+	return r.Preset == "" && r.Inject == nil || method == "GET" || method == "HEAD"
 }
 
 // specificity orders rules: an exact host before any wildcard, a longer wildcard

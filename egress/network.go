@@ -56,6 +56,13 @@ type Config struct {
 	Log *slog.Logger
 }
 
+// ConfigError says that Open was given what makes no network: a rule that contradicts
+// itself, a credential that is not there. The machine is not to blame.
+type ConfigError struct{ Err error }
+
+func (e *ConfigError) Error() string { return e.Err.Error() }
+func (e *ConfigError) Unwrap() error { return e.Err }
+
 // JobFiles is what a job needs to find its network.
 type JobFiles struct {
 	CABundle   []byte            // for CABundlePath: the trusted roots and the job's own CA, PEM

@@ -37,7 +37,7 @@ func Open(ctx context.Context, cfg Config) (*Network, error) {
 	}
 	g, files, err := newGateway(cfg)
 	if err != nil {
-		return nil, err
+		return nil, &ConfigError{err}
 	}
 	ports := g.ports
 	c, err := openCell(ctx, ports)

@@ -13,6 +13,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"strconv"
 	"strings"
 	"sync"
@@ -184,6 +186,14 @@ func TestTCPByVirtualAddress(t *testing.T) {
 	if j.n.Complete() {
 		t.Error("complete, though nobody saw what went to the database")
 	}
+	proxied := j.dial("tcp", "169.254.1.1:3128")
+	connectTo(t, proxied, "db.test:5432")
+	hello := make([]byte, len("hello\n"))
+	if _, err := io.ReadFull(proxied, hello); err != nil || string(hello) != "hello\n" {
+		t.Errorf("through the explicit proxy: %q, %v", hello, err)
+	}
+	proxied.Close()
+	j.want(Event{Verdict: VerdictAllow, Door: DoorConnect, Host: "db.test", Port: 5432})
 	// On a port of TLS the same address is no way around the name.
 	if got := j.says(a+":443", []byte("anything at all\r\n")); len(got) > 0 {
 		t.Errorf("got %q", got)
@@ -209,6 +219,9 @@ func echo(t *testing.T, j *job, coding string) {
 	j.sink.answer = func(w http.ResponseWriter, r *http.Request) {
 		auth := r.Header.Get("Authorization")
 		_, value, _ := strings.Cut(auth, " ")
+		w.Header().Set("X-Early", value)
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Del("X-Early")
 		w.Header().Set("X-Echo", "you sent "+value)
 		w.Header().Set("Set-Cookie", "session="+value)
 		w.Header().Set("Trailer", "X-Late")
@@ -270,7 +283,13 @@ func TestInject(t *testing.T) {
 			t.Run(tt.name+" "+coding, func(t *testing.T) {
 				j := openJob(t, withInject(tt.in))
 				echo(t, j, coding)
-				resp, err := j.client("169.254.1.1:443", false).Do(send(t, "GET", "https://evil.test/pkg/x", "", append(tt.send, "Range", "bytes=0-10", "Accept-Encoding", coding)...))
+				early := ""
+				r := send(t, "GET", "https://evil.test/pkg/x", "", append(tt.send, "Range", "bytes=0-10", "Accept-Encoding", coding)...)
+				r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
+					early = fmt.Sprint(h)
+					return nil
+				}}))
+				resp, err := j.client("169.254.1.1:443", false).Do(r)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -286,7 +305,7 @@ func TestInject(t *testing.T) {
 				if e.Injected != tt.inject {
 					t.Errorf("event %+v", e)
 				}
-				all := string(body) + fmt.Sprint(resp.Header) + fmt.Sprint(resp.Trailer) + fmt.Sprint(e)
+				all := string(body) + fmt.Sprint(resp.Header) + fmt.Sprint(resp.Trailer) + fmt.Sprint(e) + early
 				if holdsToken(all) {
 					t.Errorf("the job or the log got the credential: %s", all)
 				}
@@ -350,6 +369,31 @@ func TestInjectNeedsItsCredential(t *testing.T) {
 		if _, _, err := newGateway(c); err == nil || strings.Contains(err.Error(), token) {
 			t.Errorf("%+v: %v", in, err)
 		}
+	}
+}
+
+// A registry with a credential stays a registry: nothing is written, and what a job
+// puts into its requests does not go out.
+func TestInjectIntoPreset(t *testing.T) {
+	j := openJob(t, func(c *Config) {
+		withInject(Inject{Header: "Authorization", ValueFrom: "env:TOKEN", Placeholder: "zviz-placeholder"})(c)
+		c.Policy.Rules[len(c.Policy.Rules)-1] = Rule{Host: "preset.test", Inject: c.Policy.Rules[len(c.Policy.Rules)-1].Inject}
+	})
+	c := j.client("169.254.1.1:443", false)
+	r := send(t, "GET", "https://preset.test/@corp%2fx?d=secret", "", "Authorization", "Bearer zviz-placeholder", "Cookie", "a=b")
+	if status, body := do(t, c, r); status != 200 {
+		t.Errorf("got %d %s", status, body)
+	}
+	e := j.want(Event{Verdict: VerdictAllow, Host: "preset.test", Method: "GET"})
+	got := j.sink.seen()[0]
+	if !e.Injected || got.Header.Get("Authorization") != "Bearer "+token || got.Header.Get("Cookie") != "" || got.URL.RawQuery != "" || got.URL.EscapedPath() != "/@corp%2fx" {
+		t.Errorf("the registry got %v %v; event %+v", got.URL, got.Header, e)
+	}
+	if status, _ := do(t, c, send(t, "PUT", "https://preset.test/@corp%2fx", "x", "Authorization", "Bearer zviz-placeholder")); status != 403 {
+		t.Errorf("publish: %d", status)
+	}
+	if n := len(j.sink.seen()); n != 1 {
+		t.Errorf("the registry got %d requests", n)
 	}
 }
 
@@ -486,4 +530,54 @@ func TestLearnMode(t *testing.T) {
 		t.Error(err)
 	}
 	j.want(Event{Verdict: VerdictLearned, Door: DoorTLS, Host: "audit.test", Reason: ReasonHost})
+}
+
+// TestWithin drives requests through a gateway whose policy is narrowed by another
+// one: what the outer one lets through in mode audit, and what it splices.
+func TestWithin(t *testing.T) {
+	inner := Policy{Rules: []Rule{
+		{Host: "evil.test", Methods: []string{"GET"}, Paths: []string{"/ok/**"}},
+		{Host: "allowed.test", Methods: []string{"GET"}},
+	}}
+	for _, mode := range []Mode{ModeAudit, ModeDeny} {
+		t.Run(string(mode), func(t *testing.T) {
+			j := openJob(t, func(c *Config) {
+				c.Policy.Mode = mode
+				c.Policy.Rules = []Rule{{Host: "allowed.test", TLS: TLSSplice}, {Host: "other-allowed.test"}}
+				c.Policy = Intersect(c.Policy, inner)
+			})
+			ask := func(method, url string) int {
+				resp, err := j.client("169.254.1.1:443", false).Do(send(t, method, url, ""))
+				if err != nil {
+					return 0
+				}
+				resp.Body.Close()
+				return resp.StatusCode
+			}
+			want := map[bool]int{true: 200, false: 0}[mode == ModeAudit]
+			if got := ask("GET", "https://evil.test/ok/x"); got != want {
+				t.Errorf("what only the inner one names: %d", got)
+			}
+			if got := ask("PUT", "https://evil.test/ok/x"); got == 200 {
+				t.Error("the inner one denies the method")
+			}
+			if got := ask("GET", "https://evil.test/no"); got == 200 {
+				t.Error("the inner one denies the path")
+			}
+			if got := ask("GET", "https://allowed.test/x"); got != 200 {
+				t.Errorf("what both allow: %d", got)
+			}
+			if got := ask("PUT", "https://allowed.test/x"); got != 403 {
+				t.Errorf("a method that the inner one denies of a host that the outer one splices: %d", got)
+			}
+			if got := ask("GET", "https://other-allowed.test/x"); got != 0 {
+				t.Errorf("what only the outer one names: %d", got)
+			}
+			for _, r := range j.sink.seen() {
+				if r.Method != http.MethodGet || r.URL.Path == "/no" || r.Host == "other-allowed.test" {
+					t.Errorf("upstream got %s %s%s", r.Method, r.Host, r.URL)
+				}
+			}
+		})
+	}
 }

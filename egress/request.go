@@ -149,19 +149,16 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 		q.refuse(rw, http.StatusForbidden, d.reason)
 		return
 	}
-	ruled := ruling{verdict: d.verdict, reason: d.reason}
-	if d.verdict == VerdictAllow {
-		ruled = d.request(r.Method, r.URL.EscapedPath())
-		if ruled.verdict == VerdictAllow {
-			if reason := form(r, ruled.rule.Preset); reason != "" {
-				ruled.verdict, ruled.reason = d.missing, reason
-			}
+	ruled := d.request(r.Method, r.URL.EscapedPath())
+	if ruled.verdict == VerdictAllow {
+		if reason := form(r, ruled.rule.Preset); reason != "" {
+			ruled.verdict, ruled.reason = d.missing, reason
 		}
-		q.event.Verdict, q.event.Reason = ruled.verdict, ruled.reason
-		if ruled.verdict == VerdictDeny {
-			q.refuse(rw, http.StatusForbidden, ruled.reason)
-			return
-		}
+	}
+	q.event.Verdict, q.event.Reason = ruled.verdict, ruled.reason
+	if ruled.verdict == VerdictDeny {
+		q.refuse(rw, http.StatusForbidden, ruled.reason)
+		return
 	}
 	out := r.Clone(r.Context())
 	if ruled.verdict == VerdictAllow {

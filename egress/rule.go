@@ -30,7 +30,7 @@ type Rule struct {
 	// TLS is TLSSplice or TLSTerminate; empty means terminate for a rule that has
 	// a Preset, Methods, Paths or Inject, else splice.
 	TLS     string   `json:"tls,omitempty"`
-	Methods []string `json:"methods,omitempty"` // default: GET and HEAD for a Preset, else all
+	Methods []string `json:"methods,omitempty"` // default: GET and HEAD for a Preset or with Inject, else all
 	// Paths are globs, default all: "*" is anything within a segment, "**" anything
 	// at all. A path that servers read in different ways matches none.
 	Paths    []string `json:"paths,omitempty"`

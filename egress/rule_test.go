@@ -168,6 +168,9 @@ func TestJudgeRequest(t *testing.T) {
 		{"dots at the end", []Rule{git}, "GET", "/deep/..", ReasonPath},
 		{"dots by backslash", []Rule{git}, "GET", `/deep/..%5Cx`, ReasonPath},
 		{"method", []Rule{git}, "DELETE", "/deep/a", ReasonMethod},
+		{"credential, read", []Rule{{Inject: &Inject{}}}, "GET", "/x", ""},
+		{"credential, write", []Rule{{Inject: &Inject{}}, {Preset: "npm"}}, "PUT", "/x", ReasonMethod},
+		{"credential, write that is granted", []Rule{{Inject: &Inject{}, Methods: []string{"PUT"}}}, "PUT", "/x", ""},
 		{"two rules", []Rule{{Preset: "npm"}, {Methods: []string{"PUT"}, Paths: []string{"/mine"}}}, "PUT", "/mine", ""},
 	}
 	for _, tt := range tests {

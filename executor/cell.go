@@ -207,6 +207,9 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 		LiveSteps:  func() []string { return c.liveSteps(0) },
 		Credential: func(from string) (string, error) { return x.credential(from, c.spec.Mounts) },
 	})
+	if _, ok := errors.AsType[*egress.ConfigError](err); ok {
+		return fmt.Errorf("network policy: %w", err) // no layer that could be done without
+	}
 	if err != nil {
 		return &sandbox.LayerError{Layer: sandbox.LayerNet, Stage: "network", Err: err}
 	}

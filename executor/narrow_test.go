@@ -85,8 +85,18 @@ func FuzzNarrow(f *testing.F) {
 	}
 	presets := []egress.Preset{{Name: "npm", Rules: []egress.Rule{{Host: "registry.test"}}}}
 	questions := []egress.Question{
-		{URL: "a.test"}, {URL: "a.test:8080"}, {URL: "evil.test"}, {URL: "https://git.test/acme/x"}, {URL: "https://git.test/evil"}, {URL: "https://git.test/acme/x", Method: "PUT"},
-		{URL: "https://registry.test/x", Method: "PUT"}, {URL: "https://registry.test/x"}, {URL: "x.w.test"}, {URL: "no.w.test"}, {URL: "tcp://a.test:443"}, {URL: "http://a.test/"},
+		{URL: "a.test"},
+		{URL: "a.test:8080"},
+		{URL: "evil.test"},
+		{URL: "https://git.test/acme/x"},
+		{URL: "https://git.test/evil"},
+		{URL: "https://git.test/acme/x", Method: "PUT"},
+		{URL: "https://registry.test/x", Method: "PUT"},
+		{URL: "https://registry.test/x"},
+		{URL: "x.w.test"},
+		{URL: "no.w.test"},
+		{URL: "tcp://a.test:443"},
+		{URL: "http://a.test/"},
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := ParseNarrowing("p", data)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -121,16 +122,28 @@ var schemaFile = sync.OnceValue(func() string {
 	return path
 })
 
-// serve NAME starts a web server on this machine and sets NAME to its address; it
-// says which headers it got.
+// serve NAME [CAFILE LOG] starts a web server on this machine and sets NAME to its
+// address. With CAFILE it speaks TLS as example.com, with a certificate that the file
+// trusts, repeats the credential that it gets and writes it to LOG.
 func serve(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) != 1 {
-		ts.Fatalf("usage: serve NAME")
+	if len(args) != 1 && len(args) != 3 {
+		ts.Fatalf("usage: serve NAME [CAFILE LOG]")
 	}
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s %s of %s\n", r.Method, r.URL.Path, r.Host)
+		if len(args) == 3 {
+			auth := r.Header.Get("Authorization")
+			fmt.Fprintf(w, "you sent %s\n", auth)
+			_ = os.WriteFile(ts.MkAbs(args[2]), []byte(auth+"\n"), 0o600)
+		}
 	}))
 	ts.Defer(s.Close)
+	if len(args) == 1 {
+		s.Start()
+	} else {
+		s.StartTLS()
+		ts.Check(os.WriteFile(ts.MkAbs(args[1]), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600))
+	}
 	ts.Setenv(args[0], s.Listener.Addr().String())
 }
 

@@ -384,7 +384,7 @@ func ruleLine(r egress.Rule) string {
 		s += ", spliced"
 	}
 	methods := r.Methods
-	if len(methods) == 0 && r.Preset != "" {
+	if len(methods) == 0 && (r.Preset != "" || r.Inject != nil) {
 		methods = []string{"GET", "HEAD"}
 	}
 	if len(methods) > 0 {

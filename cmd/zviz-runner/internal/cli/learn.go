@@ -8,6 +8,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -92,11 +94,21 @@ func lesson(w io.Writer, command []string, learned []egress.Learned, mask func(s
 	}
 }
 
+// stepMatch matches a step by its name. What cannot be printed is matched by "*".
 func stepMatch(name string) string {
 	if name == "" {
 		return "*"
 	}
-	return "name=" + name
+	plain := strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '*'
+		}
+		return r
+	}, name)
+	if r := []rune(plain); len(r) > 200 {
+		plain = string(r[:200]) + "*"
+	}
+	return "name=" + plain
 }
 
 // hosts writes the keys presets and allow.
