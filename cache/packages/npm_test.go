@@ -78,7 +78,7 @@ func TestIntegrity(t *testing.T) {
 		if e := b.last(); e.Verdict != Deny || e.Reason != registry.ReasonIntegrity {
 			t.Errorf("%d bytes: %+v", size, e)
 		}
-		if len(got.body) > len(v.served)-tailHeld && got.status == http.StatusOK {
+		if got.status == http.StatusOK && len(got.body) >= len(v.served) {
 			t.Errorf("%d of %d bytes arrived", len(got.body), len(v.served))
 		}
 		if err := b.files.Records(t.Context(), func(r store.Record) bool {
@@ -254,6 +254,50 @@ func TestMinReleaseAge(t *testing.T) {
 		}
 		if got := ask(t, b.transport(u, Config{Rules: registry.Rules{MinReleaseAge: 7 * day, Exclude: []string{"x"}}}), tgz("x", "1.2.0")); got.status != http.StatusOK {
 			t.Errorf("excluded: %d %s", got.status, got.body)
+		}
+	}
+}
+
+// What was made of metadata for one job is not what another one gets, whose rules
+// are other ones, nor what there is after a new release.
+func TestRewrittenIsForItsRules(t *testing.T) {
+	n := &npmRegistry{}
+	n.add("x", "1.0.0", 400*day, nil)
+	n.add("x", "1.1.0", 30*day, nil)
+	n.add("x", "1.2.0", day, nil)
+	u := newUpstream(t, n.ServeHTTP)
+	b := newBench(t)
+	see := func(least, later time.Duration, accept string) []string {
+		t.Helper()
+		c := Config{Rules: registry.Rules{MinReleaseAge: least}, Now: func() time.Time { return time.Now().Add(later) }}
+		got := ask(t, b.transport(u, c), npmBase+"x", "Accept", accept)
+		if full := accept == registry.NPMFull; bytes.Contains(got.body, []byte(`"time"`)) != full {
+			t.Errorf("%s: %s", accept, got.body)
+		}
+		versions, _ := versionsOf(t, got.body)
+		return versions
+	}
+	for range 2 {
+		for _, accept := range []string{registry.NPMAbbreviated, registry.NPMFull} {
+			for _, tt := range []struct {
+				least, later time.Duration
+				want         []string
+			}{
+				{7 * day, 0, []string{"1.0.0", "1.1.0"}},
+				{60 * day, 0, []string{"1.0.0"}},
+				{7 * day, 10 * day, []string{"1.0.0", "1.1.0", "1.2.0"}},
+				{7 * day, 0, []string{"1.0.0", "1.1.0"}},
+			} {
+				if got := see(tt.least, tt.later, accept); !slices.Equal(got, tt.want) {
+					t.Errorf("%v, %v later: %v, want %v", tt.least, tt.later, got, tt.want)
+				}
+			}
+		}
+	}
+	n.add("x", "1.3.0", 0, nil)
+	for range 2 {
+		if got := see(7*day, time.Hour, registry.NPMFull); !slices.Equal(got, []string{"1.0.0", "1.1.0"}) {
+			t.Errorf("after a release: %v", got)
 		}
 	}
 }
