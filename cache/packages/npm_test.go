@@ -5,6 +5,7 @@ package packages
 import (
 	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -93,6 +94,44 @@ func TestIntegrity(t *testing.T) {
 		if got := ask(t, tr, tgz("x", "1.0.0")); !bytes.Equal(got.body, v.tarball) {
 			t.Errorf("%d bytes, upstream right again: %d, %v", size, got.status, got.err)
 		}
+	}
+}
+
+// The end of a file waits for its digest, also when upstream takes its time to
+// say that it was the end.
+func TestTailIsHeld(t *testing.T) {
+	n := &npmRegistry{}
+	v := n.add("x", "1.0.0", 100*day, nil)
+	v.tarball = tarball("x", "1.0.0", nil, 1<<20)
+	evil := bytes.Clone(v.tarball)
+	evil[100] ^= 1
+	release := make(chan struct{})
+	u := newUpstream(t, func(rw http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.URL.Path, "/-/") {
+			n.ServeHTTP(rw, r)
+			return
+		}
+		_, _ = rw.Write(evil)
+		rw.(http.Flusher).Flush()
+		<-release
+	})
+	b := newBench(t)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, tgz("x", "1.0.0"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := b.transport(u, Config{}).RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	early := make([]byte, len(evil)-32<<10)
+	if _, err := io.ReadFull(resp.Body, early); err != nil || len(early) < 1<<19 {
+		t.Fatalf("nothing comes before the end: %v", err)
+	}
+	close(release)
+	if rest, err := io.ReadAll(resp.Body); err == nil || len(rest) > 0 {
+		t.Errorf("%d bytes more, %v", len(rest), err)
 	}
 }
 

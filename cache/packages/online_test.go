@@ -174,7 +174,7 @@ func TestOnlineVerdaccio(t *testing.T) {
 	if out, err := npm(young, plain(Config{}), "install"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if got := installed(t, young, "axois"); got != "1.0.1" {
+	if got := installed(t, young); got != "1.0.1" {
 		t.Fatalf("control: %s", got)
 	}
 	old, fresh := v.published(t, "axois", "1.0.0"), v.published(t, "axois", "1.0.1")
@@ -190,7 +190,7 @@ func TestOnlineVerdaccio(t *testing.T) {
 	if out, err := npm(dir, plain(cooldown), "install"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if got := installed(t, dir, "axois"); got != "1.0.0" {
+	if got := installed(t, dir); got != "1.0.0" {
 		t.Errorf("cooldown: installed %s", got)
 	}
 	if err := os.RemoveAll(filepath.Join(young, "node_modules")); err != nil {
@@ -322,7 +322,7 @@ func TestOnlineNPM(t *testing.T) {
 			defer b.mu.Unlock()
 			b.events = append(b.events, e)
 		}
-		next := http.RoundTripper(http.DefaultTransport)
+		next := http.DefaultTransport
 		if c.Offline {
 			next = roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("cut") })
 		}
