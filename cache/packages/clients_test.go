@@ -213,11 +213,13 @@ func TestAptGet(t *testing.T) {
 	name := "pool/main/z/zviz-hello/zviz-hello_1.0-1_" + arch + ".deb"
 	var list bytes.Buffer
 	z := gzip.NewWriter(&list)
-	fmt.Fprintf(z, "Package: zviz-hello\nVersion: 1.0-1\nArchitecture: %s\nMaintainer: x <x@x.test>\nFilename: %s\nSize: %d\nSHA256: %s\nDescription: x\n\n", arch, name, len(deb), hash256(deb))
+	plain := fmt.Sprintf("Package: zviz-hello\nVersion: 1.0-1\nArchitecture: %s\nMaintainer: x <x@x.test>\nFilename: %s\nSize: %d\nSHA256: %s\nDescription: x\n\n", arch, name, len(deb), hash256(deb))
+	fmt.Fprint(z, plain)
 	z.Close()
 	listPath := "main/binary-" + arch + "/Packages.gz"
-	release := fmt.Sprintf("Origin: x\nSuite: stable\nCodename: stable\nArchitectures: %s\nComponents: main\nAcquire-By-Hash: yes\nDate: %s\nSHA256:\n %s %d %s\n",
-		arch, time.Now().UTC().Format(time.RFC1123), hash256(list.Bytes()), list.Len(), listPath)
+	release := fmt.Sprintf("Origin: x\nSuite: stable\nCodename: stable\nArchitectures: %s\nComponents: main\nAcquire-By-Hash: yes\nDate: %s\nSHA256:\n %s %d %s\n %s %d %s\n",
+		arch, time.Now().UTC().Format(time.RFC1123), hash256(list.Bytes()), list.Len(), listPath,
+		hash256([]byte(plain)), len(plain), strings.TrimSuffix(listPath, ".gz"))
 	u := newUpstream(t, func(rw http.ResponseWriter, r *http.Request) {
 		switch strings.TrimPrefix(r.URL.Path, "/debian/") {
 		case "dists/stable/Release": // unsigned, so it cannot be InRelease

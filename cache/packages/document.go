@@ -265,6 +265,9 @@ func (t *transport) plain(ctx context.Context, q asked) (*http.Response, error) 
 		ttl = releaseTTL
 	}
 	d, err := t.document(ctx, wanted{base: q.base, path: q.Path(), name: q.Path(), ttl: ttl})
+	if t.c.Offline && err != nil && t.otherRelease(q) {
+		return nil, &upstreamError{status: http.StatusNotFound}
+	}
 	if err != nil {
 		return nil, err
 	}
