@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/zviz/run/cache/registry"
@@ -99,10 +100,23 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if up, ok := errors.AsType[*upstreamError](err); ok {
 		return up.response(r), nil
 	}
+	if err != nil && r.Context().Err() == nil && !t.c.Offline && !t.c.Rules.Strict() && full(err) {
+		// A store that cannot be written is no reason for a job to fail. With rules in
+		// force it is: they need the metadata.
+		ev := t.event(q)
+		ev.Verdict, ev.Detail = Note, "passed on without the store: "+err.Error()
+		t.c.Observe(ev)
+		return t.next.RoundTrip(r)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.label(q), err)
 	}
 	return resp, nil
+}
+
+// full reports whether an error is that of a disk which takes nothing more.
+func full(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS) || errors.Is(err, store.ErrNoSpace)
 }
 
 func (t *transport) answer(ctx context.Context, q asked) (*http.Response, error) {
