@@ -523,6 +523,62 @@ func TestWritesPass(t *testing.T) {
 	resp.Body.Close()
 }
 
+// A registry that keeps its files elsewhere: followed by who may, else the job is
+// told where.
+func TestRedirect(t *testing.T) {
+	n := &npmRegistry{}
+	v := n.add("x", "1.0.0", 400*day, nil)
+	u := newUpstream(t, func(rw http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Host == "cdn.test":
+			_, _ = rw.Write(v.tarball)
+		case strings.Contains(r.URL.Path, "/-/"):
+			http.Redirect(rw, r, "http://cdn.test/some/where?sig=1", http.StatusFound)
+		case r.URL.Path == "/prefix/moved":
+			http.Redirect(rw, r, "http://cdn.test/moved", http.StatusFound)
+		default:
+			n.ServeHTTP(rw, r)
+		}
+	})
+	b := newBench(t)
+	for _, rules := range []registry.Rules{{}, {MinReleaseAge: day}} {
+		got := ask(t, b.transport(u, Config{Rules: rules}), tgz("x", "1.0.0"))
+		if got.status != http.StatusFound || got.header.Get("Location") != "http://cdn.test/some/where?sig=1" {
+			t.Errorf("%d %v", got.status, got.header)
+		}
+	}
+	if got := ask(t, b.transport(u, Config{}), npmBase+"moved"); got.status != http.StatusFound {
+		t.Errorf("%d", got.status)
+	}
+	if got := ask(t, b.transport(u, Config{Rules: registry.Rules{MinReleaseAge: day}}), npmBase+"moved"); got.status != http.StatusBadGateway || got.header.Get("Location") != "" {
+		t.Errorf("%d %v", got.status, got.header)
+	}
+	var credentials string
+	next := u.next()
+	withToken := roundTripper(func(r *http.Request) (*http.Response, error) {
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", "Bearer real")
+		return next.RoundTrip(r)
+	})
+	follow := roundTripper(func(r *http.Request) (*http.Response, error) {
+		credentials += r.Header.Get("Authorization")
+		return next.RoundTrip(r)
+	})
+	tr, err := b.pool.Transport(withToken, Config{Ecosystem: registry.NPM, Base: npmBase, Follow: follow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, tr, tgz("x", "1.0.0")); !bytes.Equal(got.body, v.tarball) {
+		t.Errorf("%d %v", got.status, got.err)
+	}
+	if credentials != "" {
+		t.Errorf("%q went with the redirect", credentials)
+	}
+	if got := ask(t, b.transport(u, Config{Offline: true}), tgz("x", "1.0.0")); !bytes.Equal(got.body, v.tarball) {
+		t.Errorf("not kept: %d", got.status)
+	}
+}
+
 func TestRange(t *testing.T) {
 	n := &npmRegistry{}
 	v := n.add("x", "1.0.0", 400*day, nil)

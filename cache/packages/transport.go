@@ -98,6 +98,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return t.deny(q, refused), nil
 	}
 	if up, ok := errors.AsType[*upstreamError](err); ok {
+		if redirects(up.status) && q.Kind != registry.File && t.c.Rules.Strict() {
+			return t.deny(q, &refusedError{registry.ReasonUnknown, "the registry keeps the metadata of " + t.label(q) + " elsewhere, where no rule of the policy would see it", http.StatusBadGateway}), nil
+		}
 		return up.response(r), nil
 	}
 	if err != nil && r.Context().Err() == nil && !t.c.Offline && !t.c.Rules.Strict() && full(err) {
@@ -217,7 +220,7 @@ func (e *upstreamError) Error() string { return fmt.Sprintf("the registry answer
 
 func (e *upstreamError) response(r *http.Request) *http.Response {
 	header := http.Header{}
-	for _, k := range []string{"Content-Type", "Retry-After"} {
+	for _, k := range []string{"Content-Type", "Location", "Retry-After"} {
 		if v := e.header.Get(k); v != "" {
 			header.Set(k, v)
 		}
