@@ -22,6 +22,12 @@ type Config struct {
 	// credentials has a scope that names them. Jobs of other scopes fetch anew.
 	Scope string
 
+	// Follow reaches where the registry redirects to, and decides whether it may be
+	// reached: registries keep files with other hosts. What comes from there is
+	// verified like the rest; no credentials go there. Nil hands the redirect to the
+	// job, which needs a rule for that host then, and nothing is kept.
+	Follow http.RoundTripper
+
 	// SumDB is Go's checksum database: its name, or its verifier key
 	// (NAME+HASH+KEY), with which its answers are proven. Empty: nothing of Go's is
 	// kept, as nothing is known to compare with.

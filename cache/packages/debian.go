@@ -51,6 +51,17 @@ func (t *transport) learnApt(q asked) {
 	a.note(t.archive(q.base), q.Path())
 }
 
+// otherRelease reports whether an archive was seen to have a Release file of
+// another form than the one that is asked for. Then it does not have that one,
+// and apt, which tries them in turn, must be told so.
+func (t *transport) otherRelease(q asked) bool {
+	if q.File != "InRelease" && q.File != "Release.gpg" {
+		return false
+	}
+	_, err := t.pool.files.Look(t.key("document", q.base, strings.TrimSuffix(q.Path(), q.File)+"Release", ""))
+	return err == nil
+}
+
 func (a *aptLists) note(archive, release string) {
 	if a.releases == nil {
 		a.releases, a.looked, a.digests = map[string]map[string]bool{}, map[string]bool{}, map[store.Digest]map[string]store.Digest{}

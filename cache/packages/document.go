@@ -184,7 +184,30 @@ func (t *transport) ask(ctx context.Context, base *url.URL, path string, header 
 	}
 	r.Header = header
 	r.Header.Set("User-Agent", "zviz-runner")
-	return t.next.RoundTrip(r)
+	resp, err := t.next.RoundTrip(r)
+	for hops := 0; err == nil && t.c.Follow != nil && hops < redirectsMost && redirects(resp.StatusCode); hops++ {
+		to, bad := resp.Location()
+		if bad != nil || to.Scheme != "https" && to.Scheme != r.URL.Scheme || to.User != nil {
+			break // also from https to http
+		}
+		_ = resp.Body.Close()
+		r = r.Clone(ctx)
+		r.URL, r.Host = to, ""
+		resp, err = t.c.Follow.RoundTrip(r)
+	}
+	return resp, err
+}
+
+// redirectsMost bounds how often one request is sent elsewhere.
+const redirectsMost = 5
+
+func redirects(status int) bool {
+	switch status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	default:
+		return false
+	}
 }
 
 // failed takes over an answer that is no success.
@@ -195,9 +218,8 @@ func failed(resp *http.Response) error {
 			body, _ = io.ReadAll(io.LimitReader(z, 16<<10))
 		}
 	}
-	if resp.StatusCode/100 == 3 || resp.StatusCode < 200 {
-		// A redirect leads to a host that nobody has judged.
-		return &upstreamError{http.StatusBadGateway, http.Header{}, []byte(fmt.Sprintf("the registry answered %d, which is not followed\n", resp.StatusCode))}
+	if resp.StatusCode < 200 || resp.StatusCode < 400 && !redirects(resp.StatusCode) {
+		return &upstreamError{http.StatusBadGateway, http.Header{}, fmt.Appendf(nil, "the registry answered %d to a plain request\n", resp.StatusCode)}
 	}
 	return &upstreamError{resp.StatusCode, resp.Header, body}
 }
@@ -265,6 +287,9 @@ func (t *transport) plain(ctx context.Context, q asked) (*http.Response, error) 
 		ttl = releaseTTL
 	}
 	d, err := t.document(ctx, wanted{base: q.base, path: q.Path(), name: q.Path(), ttl: ttl})
+	if t.c.Offline && err != nil && t.otherRelease(q) {
+		return nil, &upstreamError{status: http.StatusNotFound}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -375,9 +375,6 @@ func (t *transport) unkept(ctx context.Context, q asked, want []store.Digest, wh
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		return resp, nil // to a host that is judged by itself
-	}
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close() //nolint:errcheck // only read
 		return nil, failed(resp)

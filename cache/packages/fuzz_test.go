@@ -135,6 +135,7 @@ func FuzzRange(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer resp.Body.Close()
 		b, err := io.ReadAll(resp.Body)
 		if err != nil || int64(len(b)) != resp.ContentLength || !bytes.Contains(file, b) {
 			t.Errorf("%q: %q, %d, %v", spec, b, resp.ContentLength, err)

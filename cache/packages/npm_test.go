@@ -5,6 +5,7 @@ package packages
 import (
 	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -78,7 +79,7 @@ func TestIntegrity(t *testing.T) {
 		if e := b.last(); e.Verdict != Deny || e.Reason != registry.ReasonIntegrity {
 			t.Errorf("%d bytes: %+v", size, e)
 		}
-		if len(got.body) > len(v.served)-tailHeld && got.status == http.StatusOK {
+		if got.status == http.StatusOK && len(got.body) >= len(v.served) {
 			t.Errorf("%d of %d bytes arrived", len(got.body), len(v.served))
 		}
 		if err := b.files.Records(t.Context(), func(r store.Record) bool {
@@ -93,6 +94,44 @@ func TestIntegrity(t *testing.T) {
 		if got := ask(t, tr, tgz("x", "1.0.0")); !bytes.Equal(got.body, v.tarball) {
 			t.Errorf("%d bytes, upstream right again: %d, %v", size, got.status, got.err)
 		}
+	}
+}
+
+// The end of a file waits for its digest, also when upstream takes its time to
+// say that it was the end.
+func TestTailIsHeld(t *testing.T) {
+	n := &npmRegistry{}
+	v := n.add("x", "1.0.0", 100*day, nil)
+	v.tarball = tarball("x", "1.0.0", nil, 1<<20)
+	evil := bytes.Clone(v.tarball)
+	evil[100] ^= 1
+	release := make(chan struct{})
+	u := newUpstream(t, func(rw http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.URL.Path, "/-/") {
+			n.ServeHTTP(rw, r)
+			return
+		}
+		_, _ = rw.Write(evil)
+		rw.(http.Flusher).Flush()
+		<-release
+	})
+	b := newBench(t)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, tgz("x", "1.0.0"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := b.transport(u, Config{}).RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	early := make([]byte, len(evil)-32<<10)
+	if _, err := io.ReadFull(resp.Body, early); err != nil || len(early) < 1<<19 {
+		t.Fatalf("nothing comes before the end: %v", err)
+	}
+	close(release)
+	if rest, err := io.ReadAll(resp.Body); err == nil || len(rest) > 0 {
+		t.Errorf("%d bytes more, %v", len(rest), err)
 	}
 }
 
@@ -254,6 +293,50 @@ func TestMinReleaseAge(t *testing.T) {
 		}
 		if got := ask(t, b.transport(u, Config{Rules: registry.Rules{MinReleaseAge: 7 * day, Exclude: []string{"x"}}}), tgz("x", "1.2.0")); got.status != http.StatusOK {
 			t.Errorf("excluded: %d %s", got.status, got.body)
+		}
+	}
+}
+
+// What was made of metadata for one job is not what another one gets, whose rules
+// are other ones, nor what there is after a new release.
+func TestRewrittenIsForItsRules(t *testing.T) {
+	n := &npmRegistry{}
+	n.add("x", "1.0.0", 400*day, nil)
+	n.add("x", "1.1.0", 30*day, nil)
+	n.add("x", "1.2.0", day, nil)
+	u := newUpstream(t, n.ServeHTTP)
+	b := newBench(t)
+	see := func(least, later time.Duration, accept string) []string {
+		t.Helper()
+		c := Config{Rules: registry.Rules{MinReleaseAge: least}, Now: func() time.Time { return time.Now().Add(later) }}
+		got := ask(t, b.transport(u, c), npmBase+"x", "Accept", accept)
+		if full := accept == registry.NPMFull; bytes.Contains(got.body, []byte(`"time"`)) != full {
+			t.Errorf("%s: %s", accept, got.body)
+		}
+		versions, _ := versionsOf(t, got.body)
+		return versions
+	}
+	for range 2 {
+		for _, accept := range []string{registry.NPMAbbreviated, registry.NPMFull} {
+			for _, tt := range []struct {
+				least, later time.Duration
+				want         []string
+			}{
+				{7 * day, 0, []string{"1.0.0", "1.1.0"}},
+				{60 * day, 0, []string{"1.0.0"}},
+				{7 * day, 10 * day, []string{"1.0.0", "1.1.0", "1.2.0"}},
+				{7 * day, 0, []string{"1.0.0", "1.1.0"}},
+			} {
+				if got := see(tt.least, tt.later, accept); !slices.Equal(got, tt.want) {
+					t.Errorf("%v, %v later: %v, want %v", tt.least, tt.later, got, tt.want)
+				}
+			}
+		}
+	}
+	n.add("x", "1.3.0", 0, nil)
+	for range 2 {
+		if got := see(7*day, time.Hour, registry.NPMFull); !slices.Equal(got, []string{"1.0.0", "1.1.0"}) {
+			t.Errorf("after a release: %v", got)
 		}
 	}
 }
@@ -438,6 +521,62 @@ func TestWritesPass(t *testing.T) {
 		t.Errorf("%v %v", resp, err)
 	}
 	resp.Body.Close()
+}
+
+// A registry that keeps its files elsewhere: followed by who may, else the job is
+// told where.
+func TestRedirect(t *testing.T) {
+	n := &npmRegistry{}
+	v := n.add("x", "1.0.0", 400*day, nil)
+	u := newUpstream(t, func(rw http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Host == "cdn.test":
+			_, _ = rw.Write(v.tarball)
+		case strings.Contains(r.URL.Path, "/-/"):
+			http.Redirect(rw, r, "http://cdn.test/some/where?sig=1", http.StatusFound)
+		case r.URL.Path == "/prefix/moved":
+			http.Redirect(rw, r, "http://cdn.test/moved", http.StatusFound)
+		default:
+			n.ServeHTTP(rw, r)
+		}
+	})
+	b := newBench(t)
+	for _, rules := range []registry.Rules{{}, {MinReleaseAge: day}} {
+		got := ask(t, b.transport(u, Config{Rules: rules}), tgz("x", "1.0.0"))
+		if got.status != http.StatusFound || got.header.Get("Location") != "http://cdn.test/some/where?sig=1" {
+			t.Errorf("%d %v", got.status, got.header)
+		}
+	}
+	if got := ask(t, b.transport(u, Config{}), npmBase+"moved"); got.status != http.StatusFound {
+		t.Errorf("%d", got.status)
+	}
+	if got := ask(t, b.transport(u, Config{Rules: registry.Rules{MinReleaseAge: day}}), npmBase+"moved"); got.status != http.StatusBadGateway || got.header.Get("Location") != "" {
+		t.Errorf("%d %v", got.status, got.header)
+	}
+	var credentials string
+	next := u.next()
+	withToken := roundTripper(func(r *http.Request) (*http.Response, error) {
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", "Bearer real")
+		return next.RoundTrip(r)
+	})
+	follow := roundTripper(func(r *http.Request) (*http.Response, error) {
+		credentials += r.Header.Get("Authorization")
+		return next.RoundTrip(r)
+	})
+	tr, err := b.pool.Transport(withToken, Config{Ecosystem: registry.NPM, Base: npmBase, Follow: follow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, tr, tgz("x", "1.0.0")); !bytes.Equal(got.body, v.tarball) {
+		t.Errorf("%d %v", got.status, got.err)
+	}
+	if credentials != "" {
+		t.Errorf("%q went with the redirect", credentials)
+	}
+	if got := ask(t, b.transport(u, Config{Offline: true}), tgz("x", "1.0.0")); !bytes.Equal(got.body, v.tarball) {
+		t.Errorf("not kept: %d", got.status)
+	}
 }
 
 func TestRange(t *testing.T) {

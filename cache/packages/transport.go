@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/zviz/run/cache/registry"
@@ -97,12 +98,28 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return t.deny(q, refused), nil
 	}
 	if up, ok := errors.AsType[*upstreamError](err); ok {
+		if redirects(up.status) && q.Kind != registry.File && t.c.Rules.Strict() {
+			return t.deny(q, &refusedError{registry.ReasonUnknown, "the registry keeps the metadata of " + t.label(q) + " elsewhere, where no rule of the policy would see it", http.StatusBadGateway}), nil
+		}
 		return up.response(r), nil
+	}
+	if err != nil && r.Context().Err() == nil && !t.c.Offline && !t.c.Rules.Strict() && full(err) {
+		// A store that cannot be written is no reason for a job to fail. With rules in
+		// force it is: they need the metadata.
+		ev := t.event(q)
+		ev.Verdict, ev.Detail = Note, "passed on without the store: "+err.Error()
+		t.c.Observe(ev)
+		return t.next.RoundTrip(r)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.label(q), err)
 	}
 	return resp, nil
+}
+
+// full reports whether an error is that of a disk which takes nothing more.
+func full(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS) || errors.Is(err, store.ErrNoSpace)
 }
 
 func (t *transport) answer(ctx context.Context, q asked) (*http.Response, error) {
@@ -203,7 +220,7 @@ func (e *upstreamError) Error() string { return fmt.Sprintf("the registry answer
 
 func (e *upstreamError) response(r *http.Request) *http.Response {
 	header := http.Header{}
-	for _, k := range []string{"Content-Type", "Retry-After"} {
+	for _, k := range []string{"Content-Type", "Location", "Retry-After"} {
 		if v := e.header.Get(k); v != "" {
 			header.Set(k, v)
 		}

@@ -11,10 +11,14 @@ const (
 )
 
 // classifyNPM knows "name", "@scope%2fname", "@scope/name", each with
-// "/VERSION" or "/-/FILE.tgz" behind it, and the few documents below "-/".
+// "/VERSION" or "/-/FILE.tgz" behind it, "download/…", and the few documents
+// below "-/".
 func classifyNPM(seg []string) Request {
 	if seg[0] == "-" {
 		return npmService(seg[1:])
+	}
+	if seg[0] == "download" && len(seg) > 3 {
+		return npmDownload(seg[1:])
 	}
 	name, rest, ok := npmName(seg)
 	if !ok {
@@ -40,6 +44,16 @@ func classifyNPM(seg []string) Request {
 		return Request{}
 	}
 	return Request{Kind: File, Name: name, Version: version, File: file, path: name + "/-/" + file}
+}
+
+// npmDownload knows where GitHub's registry has its tarballs:
+// "download/NAME/VERSION/HASH".
+func npmDownload(seg []string) Request {
+	name, rest, ok := npmName(seg)
+	if !ok || len(rest) != 2 || !only(rest[0], ".+-") || !only(rest[1], "") {
+		return Request{}
+	}
+	return Request{Kind: File, Name: name, Version: rest[0], File: rest[1], path: "download/" + name + "/" + rest[0] + "/" + rest[1]}
 }
 
 // npmTarball takes the version out of the name of a tarball.

@@ -48,15 +48,6 @@ func tryLock(f *os.File, exclusive bool) bool {
 	return flock(f, how|unix.LOCK_NB) == nil
 }
 
-// lockNow waits for a lock that is held for moments only.
-func lockNow(f *os.File, exclusive bool) error {
-	how := unix.LOCK_SH
-	if exclusive {
-		how = unix.LOCK_EX
-	}
-	return flock(f, how)
-}
-
 func flock(f *os.File, how int) error {
 	for {
 		if err := unix.Flock(int(f.Fd()), how); !errors.Is(err, unix.EINTR) {

@@ -36,16 +36,23 @@ func (s *Store) Lock(ctx context.Context, key string) (unlock func(), err error)
 	}
 }
 
-// gate keeps eviction (exclusive) and commits (shared) apart. Both hold it for
-// moments.
+// gateWait is how long a commit or an eviction waits for the other. Both hold the
+// gate for moments; a process that was stopped with it must not stop the rest.
+const gateWait = 10 * time.Second
+
+// gate keeps eviction (exclusive) and commits (shared) apart.
 func (s *Store) gate(exclusive bool) (unlock func(), err error) {
 	f, err := s.root.OpenFile("locks/gate", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	if err := lockNow(f, exclusive); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("store: lock: %w", err)
+	for waited, wait := time.Duration(0), time.Millisecond; !tryLock(f, exclusive); wait = min(2*wait, 50*time.Millisecond) {
+		if waited > s.wait {
+			_ = f.Close()
+			return nil, fmt.Errorf("store %s: another process holds locks/gate", s.dir)
+		}
+		time.Sleep(wait)
+		waited += wait
 	}
 	return func() { _ = f.Close() }, nil
 }

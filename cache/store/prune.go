@@ -34,11 +34,7 @@ type Pruned struct {
 // entry names. What was used in the last ten minutes stays, unless all is set.
 func (s *Store) Prune(ctx context.Context, maxBytes int64, all bool) (Pruned, error) {
 	s.sweep()
-	unlock, err := s.gate(true)
-	if err != nil {
-		return Pruned{}, err
-	}
-	defer unlock()
+	now := time.Now()
 	var records []Record
 	users := map[Digest]int{}
 	if err := s.Records(ctx, func(r Record) bool {
@@ -50,18 +46,37 @@ func (s *Store) Prune(ctx context.Context, maxBytes int64, all bool) (Pruned, er
 	}
 	p := Pruned{}
 	sizes := map[Digest]int64{}
-	now := time.Now()
 	fresh := func(t time.Time) bool { return !all && now.Sub(t) < recent }
 	if err := s.blobs(ctx, func(d Digest, info fs.FileInfo) {
 		sizes[d] = info.Size()
 		p.Before.Files++
 		p.Before.Bytes += info.Size()
-		if users[d] == 0 && !fresh(info.ModTime()) {
-			_ = s.root.Remove(blobPath(d))
-			delete(sizes, d)
-		}
 	}); err != nil {
 		return Pruned{}, err
+	}
+	// Looking takes long in a large store, so commits go on meanwhile. What they
+	// touched since is left alone.
+	unlock, err := s.gate(true)
+	if err != nil {
+		return Pruned{}, err
+	}
+	defer unlock()
+	remove := func(d Digest) {
+		info, err := s.root.Stat(blobPath(d))
+		if err == nil && !info.ModTime().Before(now) || errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		if s.root.Remove(blobPath(d)) == nil {
+			delete(sizes, d)
+		}
+	}
+	for d := range sizes {
+		if users[d] != 0 {
+			continue
+		}
+		if info, err := s.root.Stat(blobPath(d)); err == nil && !fresh(info.ModTime()) {
+			remove(d)
+		}
 	}
 	p.Before.Entries, p.After.Entries = len(records), len(records)
 	for _, n := range sizes {
@@ -74,16 +89,20 @@ func (s *Store) Prune(ctx context.Context, maxBytes int64, all bool) (Pruned, er
 		if have && (maxBytes < 0 || p.After.Bytes <= maxBytes || fresh(r.Used)) {
 			continue
 		}
+		if info, err := s.root.Stat(indexPath(r.Key)); err == nil && info.ModTime().After(r.Used) && !all {
+			continue // used since
+		}
 		if err := s.Remove(r.Key); err != nil {
 			return p, err
 		}
 		p.Evicted++
 		p.After.Entries--
 		if users[r.SHA256]--; have && users[r.SHA256] == 0 {
-			_ = s.root.Remove(blobPath(r.SHA256))
-			p.After.Files--
-			p.After.Bytes -= sizes[r.SHA256]
-			delete(sizes, r.SHA256)
+			n := sizes[r.SHA256]
+			if remove(r.SHA256); len(sizes) < p.After.Files {
+				p.After.Files--
+				p.After.Bytes -= n
+			}
 		}
 	}
 	return p, nil

@@ -41,6 +41,7 @@ type Store struct {
 	root *os.Root
 	max  int64
 	free int64
+	wait time.Duration // for the gate
 
 	mu      sync.Mutex
 	trusted map[Digest]identity // hashed by this process
@@ -78,7 +79,7 @@ func Open(c Config) (*Store, error) {
 			return nil, errors.Join(fmt.Errorf("store %s: %w", c.Dir, err), root.Close())
 		}
 	}
-	s := &Store{dir: c.Dir, root: root, max: c.MaxBytes, free: c.MinFree, trusted: map[Digest]identity{}}
+	s := &Store{dir: c.Dir, root: root, max: c.MaxBytes, free: c.MinFree, wait: gateWait, trusted: map[Digest]identity{}}
 	if s.max == 0 {
 		s.max = DefaultMaxBytes
 	}

@@ -391,6 +391,63 @@ func TestLock(t *testing.T) {
 	}
 }
 
+// A process that was stopped while it holds the gate does not stop the others.
+func TestStuckGate(t *testing.T) {
+	s := open(t, Config{})
+	s.wait = 20 * time.Millisecond
+	other := open(t, Config{Dir: s.Dir()})
+	unlock, err := other.gate(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := put(t, s, "k", []byte("x")); err == nil || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("%v", err)
+	}
+	unlock()
+	if _, err := put(t, s, "k", []byte("x")); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is committed again while Prune looks stays, though it was to go.
+func TestCommitDuringPrune(t *testing.T) {
+	s := open(t, Config{MaxBytes: -1})
+	other := open(t, Config{Dir: s.Dir(), MaxBytes: -1})
+	var group sync.WaitGroup
+	stop := make(chan struct{})
+	group.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, err := other.Prune(t.Context(), 0, true); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	served := 0
+	for i := range 300 {
+		if _, err := put(t, s, strconv.Itoa(i%3), []byte("same")); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := get(t, s, strconv.Itoa(i%3)); err == nil {
+			served++
+			if string(b) != "same" {
+				t.Errorf("%q", b)
+			}
+		}
+	}
+	close(stop)
+	group.Wait()
+	if v, err := s.Verify(t.Context()); err != nil || len(v.Faults) != 0 {
+		t.Errorf("%+v, %v", v, err)
+	}
+	t.Logf("%d of 300 were there right after", served)
+}
+
 // TestCrash kills a process that writes, again and again. What it leaves is a
 // right entry or none, and no temporary file stays.
 func TestCrash(t *testing.T) {
