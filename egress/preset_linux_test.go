@@ -113,7 +113,8 @@ func TestRedirects(t *testing.T) {
 		t.Errorf("event %+v", e)
 	}
 	// The job itself reaches none of these hosts.
-	if _, err := j.client(GatewayAddr+":443", false).Get("https://cdn.test/file"); err == nil {
+	if resp, err := j.client(GatewayAddr+":443", false).Get("https://cdn.test/file"); err == nil {
+		resp.Body.Close()
 		t.Error("the job reached cdn.test")
 	}
 }
