@@ -32,6 +32,7 @@ type gateway struct {
 	web         *web
 	roots       func() *x509.CertPool // parsed when first needed
 	log         *slog.Logger
+	lacks       []error // credentials of presets that could not be read
 
 	// who finds the process behind a packet or connection of the job.
 	who func(proto uint8, src, dst netip.AddrPort) origin

@@ -67,13 +67,14 @@ func fromTool(from string) bool {
 // injector is the filter that injects.
 type injector struct {
 	values map[string]string // by ValueFrom
+	lacks  []error           // what presets name and is not there
 	off    bool              // ModeLearn: what the job sends goes out as it is
 }
 
 // newInjector reads the credentials that the rules name. One that a preset found, and
-// that cannot be read, is left out and told to lacks: configurations name variables
+// that cannot be read, is left out and stands in lacks: configurations name variables
 // that are not set, and its registry says itself that it wants one.
-func newInjector(rules []Rule, read func(string) (string, error), lacks func(r Rule, err error)) (*injector, error) {
+func newInjector(rules []Rule, read func(string) (string, error)) (*injector, error) {
 	in := &injector{values: map[string]string{}}
 	for _, r := range rules {
 		if r.Inject == nil {
@@ -88,7 +89,7 @@ func newInjector(rules []Rule, read func(string) (string, error), lacks func(r R
 		}
 		value, err := read(from)
 		if err != nil && r.Preset != "" {
-			lacks(r, err)
+			in.lacks = append(in.lacks, fmt.Errorf("%s of preset %s: %w", r.Host, r.Preset, err))
 			continue
 		}
 		if err != nil {
@@ -147,7 +148,7 @@ func (in *injector) Request(x *Exchange) (*http.Response, error) {
 	value, ok := in.values[x.inject.ValueFrom]
 	if !ok {
 		if x.Rule.Preset != "" {
-			return nil, nil // newInjector has said so
+			return nil, nil // it is one of lacks
 		}
 		return nil, errors.New("bug: a credential that was not read")
 	}

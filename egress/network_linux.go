@@ -39,6 +39,9 @@ func Open(ctx context.Context, cfg Config) (*Network, error) {
 	if err != nil {
 		return nil, &ConfigError{err}
 	}
+	for _, lack := range g.lacks {
+		g.log.LogAttrs(ctx, slog.LevelWarn, "a credential of the toolchain is not used", slog.Any("err", lack))
+	}
 	ports := g.ports
 	c, err := openCell(ctx, ports)
 	if err != nil {

@@ -78,18 +78,22 @@ func (a ociAuth) RoundTrip(r *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	again := r.Clone(r.Context())
+	again.Header.Del("Authorization")
 	switch c := parseChallenge(resp.Header.Values("Www-Authenticate")); {
 	case c.scheme == "basic" && basic != "":
+		again.Header.Set("Authorization", basic)
 	case c.scheme == "bearer":
-		token, life, err := a.fetch(r.Context(), c, scope, basic)
-		if err != nil {
-			a.q.event.Hint = clip("token of the registry: " + err.Error())
-			return withoutChallenge(resp), nil
+		token, why := a.fetch(r.Context(), c, scope, basic)
+		if why != nil {
+			a.q.event.Hint = clip("token of the registry: " + why.Error())
+			break
 		}
-		tokens.put(key, token, life)
+		tokens.put(key, token, ociTokenLife)
 		again.Header.Set("Authorization", schemeBearer+" "+token)
 	default:
-		return withoutChallenge(resp), nil
+	}
+	if again.Header.Get("Authorization") == "" || again.Header.Get("Authorization") == plain.Header.Get("Authorization") {
+		return withoutChallenge(resp), nil // the registry's word is the answer
 	}
 	drained(resp)
 	resp, err = a.next.RoundTrip(again)
@@ -107,17 +111,17 @@ func withoutChallenge(resp *http.Response) *http.Response {
 
 // fetch asks the host that gives out tokens. It is told the service that the
 // registry named, and the scope that the request needs.
-func (a ociAuth) fetch(ctx context.Context, c challenge, scope, basic string) (string, time.Duration, error) {
+func (a ociAuth) fetch(ctx context.Context, c challenge, scope, basic string) (string, error) {
 	u, err := url.Parse(c.realm)
 	if err != nil || u.Scheme != "https" || u.User != nil {
-		return "", 0, errors.New("the registry names no place by https to ask for it")
+		return "", errors.New("the registry names no place by https to ask for it")
 	}
 	to, err := parseAuthority(u.Host, 443)
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
 	if d := a.q.judge(to); d.reason == ReasonDenied {
-		return "", 0, fmt.Errorf("%s is denied", to.host)
+		return "", fmt.Errorf("%s is denied", to.host)
 	}
 	query := url.Values{}
 	if c.service != "" {
@@ -129,7 +133,7 @@ func (a ociAuth) fetch(ctx context.Context, c challenge, scope, basic string) (s
 	u.RawQuery = query.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
 	if basic != "" {
 		req.Header.Set("Authorization", basic)
@@ -137,26 +141,26 @@ func (a ociAuth) fetch(ctx context.Context, c challenge, scope, basic string) (s
 	a.q.event.Up += int64(headSize(req))
 	resp, err := a.q.web.client(false).RoundTrip(req)
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
 	defer drained(resp)
 	if resp.StatusCode != http.StatusOK {
-		return "", 0, fmt.Errorf("%s answered %d", to.host, resp.StatusCode)
+		return "", fmt.Errorf("%s answered %d", to.host, resp.StatusCode)
 	}
 	var answer struct {
 		Token  string `json:"token"`
 		Access string `json:"access_token"`
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, ociTokenBytes)).Decode(&answer); err != nil {
-		return "", 0, fmt.Errorf("%s did not answer with a token", to.host)
+		return "", fmt.Errorf("%s did not answer with a token", to.host)
 	}
 	if answer.Token == "" {
 		answer.Token = answer.Access
 	}
 	if answer.Token == "" || strings.ContainsAny(answer.Token, "\r\n\x00") {
-		return "", 0, fmt.Errorf("%s did not answer with a token", to.host)
+		return "", fmt.Errorf("%s did not answer with a token", to.host)
 	}
-	return answer.Token, ociTokenLife, nil
+	return answer.Token, nil
 }
 
 // ociScope is the right to read the repository that a path names, empty for none.

@@ -74,13 +74,11 @@ func newGateway(cfg Config) (*gateway, JobFiles, error) {
 	}
 	credentials := &injector{off: true}
 	if cfg.Policy.Mode != ModeLearn {
-		lacks := func(r Rule, err error) {
-			g.log.LogAttrs(context.Background(), slog.LevelWarn, "a credential of the toolchain is not used", slog.String("preset", r.Preset), slog.String("host", r.Host), slog.String("from", r.Inject.ValueFrom), slog.Any("err", err))
-		}
-		if credentials, err = newInjector(rules, cfg.Credential, lacks); err != nil {
+		if credentials, err = newInjector(rules, cfg.Credential); err != nil {
 			return nil, JobFiles{}, err
 		}
 	}
+	g.lacks = credentials.lacks
 	// The credential goes in last and is masked first: no other filter sees it.
 	g.credentials, g.packages, g.registries = credentials, cfg.Packages, registries(presets)
 	g.filters = slices.Concat([]Filter{newMisses(limits.Misses)}, cfg.Filters, []Filter{credentials})

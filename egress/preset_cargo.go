@@ -73,6 +73,11 @@ func discoverCargo(ctx context.Context, run Runner) (Preset, error) {
 	for _, name := range slices.Sorted(maps.Keys(all.Registries)) {
 		if clean, ok := p.cargoIndex(all.Registries[name].Index, "cargo registry "+name, inject(name)); ok {
 			out.Registries[name] = cargoRegistry{Index: clean}
+			if inject(name) != nil {
+				// A registry may say that it needs a token, and then cargo wants to have one.
+				p.setenv(cargoVariable(name, "TOKEN"), Placeholder)
+				p.setenv("CARGO_REGISTRY_GLOBAL_CREDENTIAL_PROVIDERS", "cargo:token")
+			}
 		}
 	}
 	if err := p.cargoSources(all, &out, inject); err != nil {
@@ -82,7 +87,9 @@ func discoverCargo(ctx context.Context, run Runner) (Preset, error) {
 	if err := toml.NewEncoder(&b).Encode(out); err != nil {
 		return Preset{}, err
 	}
-	p.file(cargoConfigPath, b.Bytes())
+	if b.Len() > 0 {
+		p.file(cargoConfigPath, b.Bytes())
+	}
 	p.note("cargo publish, search and owner are refused: they write, or ask the registry's own interface")
 	return p, nil
 }

@@ -57,7 +57,6 @@ func TestDiscover(t *testing.T) {
 				registryRule("npm", "npm config registry", "npm.corp.test", 443, below("/api/npm", npmForms())...),
 				registryRule("npm", "npm config registry", "npm.corp.test", 443, "/**.tgz"),
 				registryRule("npm", "npm config @acme:registry", "acme.test", 8443, npmForms()...),
-				registryRule("npm", "npm config @acme:registry", "acme.test", 8443, "/**.tgz"),
 			},
 			env: map[string]string{
 				"npm_config_registry": "https://npm.corp.test/api/npm/", "npm_config_audit": "false", "npm_config_globalconfig": npmrcPath,

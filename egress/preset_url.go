@@ -66,7 +66,7 @@ func (p *Preset) add(s source) (clean string, err error) {
 		}
 	}
 	p.rule(r)
-	if len(s.wide) > 0 {
+	if beside := func(w string) bool { return base != "" || !slices.Contains(s.forms, w) }; slices.ContainsFunc(s.wide, beside) {
 		r.Paths, r.Inject = s.wide, nil
 		p.rule(r)
 	}

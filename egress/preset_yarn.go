@@ -224,7 +224,7 @@ func parseYarnClassic(data []byte) map[string]string {
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		key, value := "", ""
+		var key, value string
 		if line[0] == '"' {
 			end := strings.IndexByte(line[1:], '"')
 			if end < 0 {

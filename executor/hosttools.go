@@ -66,7 +66,7 @@ func managers() []manager {
 		{".pyenv", []string{"bin", "libexec", "versions", "shims", "plugins", "pyenv.d", "completions", "version"}, "PYENV_ROOT"},
 		{".rbenv", []string{"bin", "libexec", "versions", "shims", "plugins", "rbenv.d", "version"}, "RBENV_ROOT"},
 		{".cargo", []string{"bin"}, ""},
-		{".rustup", []string{"toolchains", "settings.toml"}, "RUSTUP_HOME"},
+		{".rustup", []string{"toolchains", "settings.toml", "update-hashes"}, "RUSTUP_HOME"},
 		{".bun", []string{"bin"}, ""},
 		{".deno", []string{"bin"}, ""},
 		{".sdkman", []string{"candidates"}, "SDKMAN_DIR"},

@@ -134,14 +134,17 @@ Nothing, but for what is allowed. --allow takes presets and hosts:
   --allow api.example.com         ports 443 and 80
   --allow api.example.com:8443    this port
   --allow '*.example.com'         names below example.com, not itself
-Presets: debian, go, npm, pypi. They hold no host names: your own tools are
-asked, outside of the workspace, which hosts they use.
+Presets: cargo, debian, gitea, github, gitlab, go, gradle, maven, npm, nuget, oci,
+pnpm, pypi, rubygems, yarn. Your own tools and their configuration say, outside of
+the workspace, which hosts they use; credentials there are put in on the way out.
 
-Without --allow, the command decides: npm, npx, pnpm and yarn get npm; go gets
-go; pip and uv get pypi; apt-get gets debian; others get nothing. exec says so
-in one line. --allow takes the place of that preset. --no-network takes away
-even names; --egress audit lets everything through and reports it, and learn does
-so without secrets and prints the smallest policy that would have done.
+Without --allow, the command decides: npm, yarn, pnpm, go, cargo, gradle get the
+preset of their name; npx npm; pip and uv pypi; apt-get debian; mvn maven; gem and
+bundle rubygems; dotnet nuget; docker, podman, skopeo and crane oci; gh github;
+glab gitlab; tea gitea; others get nothing. exec says so in one line. --allow takes
+the place of that preset. --no-network takes away even names; --egress audit lets
+everything through and reports it, and learn does so without secrets and prints the
+smallest policy that would have done.
 
   zviz-runner egress check URL     would it be allowed?
   zviz-runner egress explain       what is in force, and where it was written
