@@ -35,7 +35,7 @@ func TestOnlineInstall(t *testing.T) {
 		}
 	})
 	// A job sees a folder of /opt that PATH leads into, all of it.
-	versions, err := os.MkdirTemp("/opt", "zviz-test-")
+	versions, err := os.MkdirTemp("/opt", "zviz-test-") //nolint:usetesting // the sandbox has a /tmp of its own
 	if err != nil {
 		t.Fatal(err)
 	}
