@@ -15,7 +15,7 @@ import (
 )
 
 // npmLock is package-lock.json: packages by path since version 2, and
-// dependencies within dependencies in version 1 (docs.npmjs.com
+// dependencies within dependencies in version 1 (npm's documentation,
 // "package-lock.json"). Version 2 has both; packages is what npm reads.
 type npmLock struct {
 	Version      int                      `json:"lockfileVersion"`

@@ -272,8 +272,10 @@ func (t *transport) flown(q asked, f *flight, k knowledge, err error) {
 		ev.Verdict, ev.Detail = Note, "broke off: "+err.Error()
 	case unkept != nil:
 		ev.Verdict, ev.Detail = Note, "verified, but not kept: "+unkept.Error()
+	case !ended:
+		ev.Verdict, ev.Detail = Note, "the job left before the end"
 	default:
-		ev.Stored = ended
+		ev.Stored = true
 	}
 	t.c.Observe(ev)
 }

@@ -189,12 +189,17 @@ func (w *follower) Read(p []byte) (int, error) {
 			ready -= tailHeld
 		}
 		switch {
-		case w.ctx.Err() != nil:
-			f.mu.Unlock()
-			return 0, context.Cause(w.ctx)
 		case f.ended && f.err != nil:
 			f.mu.Unlock()
 			return 0, f.err
+		case f.ended && ready <= 0:
+			// Before the look at the context: a client that has all it was promised may
+			// hang up before we are asked for the end.
+			f.mu.Unlock()
+			return 0, io.EOF
+		case w.ctx.Err() != nil:
+			f.mu.Unlock()
+			return 0, context.Cause(w.ctx)
 		case ready > 0:
 			f.mu.Unlock()
 			n, err := f.temp.ReadAt(p[:min(int64(len(p)), ready)], w.off)
@@ -203,9 +208,6 @@ func (w *follower) Read(p []byte) (int, error) {
 				err = nil
 			}
 			return n, err
-		case f.ended:
-			f.mu.Unlock()
-			return 0, io.EOF
 		}
 		f.moved.Wait()
 	}

@@ -419,6 +419,9 @@ func TestOnlineGo(t *testing.T) {
 		for _, e := range b.events {
 			if e.Kind == registry.File {
 				kept[e.Stored]++
+				if !e.Stored {
+					t.Logf("not kept: %+v", e)
+				}
 			}
 		}
 		t.Log(fmt.Sprint("files kept and not: ", kept))
