@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/zviz/run/egress"
 )
@@ -38,6 +39,7 @@ type denials struct {
 
 	mu     sync.Mutex
 	denied *DeniedError
+	began  time.Time // of the running command
 	cancel context.CancelCauseFunc // of the running command; nil if none runs
 }
 
@@ -48,6 +50,9 @@ func (d *denials) observe(e egress.Event) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.onDeny == egress.FailStep && e.Time.Before(d.began) {
+		return // of a step before, told late
+	}
 	if d.denied == nil {
 		d.denied = &DeniedError{e, d.onDeny}
 	}
@@ -64,7 +69,7 @@ func (d *denials) begin(cancel context.CancelCauseFunc) error {
 	if d.denied != nil && d.onDeny == egress.FailJob {
 		return d.denied
 	}
-	d.denied, d.cancel = nil, cancel
+	d.denied, d.cancel, d.began = nil, cancel, time.Now()
 	return nil
 }
 
