@@ -62,7 +62,7 @@ type kind struct {
 	// once is called with the first output, or never.
 	once  func(signals chan<- int, cancel func())
 	grace time.Duration // 0 means 10 ms
-	early bool // cancelled at some moment of the start
+	early bool          // cancelled at some moment of the start
 	args  []string
 
 	output string // N as above; empty: not looked at
