@@ -61,7 +61,8 @@ func TestReadingGrows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if grown := after - before; grown < taken*3/4 || grown > taken*2 {
+	// The race detector keeps four times as much again.
+	if grown := after - before; grown < taken*3/4 || grown > taken*8 {
 		t.Errorf("grew by %d bytes after %d were taken (%d)", grown, taken, mem[taken-1])
 	}
 }

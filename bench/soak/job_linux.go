@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,7 +61,8 @@ type kind struct {
 	wall    time.Duration
 	// once is called with the first output, or never.
 	once  func(signals chan<- int, cancel func())
-	early bool // cancelled at some moment of the start
+	grace time.Duration // 0 means 10 ms
+	early bool          // cancelled at some moment of the start
 	args  []string
 
 	output string // N as above; empty: not looked at
@@ -101,7 +103,7 @@ func networked() []kind {
 
 func all() []kind {
 	return slices.Concat(offline(), networked(), []kind{
-		{name: "takes too long", script: "echo N; sleep 300", output: "N\n", wall: 2 * time.Second, code: 124, signal: "SIGTERM", cause: sandbox.CauseTimeout},
+		{name: "takes too long", script: "echo N; sleep 300", output: "N\n", wall: 2 * time.Second, grace: time.Minute, code: 124, signal: "SIGTERM", cause: sandbox.CauseTimeout},
 		{name: "is cancelled at its start", early: true, script: "echo N", cause: sandbox.CauseCancelled},
 		{name: "is cancelled at its start, with a network", early: true, network: true, script: "echo N", cause: sandbox.CauseCancelled},
 	})
@@ -137,7 +139,7 @@ func (s *site) job(ctx context.Context, workspace, n int, k kind) error {
 	}
 	r, err := s.x.Exec(within, executor.Request{
 		Policy: executor.Policy{NoNetwork: !k.network, Limits: sandbox.Limits{Wall: k.wall}},
-		Args:   args, Dir: s.workspaces[workspace], Stdout: out, Stderr: out, Signals: signals, Grace: 10 * time.Millisecond,
+		Args:   args, Dir: s.workspaces[workspace], Stdout: out, Stderr: out, Signals: signals, Grace: cmp.Or(k.grace, 10*time.Millisecond),
 	})
 	s.note(r.ID)
 	wrong := func(format string, args ...any) error {

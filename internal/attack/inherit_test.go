@@ -168,7 +168,7 @@ func TestNothingIsInherited(t *testing.T) {
 	for _, profile := range []string{"ci", "hostile"} {
 		t.Run(profile, func(t *testing.T) {
 			args := []string{r.runner, "exec", "--quiet", "--profile", profile, "--no-network", "-e", "OWN=1"}
-			want := []string{"ASAN_OPTIONS=detect_leaks=0", "HOME=/home/job", "LANG=C.UTF-8", "OWN=1", "PATH=/usr/bin:/bin", "TMPDIR=/tmp"}
+			want := []string{"ASAN_OPTIONS=detect_leaks=0", "HOME=/home/job", "LANG=C.UTF-8", "OWN=1", "PATH=/run/zviz/bin:/usr/bin:/bin", "TMPDIR=/tmp"}
 			for _, name := range given {
 				args = append(args, "-e", name)
 				i := slices.IndexFunc(env, func(kv []byte) bool { return bytes.HasPrefix(kv, []byte(name+"=")) })
