@@ -5,6 +5,8 @@ package egress
 import (
 	"crypto/tls"
 	"io"
+	"net/netip"
+	"strconv"
 	"sync/atomic"
 	"testing"
 
@@ -187,5 +189,30 @@ func TestSetStepRefuses(t *testing.T) {
 	}
 	if !j.reaches("allowed.test") {
 		t.Error("a policy that was refused is in force")
+	}
+}
+
+// A host at a private address is reached by its own rule in every step, and by no
+// other way when a step has begun.
+func TestStepPrivateHost(t *testing.T) {
+	outside := newSink(t)
+	ap := netip.MustParseAddrPort(outside.plain)
+	near := Rule{Host: "near.test", Ports: []uint16{ap.Port()}, Private: true}
+	far := Rule{Host: "near.test", Ports: []uint16{ap.Port()}}
+	j := openJob(t, func(c *Config) {
+		c.Policy.Upstream.DNS = dnsServer(t, ap.Addr().String())
+		c.Policy.Rules = []Rule{near}
+	})
+	at := netip.AddrPortFrom(netip.MustParseAddr(GatewayAddr), ap.Port()).String()
+	for i, tt := range []struct {
+		rule Rule
+		want int
+	}{{near, 200}, {far, 502}, {near, 200}, {far, 502}} {
+		if err := j.n.SetStep(strconv.Itoa(i), Policy{Rules: []Rule{tt.rule}}); err != nil {
+			t.Fatal(err)
+		}
+		if status, body := do(t, j.client(at, false), get(t, "http://near.test:"+strconv.Itoa(int(ap.Port()))+"/")); status != tt.want {
+			t.Errorf("step %d: got %d %q", i, status, body)
+		}
 	}
 }
