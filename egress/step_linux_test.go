@@ -5,8 +5,11 @@ package egress
 import (
 	"crypto/tls"
 	"io"
+	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -172,6 +175,43 @@ func TestStepBorderCuts(t *testing.T) {
 	}
 	if n := len(j.sink.seen()); n != before {
 		t.Errorf("%d requests came through after the border", n-before)
+	}
+}
+
+// A request that is on its way does not outlive the step either.
+func TestStepBorderCutsRequests(t *testing.T) {
+	j, set, owner := steps(t)
+	set("one")
+	owner.Store("one")
+	arrived, release := make(chan struct{}), make(chan struct{})
+	j.sink.answer = func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "begin\n")
+		_ = http.NewResponseController(w).Flush()
+		close(arrived)
+		select {
+		case <-release:
+		case <-r.Context().Done(): // the gateway has hung up
+		}
+		_, _ = io.WriteString(w, "end\n")
+	}
+	t.Cleanup(func() { close(release) })
+	c := tls.Client(j.dial("tcp", "169.254.1.1:443"), &tls.Config{ServerName: "preset.test", RootCAs: j.pool()})
+	if _, err := io.WriteString(c, "GET /long HTTP/1.1\r\nHost: preset.test\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-arrived
+	set("two") // may reach the host too
+	j.mu.Lock()
+	if slices.ContainsFunc(j.events, func(e Event) bool { return e.Reason == ReasonStep }) {
+		t.Error("cut, though the step may have it")
+	}
+	j.mu.Unlock()
+	set("three")
+	if b, _ := io.ReadAll(c); strings.Contains(string(b), "end") {
+		t.Errorf("the request lives on: %q", b)
+	}
+	if e := j.want(Event{Verdict: VerdictDeny, Host: "preset.test", Path: "/long", Reason: ReasonStep}); e.Step != "three" {
+		t.Errorf("event %+v", e)
 	}
 }
 
