@@ -325,6 +325,9 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 		}
 	}()
 	proxy.ServeHTTP(rw, out)
+	if q.way.cut.Load() && !told {
+		panic(http.ErrAbortHandler) // what was cut off must not look whole, nor the connection live on
+	}
 }
 
 // failed answers for a host that could not be reached. It reports whether the event
