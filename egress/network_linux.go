@@ -98,7 +98,7 @@ func (n *Network) Begin(id string, name StepName) error {
 }
 
 // SetStep makes a step the running one: its policy, which Policy.ForStep returns,
-// is in force from now on. Connections to where it does not lead are cut. The policy
+// is in force from now on. Connections and requests to where it does not lead are cut. The policy
 // must be one of those that Open was given: which ports have a door and which names
 // a certificate is decided there.
 func (n *Network) SetStep(id string, p Policy) error { return n.begin(id, id, p) }
@@ -120,13 +120,9 @@ func (n *Network) begin(id, name string, p Policy) error {
 		}
 	}
 	g.policies.set(id, name, p)
-	g.passages.judge(func(p *passage) bool {
-		d := g.policies.host(p.origin, p.to.host, p.to.port)
-		if p.to.host == "" {
-			d = g.policies.nameless(p.origin, ReasonNoSNI)
-		}
-		return !d.denied() && !d.terminate
-	})
+	for _, p := range g.passages.list() {
+		g.settle(p)
+	}
 	g.web.near.forget() // what a step may reach at home the next one may not
 	return nil
 }

@@ -3,17 +3,22 @@
 package egress
 
 import (
-	"net"
+	"errors"
 	"sync"
 	"sync/atomic"
 )
 
-// passage is an opaque connection to the outside that is open.
+// errStep ends what a new step may not have.
+var errStep = errors.New("the running step may not reach the host")
+
+// passage is something that is on its way to the outside: an opaque connection or a
+// request.
 type passage struct {
-	conn   *net.TCPConn
-	to     authority
+	to     authority // no host: an address
 	origin origin
-	cut    atomic.Bool // a new step may not have it
+	still  func(decision) bool // whether a decision of now allows it
+	end    func()
+	cut    atomic.Bool
 }
 
 // passages are those of a job.
@@ -37,18 +42,31 @@ func (s *passages) remove(p *passage) {
 	delete(s.open, p)
 }
 
-// judge cuts those that are not allowed any more.
-func (s *passages) judge(allowed func(*passage) bool) {
+func (s *passages) list() []*passage {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	list := make([]*passage, 0, len(s.open))
 	for p := range s.open {
 		list = append(list, p)
 	}
-	s.mu.Unlock()
-	for _, p := range list {
-		if !allowed(p) {
-			p.cut.Store(true)
-			reset(p.conn)
-		}
+	return list
+}
+
+// depart notes a passage. A step may have begun since it was judged.
+func (g *gateway) depart(p *passage) {
+	g.passages.add(p)
+	if g.policies.step() != "" {
+		g.settle(p)
+	}
+}
+
+// settle ends a passage that the policies of now do not allow.
+func (g *gateway) settle(p *passage) {
+	d := g.policies.host(p.origin, p.to.host, p.to.port)
+	if p.to.host == "" {
+		d = g.policies.nameless(p.origin, ReasonNoSNI)
+	}
+	if (d.denied() || !p.still(d)) && p.cut.CompareAndSwap(false, true) {
+		p.end()
 	}
 }

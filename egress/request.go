@@ -88,6 +88,7 @@ type request struct {
 	found    *findings   // what answered instead of a registry found out
 	registry *Registry   // that a store of packages answers for; nil if none
 	over     atomic.Bool // the host got all that it may get
+	way      *passage    // once it is on its way
 }
 
 // terminated judges a request that came through our TLS.
@@ -160,7 +161,9 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 		q.refuse(rw, http.StatusForbidden, ruled.reason)
 		return
 	}
-	out := r.Clone(r.Context())
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	out := r.Clone(ctx)
 	if ruled.verdict == VerdictAllow {
 		if preset := ruled.rule.Preset; preset != "" {
 			q.event.Redacted = sanitize(out, preset)
@@ -180,6 +183,13 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 	if q.event.Injected {
 		rw = finalOnly{rw}
 	}
+	method, path := r.Method, r.URL.EscapedPath()
+	q.way = &passage{
+		to: to, origin: q.conn.visit.origin, end: func() { cancel(errStep) },
+		still: func(d decision) bool { return d.request(method, path).verdict != VerdictDeny },
+	}
+	q.web.g.depart(q.way)
+	defer q.web.g.passages.remove(q.way)
 	q.send(rw, out, scheme, to, d.private(), answer)
 }
 
@@ -336,11 +346,17 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 		if q.found != nil {
 			q.found.into(&q.event)
 		}
+		if q.way.cut.Load() {
+			q.event.Verdict, q.event.Reason, q.event.Hint = VerdictDeny, ReasonStep, errStep.Error()
+		}
 		if !told {
 			q.web.g.rec.emit(q.event)
 		}
 	}()
 	proxy.ServeHTTP(rw, out)
+	if q.way.cut.Load() && !told {
+		panic(http.ErrAbortHandler) // what was cut off must not look whole, nor the connection live on
+	}
 }
 
 // client is what the request goes out with.

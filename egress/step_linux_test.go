@@ -5,6 +5,11 @@ package egress
 import (
 	"crypto/tls"
 	"io"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -173,6 +178,43 @@ func TestStepBorderCuts(t *testing.T) {
 	}
 }
 
+// A request that is on its way does not outlive the step either.
+func TestStepBorderCutsRequests(t *testing.T) {
+	j, set, owner := steps(t)
+	set("one")
+	owner.Store("one")
+	arrived, release := make(chan struct{}), make(chan struct{})
+	j.sink.answer = func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "begin\n")
+		_ = http.NewResponseController(w).Flush()
+		close(arrived)
+		select {
+		case <-release:
+		case <-r.Context().Done(): // the gateway has hung up
+		}
+		_, _ = io.WriteString(w, "end\n")
+	}
+	t.Cleanup(func() { close(release) })
+	c := tls.Client(j.dial("tcp", "169.254.1.1:443"), &tls.Config{ServerName: "preset.test", RootCAs: j.pool()})
+	if _, err := io.WriteString(c, "GET /long HTTP/1.1\r\nHost: preset.test\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-arrived
+	set("two") // may reach the host too
+	j.mu.Lock()
+	if slices.ContainsFunc(j.events, func(e Event) bool { return e.Reason == ReasonStep }) {
+		t.Error("cut, though the step may have it")
+	}
+	j.mu.Unlock()
+	set("three")
+	if b, _ := io.ReadAll(c); strings.Contains(string(b), "end") {
+		t.Errorf("the request lives on: %q", b)
+	}
+	if e := j.want(Event{Verdict: VerdictDeny, Host: "preset.test", Path: "/long", Reason: ReasonStep}); e.Step != "three" {
+		t.Errorf("event %+v", e)
+	}
+}
+
 // What Open was not told of has no door and no certificate.
 func TestSetStepRefuses(t *testing.T) {
 	j := openJob(t, nil)
@@ -187,5 +229,30 @@ func TestSetStepRefuses(t *testing.T) {
 	}
 	if !j.reaches("allowed.test") {
 		t.Error("a policy that was refused is in force")
+	}
+}
+
+// A host at a private address is reached by its own rule in every step, and by no
+// other way when a step has begun.
+func TestStepPrivateHost(t *testing.T) {
+	outside := newSink(t)
+	ap := netip.MustParseAddrPort(outside.plain)
+	near := Rule{Host: "near.test", Ports: []uint16{ap.Port()}, Private: true}
+	far := Rule{Host: "near.test", Ports: []uint16{ap.Port()}}
+	j := openJob(t, func(c *Config) {
+		c.Policy.Upstream.DNS = dnsServer(t, ap.Addr().String())
+		c.Policy.Rules = []Rule{near}
+	})
+	at := netip.AddrPortFrom(netip.MustParseAddr(GatewayAddr), ap.Port()).String()
+	for i, tt := range []struct {
+		rule Rule
+		want int
+	}{{near, 200}, {far, 502}, {near, 200}, {far, 502}} {
+		if err := j.n.SetStep(strconv.Itoa(i), Policy{Rules: []Rule{tt.rule}}); err != nil {
+			t.Fatal(err)
+		}
+		if status, body := do(t, j.client(at, false), get(t, "http://near.test:"+strconv.Itoa(int(ap.Port()))+"/")); status != tt.want {
+			t.Errorf("step %d: got %d %q", i, status, body)
+		}
 	}
 }

@@ -135,15 +135,18 @@ func (g *gateway) splice(ctx context.Context, v *visit, e Event, raw []byte, to 
 	e.Opaque = true
 	stop := context.AfterFunc(ctx, func() { shut(up) })
 	defer stop()
-	p := &passage{conn: v.conn, to: to, origin: v.origin}
-	g.passages.add(p)
+	p := &passage{
+		to: to, origin: v.origin, end: func() { reset(v.conn) },
+		still: func(d decision) bool { return !d.terminate }, // else requests are to be seen
+	}
+	g.depart(p)
 	e.Up, e.Down, err = join(v.conn, up, raw, g.budget.writer(to.host, up))
 	g.passages.remove(p)
 	switch {
 	case errors.Is(err, errUpCap):
 		e.Verdict, e.Reason, e.Hint = VerdictDeny, ReasonUpCap, upCapHint
 	case p.cut.Load():
-		e.Verdict, e.Reason, e.Hint = VerdictDeny, ReasonStep, "the running step may not reach the host"
+		e.Verdict, e.Reason, e.Hint = VerdictDeny, ReasonStep, errStep.Error()
 	}
 	e.MS = time.Since(v.start).Milliseconds()
 	g.rec.emit(e)

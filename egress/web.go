@@ -73,7 +73,7 @@ func newWeb(ctx context.Context, g *gateway) *web {
 
 // client is a pool of connections, made by the first request.
 type client struct {
-	once      sync.Once
+	mu        sync.Mutex
 	transport *http.Transport
 }
 
@@ -84,14 +84,21 @@ func (w *web) client(private bool) *http.Transport {
 	if private {
 		c = &w.near
 	}
-	c.once.Do(func() { c.transport = w.newTransport(private) })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.transport == nil {
+		c.transport = w.newTransport(private)
+	}
 	return c.transport
 }
 
 // forget closes the connections that are kept.
 func (c *client) forget() {
-	c.once.Do(func() { c.transport = &http.Transport{} }) // nothing was asked, so nothing is made
-	c.transport.CloseIdleConnections()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.transport != nil {
+		c.transport.CloseIdleConnections()
+	}
 }
 
 // newTransport speaks HTTP/1.1 only. With HTTP/2 the answers to a job that does
