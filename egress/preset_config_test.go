@@ -96,8 +96,8 @@ func TestDiscoverFromFiles(t *testing.T) {
 			},
 			values: map[string]string{"berry.corp.test": "s3cr3t-berry", "acme.corp.test": "bob:s3cr3t-ident", "classic.corp.test": "s3cr3t-npm"},
 			files: map[string]string{
-				yarnNPMRCPath: "@classic:registry=https://scope.corp.test\n",
-				yarnrcPath:    "  \"acme\":\n    npmRegistryServer: \"https://acme.corp.test\"\n",
+				yarnClassic: "@classic:registry=https://scope.corp.test\n",
+				yarnrcPath:  "  \"acme\":\n    npmRegistryServer: \"https://acme.corp.test\"\n",
 			},
 			jobEnv: map[string]string{"YARN_NPM_REGISTRY_SERVER": "https://berry.corp.test/npm", "YARN_HTTPS_CA_FILE_PATH": CABundlePath},
 		},

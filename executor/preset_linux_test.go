@@ -6,7 +6,10 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
@@ -92,7 +95,7 @@ func archive(t *testing.T, files map[string]string) []byte {
 }
 
 // nowhere prints what a job can see of the operator's secret.
-const nowhere = `; r=$?; env >/tmp/seen; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline >>/tmp/seen 2>/dev/null; grep -rs 's3cr3[t]' /tmp /etc/zviz /.cargo /.npmrc "$HOME" . && echo SEEN; exit $r`
+const nowhere = `; r=$?; env >/tmp/seen; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline >>/tmp/seen 2>/dev/null; grep -rs 's3cr3[t]' /tmp /etc/zviz /.cargo /.yarnrc.yml "$HOME" . && echo SEEN; exit $r`
 
 func (o *operator) check(t *testing.T, out string, err error, report executor.Report, want ...string) {
 	t.Helper()
@@ -113,11 +116,12 @@ func (o *operator) check(t *testing.T, out string, err error, report executor.Re
 	}
 }
 
-// TestNPMScope installs a private package: its token is the gateway's alone.
-func TestNPMScope(t *testing.T) {
-	testenv.NeedTool(t, "npm")
+// privateNPM is a registry below a path that has @corp/x for who has the token.
+func privateNPM(t *testing.T) http.HandlerFunc {
+	t.Helper()
 	tarball := archive(t, map[string]string{"package/package.json": `{"name":"@corp/x","version":"1.0.0"}`})
-	answer := func(w http.ResponseWriter, r *http.Request) {
+	sum1, sum512 := sha1.Sum(tarball), sha512.Sum512(tarball)
+	return func(w http.ResponseWriter, r *http.Request) {
 		private := strings.HasPrefix(r.URL.Path, "/npm/private/")
 		if private && r.Header.Get("Authorization") != "Bearer s3cr3t-npm" {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -128,17 +132,30 @@ func TestNPMScope(t *testing.T) {
 			_, _ = w.Write(tarball)
 		case r.URL.Path == "/npm/private/@corp/x":
 			_ = json.NewEncoder(w).Encode(map[string]any{
-				"name": "@corp/x", "dist-tags": map[string]string{"latest": "1.0.0"},
-				"versions": map[string]any{"1.0.0": map[string]any{"name": "@corp/x", "version": "1.0.0", "dist": map[string]string{"tarball": "https://scope.example.com/npm/private/@corp/x/-/x-1.0.0.tgz"}}},
+				"name": "@corp/x", "dist-tags": map[string]string{"latest": "1.0.0"}, "time": map[string]string{"1.0.0": "2020-01-01T00:00:00Z"},
+				"versions": map[string]any{"1.0.0": map[string]any{"name": "@corp/x", "version": "1.0.0", "dist": map[string]string{
+					"tarball": "https://scope.example.com/npm/private/@corp/x/-/x-1.0.0.tgz", "shasum": hex.EncodeToString(sum1[:]), "integrity": "sha512-" + base64.StdEncoding.EncodeToString(sum512[:]),
+				}}},
 			})
 		default:
 			w.WriteHeader(http.StatusNotFound)
 		}
 	}
+}
+
+// npmrc says where it is.
+func npmrc(token string) string {
+	return "registry=https://registry.example.com/\n@corp:registry=https://scope.example.com/npm/private/\n//scope.example.com/npm/private/:_authToken=" + token + "\n"
+}
+
+// TestNPMScope installs a private package: its token is the gateway's alone.
+func TestNPMScope(t *testing.T) {
+	testenv.NeedTool(t, "npm")
+	answer := privateNPM(t)
 	for name, token := range map[string]string{"written": "s3cr3t-npm", "of the environment": "${CORP_NPM}"} {
 		t.Run(name, func(t *testing.T) {
 			o := newOperator(t, answer, map[string]string{
-				".npmrc": "registry=https://registry.example.com/\n@corp:registry=https://scope.example.com/npm/private/\n//scope.example.com/npm/private/:_authToken=" + token + "\n",
+				".npmrc": npmrc(token),
 			}, "CORP_NPM=s3cr3t-npm")
 			o.write(t, "package.json", `{"name":"job","version":"1.0.0","dependencies":{"@corp/x":"1.0.0"}}`)
 			out, report, err := o.run(t, executor.Request{Presets: []string{"npm"}, Policy: o.policy}, `npm install --no-update-notifier && test -f node_modules/@corp/x/package.json && npm config list --json`+nowhere)
