@@ -31,10 +31,20 @@ func configured(path, data string) Runner {
 // and hands on no credential of it.
 func FuzzConfig(f *testing.F) {
 	kinds := []struct{ preset, file string }{
-		{"npm", "/home/op/.npmrc"}, {"yarn", "/home/op/.yarnrc"}, {"yarn", "/home/op/.yarnrc.yml"}, {"cargo", "/home/op/.cargo/config.toml"},
-		{"maven", "/home/op/.m2/settings.xml"}, {"gradle", "/home/op/.gradle/init.gradle"}, {"rubygems", "/home/op/.gemrc"}, {"rubygems", "/home/op/.bundle/config"},
-		{"nuget", "/home/op/.nuget/NuGet/NuGet.Config"}, {"oci", "/home/op/.docker/config.json"}, {"oci", "/etc/containers/registries.conf"},
-		{"github", "/home/op/.config/gh/hosts.yml"}, {"gitlab", "/home/op/.config/glab-cli/config.yml"}, {"gitea", "/home/op/.config/tea/config.yml"},
+		{"npm", "/home/op/.npmrc"},
+		{"yarn", "/home/op/.yarnrc"},
+		{"yarn", "/home/op/.yarnrc.yml"},
+		{"cargo", "/home/op/.cargo/config.toml"},
+		{"maven", "/home/op/.m2/settings.xml"},
+		{"gradle", "/home/op/.gradle/init.gradle"},
+		{"rubygems", "/home/op/.gemrc"},
+		{"rubygems", "/home/op/.bundle/config"},
+		{"nuget", "/home/op/.nuget/NuGet/NuGet.Config"},
+		{"oci", "/home/op/.docker/config.json"},
+		{"oci", "/etc/containers/registries.conf"},
+		{"github", "/home/op/.config/gh/hosts.yml"},
+		{"gitlab", "/home/op/.config/glab-cli/config.yml"},
+		{"gitea", "/home/op/.config/tea/config.yml"},
 	}
 	for i, s := range []string{
 		"//npm.test/:_authToken=npm_0123456789abcdef\n//npm.test/x/:_auth=Ym9iOnMzY3IzdC1iNjQ=\n", "\"@a:registry\" \"https://a.test/\"\nregistry https://u:hunter2hunter2@b.test\n",

@@ -36,7 +36,7 @@ func TestOnlineInstall(t *testing.T) {
 		}
 	})
 	// A job sees a folder of /opt that PATH leads into, all of it.
-	versions, err := os.MkdirTemp("/opt", "zviz-test-")
+	versions, err := os.MkdirTemp("/opt", "zviz-test-") //nolint:usetesting // elsewhere it is not shown
 	if err != nil {
 		t.Fatal(err)
 	}
