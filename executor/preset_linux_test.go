@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -236,4 +237,42 @@ func TestMavenMirror(t *testing.T) {
 	o.write(t, "pom.xml", `<project><modelVersion>4.0.0</modelVersion><parent><groupId>test</groupId><artifactId>parent</artifactId><version>1</version><relativePath/></parent><artifactId>job</artifactId><packaging>pom</packaging></project>`)
 	out, report, err := o.run(t, executor.Request{Presets: []string{"maven"}, Policy: o.policy}, `mvn -B validate`+nowhere)
 	o.check(t, out, err, report, "GET registry.example.com /m2/test/parent/1/parent-1.pom Basic ")
+}
+
+// TestOCIPull has crane read a private image. The registry wants a token of another
+// host, which only the operator's password gets; the job has neither of them.
+func TestOCIPull(t *testing.T) {
+	if _, err := exec.LookPath("crane"); err != nil {
+		t.Skip("needs crane (go install github.com/google/go-containerregistry/cmd/crane): ", err)
+	}
+	const manifest = `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","size":2,"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},"layers":[]}`
+	o := newOperator(t, func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		switch {
+		case r.Host == "scope.example.com" && user == "bob" && password == "s3cr3t-b64":
+			_, _ = fmt.Fprintf(w, `{"token":"s3cr3t-token %s"}`, r.URL.Query().Get("scope"))
+		case r.Host == "registry.example.com" && r.URL.Path == "/v2/" && r.Header.Get("Authorization") == "Bearer s3cr3t-token ":
+		case r.Host == "registry.example.com" && r.URL.Path == "/v2/team/app/manifests/1" && r.Header.Get("Authorization") == "Bearer s3cr3t-token repository:team/app:pull":
+			w.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+			_, _ = fmt.Fprint(w, manifest)
+		case r.Host == "registry.example.com":
+			w.Header().Set("Www-Authenticate", `Bearer realm="https://scope.example.com/token",service="reg",scope="repository:team/app:pull,push"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		default:
+			w.WriteHeader(http.StatusForbidden)
+		}
+	}, map[string]string{".docker/config.json": `{"auths":{"registry.example.com":{"auth":"Ym9iOnMzY3IzdC1iNjQ="}}}`})
+	out, report, err := o.run(t, executor.Request{Presets: []string{"oci"}, Policy: o.policy}, `crane manifest registry.example.com/team/app:1 | grep -q schemaVersion`+nowhere)
+	o.check(t, out, err, report, "GET registry.example.com /v2/team/app/manifests/1 Bearer s3cr3t-token repository:team/app:pull")
+	// A push is refused before the registry sees any of it.
+	before := len(o.asked)
+	out, report, err = o.run(t, executor.Request{Presets: []string{"oci"}, Policy: o.policy}, `crane append --insecure -b scratch -f /dev/null -t registry.example.com/team/app:2 || crane tag registry.example.com/team/app:1 2`)
+	if err != nil || report.ExitCode == 0 {
+		t.Errorf("push: exit %d, %v\n%s", report.ExitCode, err, out)
+	}
+	for _, a := range o.asked[before:] {
+		if !strings.HasPrefix(a, "GET ") && !strings.HasPrefix(a, "HEAD ") {
+			t.Errorf("the registry was asked %q", a)
+		}
+	}
 }

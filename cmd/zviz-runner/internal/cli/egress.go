@@ -404,6 +404,9 @@ func ruleLine(r egress.Rule) string {
 	if in := r.Inject; in != nil {
 		s += fmt.Sprintf(", %s from %s", in.Header, in.ValueFrom)
 	}
+	if r.Redirects {
+		s += ", redirects followed for the job"
+	}
 	return s
 }
 
