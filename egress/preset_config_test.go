@@ -110,6 +110,29 @@ func TestDiscoverFromFiles(t *testing.T) {
 			jobEnv: map[string]string{"npm_config_registry": "https://npm.corp.test/", "pnpm_config_registry": "https://npm.corp.test/"},
 		},
 		{
+			name: "pip with a password", preset: "pypi",
+			outputs: map[string]string{"pip config": "global.index-url='https://bob:s3cr3t-pip%21@pypi.corp.test/api/pypi/all/simple'\nglobal.extra-index-url='https://env:s3cr3t-env@env.corp.test/simple'\n"},
+			home:    map[string]string{".config/pip/pip.conf": "[global]\nindex-url = https://bob:s3cr3t-pip%21@pypi.corp.test/api/pypi/all/simple\n"},
+			asks: map[string]string{
+				"GET https://pypi.corp.test/api/pypi/all/simple/six/":           "credential",
+				"GET https://pypi.corp.test/api/pypi/all/packages/six-1.tar.gz": "credential",
+				"GET https://pypi.corp.test/api/security/token":                 "allow",
+				"GET https://env.corp.test/simple/six/":                         "allow",
+				"POST https://pypi.corp.test/api/pypi/all/":                     "method",
+			},
+			values: map[string]string{"pypi.corp.test": "bob:s3cr3t-pip!"},
+			jobEnv: map[string]string{"PIP_INDEX_URL": "https://pypi.corp.test/api/pypi/all/simple"},
+			note:   "not handed to the job",
+		},
+		{
+			name: "go with a password", preset: "go",
+			outputs: map[string]string{"go env": `{"GOPROXY":"https://bob:s3cr3t-go@go.corp.test/mod,direct","GOSUMDB":"off"}`},
+			home:    map[string]string{".config/go/env": "GOPROXY=https://bob:s3cr3t-go@go.corp.test/mod,direct\n"},
+			asks:    map[string]string{"GET https://go.corp.test/mod/x.test/y/@v/list": "credential", "GET https://go.corp.test/mod/admin": "path", "GET https://go.corp.test/other/@v/list": "path"},
+			values:  map[string]string{"go.corp.test": "bob:s3cr3t-go"},
+			jobEnv:  map[string]string{"GOPROXY": "https://go.corp.test/mod"},
+		},
+		{
 			name: "cargo as it comes", preset: "cargo",
 			asks: map[string]string{
 				"GET https://index.crates.io/config.json":                  "allow",
