@@ -333,6 +333,9 @@ func (n network) explain(ofStep bool) []explanation {
 				r.Preset = p.Name
 				add(fmt.Sprintf("preset %s: %s", p.Name, orBuiltIn(r.Origin)), "allow %s", ruleLine(r))
 			}
+			for _, note := range p.Notes {
+				add("preset "+p.Name, "note %s", note)
+			}
 		}
 	}
 	if !ofStep {
