@@ -80,6 +80,7 @@ func credentialFormats() map[string]func(key string, data []byte) (string, error
 		"bundle": bundleCredential,
 		"nuget":  nugetCredential,
 		"docker": dockerCredential,
+		"url":    urlCredential,
 	}
 }
 
@@ -121,4 +122,29 @@ func decodeBasic(s string) (string, error) {
 		return "", errors.New("is not the base64 of user:password")
 	}
 	return string(plain), nil
+}
+
+// urlInject has the gateway put in the user and the password of a URL that one of the
+// files holds; nil if the URL has none, or comes from elsewhere.
+func urlInject(raw string, files []configFile) *Inject {
+	key := redactURL(strings.TrimSpace(raw))
+	if key == strings.TrimSpace(raw) {
+		return nil
+	}
+	for _, f := range files {
+		if _, err := urlCredential(key, f.data); err == nil {
+			return injectConfig("url", key, f.path, schemeBasic)
+		}
+	}
+	return nil
+}
+
+// urlCredential finds the URL that is key but for its user and its password.
+func urlCredential(key string, data []byte) (string, error) {
+	for _, raw := range regexp.MustCompile(`https://[^\s'"|,]+@[^\s'"|,]+`).FindAllString(string(data), -1) {
+		if u, err := url.Parse(raw); err == nil && u.User != nil && redactURL(raw) == key {
+			return userPassword(u.User), nil
+		}
+	}
+	return "", errNoCredential
 }

@@ -21,7 +21,11 @@ func discoverGo(ctx context.Context, run Runner) (Preset, error) {
 		return Preset{}, fmt.Errorf("go env: %w", err)
 	}
 	var p Preset
-	if err := p.goProxy(env["GOPROXY"]); err != nil {
+	files, err := readConfig(ctx, run, `"${XDG_CONFIG_HOME:-$HOME/.config}/go/env"`)
+	if err != nil {
+		p.note("credentials of GOPROXY: %v; left out", err)
+	}
+	if err := p.goProxy(env["GOPROXY"], files); err != nil {
 		return Preset{}, err
 	}
 	if err := p.goSumDB(env["GOSUMDB"]); err != nil {
@@ -46,7 +50,7 @@ func sumDBForms() []string { return []string{"/lookup/**", "/tile/**", "/latest"
 
 // goProxy reads the list of proxies (go.dev/ref/mod#environment-variables): a
 // comma goes on after 404 and 410, a bar after any error.
-func (p *Preset) goProxy(list string) error {
+func (p *Preset) goProxy(list string, files []configFile) error {
 	var kept strings.Builder
 	separator := ""
 	for list != "" {
@@ -64,7 +68,7 @@ func (p *Preset) goProxy(list string) error {
 		case "off":
 			list = "" // what stands behind it is never asked
 		default:
-			u, err := p.add(source{url: item, origin: "go env GOPROXY", forms: goProxyForms(), ecosystem: "go"})
+			u, err := p.add(source{url: item, origin: "go env GOPROXY", forms: goProxyForms(), inject: urlInject(item, files), ecosystem: "go"})
 			if err != nil {
 				p.note("%v; left out", err)
 				break

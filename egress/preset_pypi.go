@@ -79,13 +79,17 @@ func (p *Preset) pipIndexes(ctx context.Context, run Runner) (index string, extr
 		}
 		config[name] = value
 	}
+	files, err := readConfig(ctx, run, `"$HOME/.config/pip/pip.conf"`, `"$HOME/.pip/pip.conf"`, "/etc/pip.conf", "/etc/xdg/pip/pip.conf")
+	if err != nil {
+		p.note("credentials of pip: %v; left out", err)
+	}
 	if u := config["index-url"]; u != "" {
-		if index, err = p.add(source{url: u, origin: "pip config index-url", whole: true, ecosystem: "pypi"}); err != nil {
+		if index, err = p.pipIndex(u, "pip config index-url", files); err != nil {
 			return "", nil, err
 		}
 	}
 	for u := range strings.FieldsSeq(config["extra-index-url"]) {
-		if clean, err := p.add(source{url: u, origin: "pip config extra-index-url", whole: true, ecosystem: "pypi"}); err != nil {
+		if clean, err := p.pipIndex(u, "pip config extra-index-url", files); err != nil {
 			p.note("%v; left out", err)
 		} else {
 			extra = append(extra, clean)
@@ -102,6 +106,22 @@ func (p *Preset) pipIndexes(ctx context.Context, run Runner) (index string, extr
 		p.note("pip is configured for a proxy; the runner reaches it by egress.upstream.proxy")
 	}
 	return index, extra, nil
+}
+
+// pipIndex opens an index. Its files are on any path of the host; a credential goes no
+// further than beside the index itself.
+func (p *Preset) pipIndex(raw, origin string, files []configFile) (clean string, err error) {
+	if in := urlInject(raw, files); in != nil {
+		if u, _, err := parseSource(raw, origin); err == nil {
+			u.User = nil
+			u.Path = strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/simple")
+			if _, err := p.add(source{url: u.String(), origin: origin, forms: []string{"/**"}, inject: in}); err != nil {
+				p.note("%v; its credential is left out", err)
+			}
+			raw = redactURL(raw)
+		}
+	}
+	return p.add(source{url: raw, origin: origin, whole: true, ecosystem: "pypi"})
 }
 
 // pipBuiltin asks pip for its own default.

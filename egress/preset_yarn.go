@@ -13,11 +13,11 @@ import (
 	yaml "go.yaml.in/yaml/v4"
 )
 
-// Both kinds of yarn read their configuration in every folder above the one that
-// they run in, so a file at the top reaches every job.
 const (
-	yarnrcPath     = "/.yarnrc.yml" // yarn 2 and later
-	yarnNPMRCPath  = "/.npmrc"      // yarn 1
+	yarnrcPath = "/.yarnrc.yml" // yarn 2 and later read it in every folder above the job's
+	// yarn 1 knows no global npmrc but one beside its Node, so a user's is set in the
+	// place of the job's; not the file that npm has, which reads none twice.
+	yarnClassic    = "/etc/zviz/yarn.npmrc"
 	yarnBuiltinAsk = `cd / && exec env -i PATH="$PATH" HOME=/nonexistent yarn config get registry`
 )
 
@@ -101,7 +101,10 @@ func (p *Preset) yarnFiles(scopes map[string]string, berry []yarnRegistry) {
 		}
 	}
 	p.file(npmrcPath, npmrcOf(scopes))
-	p.file(yarnNPMRCPath, npmrcOf(scopes))
+	if len(scopes) > 0 {
+		p.file(yarnClassic, npmrcOf(scopes))
+		p.setenv("npm_config_userconfig", yarnClassic)
+	}
 	at := map[string]string{}
 	for _, r := range slices.Backward(berry) { // yarn's own file is first
 		at[strings.TrimPrefix(r.scope, "@")] = strings.TrimRight(r.url, "/")

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/zviz/run/executor"
 	"github.com/zviz/run/internal/testenv"
 	"github.com/zviz/run/internal/testuser"
 )
@@ -35,7 +36,7 @@ func TestOnlineInstall(t *testing.T) {
 		}
 	})
 	// A job sees a folder of /opt that PATH leads into, all of it.
-	versions, err := os.MkdirTemp("/opt", "zviz-test-") //nolint:usetesting // the sandbox has a /tmp of its own
+	versions, err := os.MkdirTemp("/opt", "zviz-test-") //nolint:usetesting // elsewhere it is not shown
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +72,19 @@ func TestOnlineInstall(t *testing.T) {
 		{"yarn 1", "yarn_1.22.22", nil, []string{"yarn install", "rm -r node_modules", "yarn install --frozen-lockfile"}, "node_modules/left-pad/package.json"},
 		{"yarn 4", "_yarnpkg_cli-dist_4", map[string]string{"yarn.lock": ""}, []string{"yarn install"}, ".pnp.cjs"},
 		{"pnpm", "pnpm_9", nil, []string{"pnpm install", "rm -r node_modules", "pnpm install --frozen-lockfile"}, "node_modules/left-pad/package.json"},
+	}
+	for _, tt := range tests {
+		t.Run("private package by "+tt.name, func(t *testing.T) {
+			t.Setenv("PATH", filepath.Join(versions, tt.version, "bin")+":"+filepath.Dir(npm)+":/usr/bin:/bin")
+			o := newOperator(t, privateNPM(t), map[string]string{".npmrc": npmrc("s3cr3t-npm")})
+			preset := strings.Fields(tt.commands[0])[0]
+			for name, text := range tt.files {
+				o.write(t, name, text)
+			}
+			o.write(t, "package.json", `{"name":"job","version":"1.0.0","license":"MIT","dependencies":{"@corp/x":"1.0.0"}}`)
+			out, report, err := o.run(t, executor.Request{Presets: []string{preset}, Policy: o.policy}, tt.commands[0]+" && cat yarn.lock pnpm-lock.yaml 2>/dev/null | grep -q corp/x"+nowhere)
+			o.check(t, out, err, report, "GET scope.example.com /npm/private/@corp/x Bearer s3cr3t-npm", "/-/x-1.0.0.tgz Bearer s3cr3t-npm")
+		})
 	}
 	for _, who := range []string{"root", "a user"} {
 		for _, tt := range tests {

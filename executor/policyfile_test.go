@@ -182,6 +182,7 @@ func TestParsePolicyErrors(t *testing.T) {
 		{"no bytes", "version: 1\negress: {limits: {up_bytes_per_host: 0}}\n", "must not be 0", ""},
 		{"misspelt mode", "version: 1\negress: {mode: dney}\n", `egress.mode "dney": did you mean "deny"?`, ""},
 		{"misspelt preset", "version: 1\negress: {presets: [nmp]}\n", `egress.presets: unknown preset "nmp", did you mean "npm"?`, ""},
+		{"unknown preset", "version: 1\negress: {presets: [apples]}\n", `unknown preset "apples"; there are cargo, debian, `, ""},
 		{"a text for a list", "version: 1\negress: {presets: npm}\n", `p.yml:2:19: egress.presets: want a list, got "npm"`, "presets: [npm]"},
 		{"a URL for a host", "version: 1\negress: {allow: ['https://a.test/']}\n", "is a URL", ""},
 		{"an address for a host", "version: 1\negress: {allow: [192.0.2.1]}\n", "is an address", ""},

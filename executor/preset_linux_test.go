@@ -6,7 +6,10 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
@@ -15,6 +18,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -92,7 +96,7 @@ func archive(t *testing.T, files map[string]string) []byte {
 }
 
 // nowhere prints what a job can see of the operator's secret.
-const nowhere = `; r=$?; env >/tmp/seen; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline >>/tmp/seen 2>/dev/null; grep -rs 's3cr3[t]' /tmp /etc/zviz /.cargo /.npmrc "$HOME" . && echo SEEN; exit $r`
+const nowhere = `; r=$?; env >/tmp/seen; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline >>/tmp/seen 2>/dev/null; grep -rs 's3cr3[t]' /tmp /etc/zviz /.cargo /.yarnrc.yml "$HOME" . && echo SEEN; exit $r`
 
 func (o *operator) check(t *testing.T, out string, err error, report executor.Report, want ...string) {
 	t.Helper()
@@ -113,11 +117,12 @@ func (o *operator) check(t *testing.T, out string, err error, report executor.Re
 	}
 }
 
-// TestNPMScope installs a private package: its token is the gateway's alone.
-func TestNPMScope(t *testing.T) {
-	testenv.NeedTool(t, "npm")
+// privateNPM is a registry below a path that has @corp/x for who has the token.
+func privateNPM(t *testing.T) http.HandlerFunc {
+	t.Helper()
 	tarball := archive(t, map[string]string{"package/package.json": `{"name":"@corp/x","version":"1.0.0"}`})
-	answer := func(w http.ResponseWriter, r *http.Request) {
+	sum1, sum512 := sha1.Sum(tarball), sha512.Sum512(tarball)
+	return func(w http.ResponseWriter, r *http.Request) {
 		private := strings.HasPrefix(r.URL.Path, "/npm/private/")
 		if private && r.Header.Get("Authorization") != "Bearer s3cr3t-npm" {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -128,17 +133,30 @@ func TestNPMScope(t *testing.T) {
 			_, _ = w.Write(tarball)
 		case r.URL.Path == "/npm/private/@corp/x":
 			_ = json.NewEncoder(w).Encode(map[string]any{
-				"name": "@corp/x", "dist-tags": map[string]string{"latest": "1.0.0"},
-				"versions": map[string]any{"1.0.0": map[string]any{"name": "@corp/x", "version": "1.0.0", "dist": map[string]string{"tarball": "https://scope.example.com/npm/private/@corp/x/-/x-1.0.0.tgz"}}},
+				"name": "@corp/x", "dist-tags": map[string]string{"latest": "1.0.0"}, "time": map[string]string{"1.0.0": "2020-01-01T00:00:00Z"},
+				"versions": map[string]any{"1.0.0": map[string]any{"name": "@corp/x", "version": "1.0.0", "dist": map[string]string{
+					"tarball": "https://scope.example.com/npm/private/@corp/x/-/x-1.0.0.tgz", "shasum": hex.EncodeToString(sum1[:]), "integrity": "sha512-" + base64.StdEncoding.EncodeToString(sum512[:]),
+				}}},
 			})
 		default:
 			w.WriteHeader(http.StatusNotFound)
 		}
 	}
+}
+
+// npmrc says where it is.
+func npmrc(token string) string {
+	return "registry=https://registry.example.com/\n@corp:registry=https://scope.example.com/npm/private/\n//scope.example.com/npm/private/:_authToken=" + token + "\n"
+}
+
+// TestNPMScope installs a private package: its token is the gateway's alone.
+func TestNPMScope(t *testing.T) {
+	testenv.NeedTool(t, "npm")
+	answer := privateNPM(t)
 	for name, token := range map[string]string{"written": "s3cr3t-npm", "of the environment": "${CORP_NPM}"} {
 		t.Run(name, func(t *testing.T) {
 			o := newOperator(t, answer, map[string]string{
-				".npmrc": "registry=https://registry.example.com/\n@corp:registry=https://scope.example.com/npm/private/\n//scope.example.com/npm/private/:_authToken=" + token + "\n",
+				".npmrc": npmrc(token),
 			}, "CORP_NPM=s3cr3t-npm")
 			o.write(t, "package.json", `{"name":"job","version":"1.0.0","dependencies":{"@corp/x":"1.0.0"}}`)
 			out, report, err := o.run(t, executor.Request{Presets: []string{"npm"}, Policy: o.policy}, `npm install --no-update-notifier && test -f node_modules/@corp/x/package.json && npm config list --json`+nowhere)
@@ -219,4 +237,42 @@ func TestMavenMirror(t *testing.T) {
 	o.write(t, "pom.xml", `<project><modelVersion>4.0.0</modelVersion><parent><groupId>test</groupId><artifactId>parent</artifactId><version>1</version><relativePath/></parent><artifactId>job</artifactId><packaging>pom</packaging></project>`)
 	out, report, err := o.run(t, executor.Request{Presets: []string{"maven"}, Policy: o.policy}, `mvn -B validate`+nowhere)
 	o.check(t, out, err, report, "GET registry.example.com /m2/test/parent/1/parent-1.pom Basic ")
+}
+
+// TestOCIPull has crane read a private image. The registry wants a token of another
+// host, which only the operator's password gets; the job has neither of them.
+func TestOCIPull(t *testing.T) {
+	if _, err := exec.LookPath("crane"); err != nil {
+		t.Skip("needs crane (go install github.com/google/go-containerregistry/cmd/crane): ", err)
+	}
+	const manifest = `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","size":2,"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},"layers":[]}`
+	o := newOperator(t, func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		switch {
+		case r.Host == "scope.example.com" && user == "bob" && password == "s3cr3t-b64":
+			_, _ = fmt.Fprintf(w, `{"token":"s3cr3t-token %s"}`, r.URL.Query().Get("scope"))
+		case r.Host == "registry.example.com" && r.URL.Path == "/v2/" && r.Header.Get("Authorization") == "Bearer s3cr3t-token ":
+		case r.Host == "registry.example.com" && r.URL.Path == "/v2/team/app/manifests/1" && r.Header.Get("Authorization") == "Bearer s3cr3t-token repository:team/app:pull":
+			w.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+			_, _ = fmt.Fprint(w, manifest)
+		case r.Host == "registry.example.com":
+			w.Header().Set("Www-Authenticate", `Bearer realm="https://scope.example.com/token",service="reg",scope="repository:team/app:pull,push"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		default:
+			w.WriteHeader(http.StatusForbidden)
+		}
+	}, map[string]string{".docker/config.json": `{"auths":{"registry.example.com":{"auth":"Ym9iOnMzY3IzdC1iNjQ="}}}`})
+	out, report, err := o.run(t, executor.Request{Presets: []string{"oci"}, Policy: o.policy}, `crane manifest registry.example.com/team/app:1 | grep -q schemaVersion`+nowhere)
+	o.check(t, out, err, report, "GET registry.example.com /v2/team/app/manifests/1 Bearer s3cr3t-token repository:team/app:pull")
+	// A push is refused before the registry sees any of it.
+	before := len(o.asked)
+	out, report, err = o.run(t, executor.Request{Presets: []string{"oci"}, Policy: o.policy}, `crane append --insecure -b scratch -f /dev/null -t registry.example.com/team/app:2 || crane tag registry.example.com/team/app:1 2`)
+	if err != nil || report.ExitCode == 0 {
+		t.Errorf("push: exit %d, %v\n%s", report.ExitCode, err, out)
+	}
+	for _, a := range o.asked[before:] {
+		if !strings.HasPrefix(a, "GET ") && !strings.HasPrefix(a, "HEAD ") {
+			t.Errorf("the registry was asked %q", a)
+		}
+	}
 }

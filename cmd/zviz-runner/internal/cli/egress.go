@@ -331,6 +331,9 @@ func (n network) explain(ofStep bool) []explanation {
 				r.Preset = p.Name
 				add(fmt.Sprintf("preset %s: %s", p.Name, orBuiltIn(r.Origin)), "allow %s", ruleLine(r))
 			}
+			for _, note := range p.Notes {
+				add("preset "+p.Name, "note %s", note)
+			}
 		}
 	}
 	if !ofStep {
@@ -401,6 +404,9 @@ func ruleLine(r egress.Rule) string {
 	}
 	if in := r.Inject; in != nil {
 		s += fmt.Sprintf(", %s from %s", in.Header, in.ValueFrom)
+	}
+	if r.Redirects {
+		s += ", redirects followed for the job"
 	}
 	return s
 }
