@@ -26,8 +26,8 @@ type gateway struct {
 	dial     *dialer
 	ca       *jobCA // nil if no host is terminated
 	web      *web
-	roots  func() *x509.CertPool // parsed when first needed
-	log    *slog.Logger
+	roots    func() *x509.CertPool // parsed when first needed
+	log      *slog.Logger
 
 	// who finds the process behind a packet or connection of the job.
 	who func(proto uint8, src, dst netip.AddrPort) origin
@@ -45,7 +45,7 @@ type gateway struct {
 // origin is who asked, as far as it could be seen.
 type origin struct {
 	Process
-	pkg, script string
+	Package
 }
 
 // visit is one connection of the job.
@@ -62,7 +62,7 @@ type visit struct {
 func (v *visit) event(door Door) Event {
 	return Event{
 		Time: v.start, Door: door, Port: v.dst.Port(), Dst: v.dst.String(), Rule: "default",
-		Process: v.origin.Process, Pkg: v.origin.pkg, Script: v.origin.script,
+		Process: v.origin.Process, Package: v.origin.Package,
 	}
 }
 

@@ -190,6 +190,9 @@ func deniedRow(r egress.Summary) string {
 	if r.First.PID != 0 {
 		in = append(in, process(r.First.Exe, r.First.PID))
 	}
+	for _, w := range r.Wanted[:min(len(r.Wanted), 2)] {
+		in = append(in, wanted(w.Package))
+	}
 	if r.Reason != "" && r.Reason != egress.ReasonHost {
 		in = append(in, ui.Clean(r.Reason))
 	}
@@ -197,6 +200,21 @@ func deniedRow(r egress.Summary) string {
 		s += " (" + strings.Join(in, "; ") + ")"
 	}
 	return s + times(r.Count)
+}
+
+// wanted is "claims to be postinstall of left-pad@1.3.0".
+func wanted(p egress.Package) string {
+	s := p.Pkg
+	if p.Script != "" {
+		s = p.Script
+		if p.Pkg != "" {
+			s += " of " + p.Pkg
+		}
+	}
+	if p.PkgBy != egress.EvidenceProven {
+		s = "claims to be " + s
+	}
+	return ui.Clean(s)
 }
 
 func process(exe string, pid int) string {
