@@ -98,7 +98,12 @@ func (r *reportFile) check() error {
 
 // write puts the report in place. The job has ended.
 func (r *reportFile) write(rep executor.Report) error {
-	tmp, err := r.create(func(w io.Writer) error { return encodeJSON(w, rep, "  ") })
+	return r.put(func(w io.Writer) error { return encodeJSON(w, rep, "  ") })
+}
+
+// put replaces the file by what fill writes.
+func (r *reportFile) put(fill func(io.Writer) error) error {
+	tmp, err := r.create(fill)
 	if err != nil {
 		return err
 	}
