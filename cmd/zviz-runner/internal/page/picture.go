@@ -16,7 +16,7 @@ const (
 	nodeWidth, nodeHeight = 236, 38
 	rowGap, columnGap     = 10, 126
 	headHeight            = 26
-	labelMost             = 31 // characters that fit a node
+	labelMost             = 27 // characters that fit a node
 )
 
 // picture draws a graph: a column for steps, one for what ran in them, one for hosts.
@@ -85,8 +85,11 @@ func (w *writer) node(n node, x, y int) {
 	if n.detail != "" {
 		below = n.detail + " · " + numbers
 	}
-	w.text("text", short(mark+n.name, labelMost), "x", strconv.Itoa(x+10), "y", strconv.Itoa(y+16), "class", "name")
-	w.text("text", short(below, labelMost+8), "x", strconv.Itoa(x+10), "y", strconv.Itoa(y+30), "class", "small")
+	// An svg of its own clips what is wider than its letters let one expect.
+	w.open("svg", "x", strconv.Itoa(x), "y", strconv.Itoa(y), "width", strconv.Itoa(nodeWidth-6), "height", strconv.Itoa(nodeHeight))
+	w.text("text", short(mark+n.name, labelMost), "x", "10", "y", "16", "class", "name")
+	w.text("text", short(below, labelMost+10), "x", "10", "y", "30", "class", "small")
+	w.close("svg")
 	w.close("g")
 }
 

@@ -15,25 +15,37 @@ import (
 // cell is a text of a table and the class that it is shown by.
 type cell struct{ text, class string }
 
-// table writes a table, or nothing if there are no rows.
+// table writes a table, without the columns that are empty, or nothing if there are
+// no rows.
 func (w *writer) table(head []string, n int, row func(i int) []cell) {
 	if n == 0 {
 		return
+	}
+	used, class := make([]bool, len(head)), make([]string, len(head))
+	for i := range min(n, rowsMost) {
+		for x, c := range row(i) {
+			used[x] = used[x] || c.text != ""
+			class[x] = c.class
+		}
 	}
 	w.in("div", []string{"class", "scroll"}, func() {
 		w.in("table", nil, func() {
 			w.in("thead", nil, func() {
 				w.in("tr", nil, func() {
-					for _, h := range head {
-						w.text("th", h)
+					for x, h := range head {
+						if used[x] {
+							w.text("th", h, "class", class[x])
+						}
 					}
 				})
 			})
 			w.in("tbody", nil, func() {
 				for i := range min(n, rowsMost) {
 					w.in("tr", nil, func() {
-						for _, c := range row(i) {
-							w.text("td", c.text, "class", c.class)
+						for x, c := range row(i) {
+							if used[x] {
+								w.text("td", c.text, "class", c.class)
+							}
 						}
 					})
 				}
@@ -62,9 +74,9 @@ func (w *writer) network(r executor.Report) {
 	w.table([]string{"Decision", "Host", "Why", "Times", "Sent", "Received", "Steps", "First asked by", "Packages", "To allow it"}, len(rows), func(i int) []cell {
 		s := rows[i]
 		return []cell{
-			verdict(s.Verdict, s.Expected), {hostPort(s), "code"}, {s.Reason, ""}, number(s.Count),
+			verdict(s.Verdict, s.Expected), {hostPort(s), "code host"}, {s.Reason, "key"}, number(s.Count),
 			{ui.Amount(s.Up), "number"}, {ui.Amount(s.Down), "number"}, {strings.Join(s.Steps, ", "), ""},
-			{process(s.First), ""}, {wanted(s.Wanted), ""}, {s.Fix, "code"},
+			{process(s.First), ""}, {wanted(s.Wanted), ""}, {fix(s), "code"},
 		}
 	})
 	w.open("details")
@@ -74,7 +86,7 @@ func (w *writer) network(r executor.Report) {
 		e := events[i]
 		return []cell{
 			{e.Time.UTC().Format("15:04:05.000"), "key"}, verdict(e.Verdict, e.Expected), {string(e.Door), "key"},
-			{joined(":", e.Host, port(e.Port)), "code"}, {joined(" ", e.Method, e.QType, e.Path), "code"}, {joined(", ", e.Rule, e.Reason), ""},
+			{joined(":", e.Host, port(e.Port)), "code host"}, {joined(" ", e.Method, e.QType, e.Path), "code"}, {joined(", ", e.Rule, e.Reason), ""},
 			{e.Step, ""}, {strings.Join(e.Chain, " → "), ""}, {packageText(e.Package), ""},
 			{ui.Amount(e.Up), "number"}, {ui.Amount(e.Down), "number"},
 		}
@@ -136,6 +148,14 @@ func verdict(v egress.Verdict, expected bool) cell {
 	default:
 		return cell{"◐ " + text, "both key"}
 	}
+}
+
+// fix is what allows a host, but not one whose name carries something out.
+func fix(s egress.Summary) string {
+	if egress.CarriesData(s.Host) {
+		return "the name itself carries data"
+	}
+	return s.Fix
 }
 
 func number(n int) cell { return cell{strconv.Itoa(n), "number"} }
