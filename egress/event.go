@@ -100,6 +100,8 @@ type Event struct {
 	Down  int64 `json:"down"` // bytes that came in
 	MS    int64 `json:"ms"`
 	Count int   `json:"count,omitempty"` // how many alike this one stands for, if more than one
+
+	Prev string `json:"prev,omitempty"` // hash of the event before this one: Link
 }
 
 // Unexpected reports whether something was refused that the policy does not expect:

@@ -33,6 +33,8 @@ type recorder struct {
 	recent map[string]*folded
 	swept  time.Time
 	over   map[overKey]int
+	// dropped says that over had something.
+	dropped bool
 }
 
 // folded is a refusal and how many came after it in its window.
@@ -109,11 +111,20 @@ func (r *recorder) send(e Event) {
 	size := e.size()
 	if r.n >= r.most || r.bytes+size > eventBytesMost {
 		r.over[overKey{e.Door, e.Verdict}] += max(e.Count, 1)
+		r.dropped = true
 		return
 	}
 	r.n++
 	r.bytes += size
 	r.observe(e)
+}
+
+// full reports whether events were more than are kept. Nothing is left out silently:
+// the last events count them.
+func (r *recorder) full() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.dropped
 }
 
 // size is about what an event takes.

@@ -37,6 +37,7 @@ type cell struct {
 	secrets []string           // masked in events
 	observe func(egress.Event) // may be nil
 	events  []egress.Event
+	head    string             // hash of the last one
 	boxes   []*sandbox.Sandbox // one, or those of the steps so far
 	steps   []string           // whose the boxes are
 }
@@ -225,6 +226,13 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 func (c *cell) record(e egress.Event) {
 	c.mu.Lock()
 	e = maskEvent(e, c.secrets)
+	if c.head == "" {
+		c.head = egress.ChainStart(c.job.ID)
+	}
+	head, err := e.Link(c.head)
+	if err == nil { // an event is no more than texts and numbers
+		c.head = head
+	}
 	c.events = append(c.events, e)
 	observe := c.observe
 	c.mu.Unlock()

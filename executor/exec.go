@@ -321,6 +321,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		err = errors.Join(err, c.network.Close()) //nolint:contextcheck // tear-down outlives the context
 		report.Egress.Complete = c.network.Complete()
 	}
+	report.Egress.Head = c.head
 	report.finish(res, c.events)
 	if d, ok := errors.AsType[*DeniedError](c.denials.end()); ok && res.Cause == sandbox.CauseCancelled {
 		report.Conclusion = Failure

@@ -104,9 +104,11 @@ type ReportDenial struct {
 }
 
 // ReportEgress is what the network saw. Complete is true only if nothing opaque
-// (spliced, plain tcp) left the cell.
+// (spliced, plain tcp) left the cell and every decision is in Events. Head is the hash
+// of the last event (egress.Event.Link).
 type ReportEgress struct {
 	Complete bool             `json:"complete"`
+	Head     string           `json:"head,omitempty"`
 	Events   []egress.Event   `json:"events"`
 	Summary  []egress.Summary `json:"summary"`
 }

@@ -291,6 +291,9 @@ func (e *execution) complete(r executor.Report) executor.Report {
 	r.Layers = orEmpty(r.Layers)
 	r.Denials = orEmpty(r.Denials)
 	r.Egress.Events = orEmpty(r.Egress.Events)
+	if len(r.Egress.Events) == 0 {
+		r.Egress.Head = egress.ChainStart(r.ID)
+	}
 	r.Egress.Summary = orEmpty(r.Egress.Summary)
 	r.Packages = orEmpty(r.Packages)
 	r.Changed = orEmpty(r.Changed)
