@@ -42,8 +42,10 @@ func TestCheckChain(t *testing.T) {
 	whole := chained(t, 3)
 	// A later version may have put fields in; what it hashed is what stands there.
 	for name, change := range map[string]func(string) string{
-		"a host changed":    func(s string) string { return strings.Replace(s, "a.test", "b.test", 1) },
-		"a field added":     func(s string) string { return strings.Replace(s, `"host": "a.test",`, `"host": "a.test", "new": 1,`, 1) },
+		"a host changed": func(s string) string { return strings.Replace(s, "a.test", "b.test", 1) },
+		"a field added": func(s string) string {
+			return strings.Replace(s, `"host": "a.test",`, `"host": "a.test", "new": 1,`, 1)
+		},
 		"the last one cut":  func(s string) string { return cutEvent(t, s, 2) },
 		"the first one cut": func(s string) string { return cutEvent(t, s, 0) },
 		"one cut":           func(s string) string { return cutEvent(t, s, 1) },

@@ -53,6 +53,10 @@ type Request struct {
 
 	Secrets []string // values masked in the command's output
 
+	// Private are files of the operator that the command must not be able to read: it
+	// is not started if one lies in what it would see of this machine.
+	Private []string
+
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	TTY            sandbox.TTY
@@ -266,6 +270,9 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		}
 	}()
 	if err := x.fill(ctx, r, probe, c); err != nil {
+		return report, err
+	}
+	if err := keepApart(r.Private, c.spec); err != nil {
 		return report, err
 	}
 	report.ID, report.Limits = c.job.ID, reportLimits(c.spec.Limits)

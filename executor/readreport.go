@@ -15,25 +15,26 @@ import (
 const reportMost = 64 << 20
 
 // ReadReport reads a report, or the last line of what exec --json printed. Fields that
-// this version does not know are ignored: a later one may have added them.
-func ReadReport(in io.Reader) (Report, error) {
-	var r Report
+// this version does not know are ignored: a later one may have added them. stored is
+// what was read, and of JSON lines the last one.
+func ReadReport(in io.Reader) (r Report, stored []byte, err error) {
 	data, err := io.ReadAll(io.LimitReader(in, reportMost+1))
 	if err != nil {
-		return r, err
+		return r, nil, err
 	}
 	if len(data) > reportMost {
-		return r, fmt.Errorf("larger than %d MiB", reportMost>>20)
+		return r, nil, fmt.Errorf("larger than %d MiB", reportMost>>20)
 	}
-	data = bytes.TrimSpace(data)
 	if err := json.Unmarshal(data, &r); err != nil {
 		// JSON lines are no JSON value, but each line is one.
-		if last := data[bytes.LastIndexByte(data, '\n')+1:]; len(last) == len(data) || json.Unmarshal(last, &r) != nil {
-			return Report{}, fmt.Errorf("is no report: %w", err)
+		lines := bytes.TrimSpace(data)
+		r, data = Report{}, lines[bytes.LastIndexByte(lines, '\n')+1:]
+		if json.Unmarshal(data, &r) != nil {
+			return Report{}, nil, fmt.Errorf("is no report: %w", err)
 		}
 	}
 	if r.Schema != ReportSchema {
-		return Report{}, errors.New("is no report of this version: its schema is not " + ReportSchema)
+		return Report{}, nil, errors.New("is no report of this version: its schema is not " + ReportSchema)
 	}
-	return r, nil
+	return r, data, nil
 }

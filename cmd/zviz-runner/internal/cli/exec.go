@@ -36,6 +36,8 @@ type execOptions struct {
 	pids, timeout           string
 	env, envFiles, secrets  []string
 	report                  string
+	provenance, signKey     string
+	subjects                []string
 	json, explain           bool
 	progress, color         string
 	quiet, verbose          bool
@@ -109,6 +111,9 @@ func (a app) execFlags(cmd *cobra.Command, o *execOptions) {
 	f.StringArrayVar(&o.envFiles, "env-file", nil, "variables from `FILE`, a KEY=VALUE a line (repeat)")
 	f.StringArrayVar(&o.secrets, "secret", nil, "variable `KEY` with our value, masked in the output (repeat)")
 	f.StringVar(&o.report, "report", "", "write the report, JSON, to `FILE`")
+	f.StringVar(&o.provenance, "provenance", "", "write a signed statement about the report and --subject to `FILE`")
+	f.StringVar(&o.signKey, "sign-key", "", "private key, PEM `FILE`, that signs it: Ed25519 or P-256; the command cannot see it")
+	f.StringArrayVar(&o.subjects, "subject", nil, "`FILE` below the folder of the command that the statement is about (repeat)")
 	f.BoolVar(&o.json, "json", false, "print JSON lines: output, network, and the report as the last one")
 	f.BoolVar(&o.explain, "explain", false, "print what would be done, and run nothing")
 	f.Var(choice{&o.progress, []string{"auto", "tty", "plain", "quiet"}}, "progress", "how to show what is being done (default auto)")

@@ -95,6 +95,8 @@ The codes are stable; new ones are added.
   state.unusable        the folder for our own state cannot be used
   secret.missing        --secret names a variable that is not set
   report.unwritable     the report cannot be written
+  report.untrusted      1: a report is not what report --provenance, --key or
+                        --require-complete want
   layer.unavailable     an isolation layer could not be applied; "layer" names it
   command.not_found     127: no such command in the sandbox
   command.not_executable  126: it is there, but cannot be executed

@@ -16,7 +16,7 @@ import (
 )
 
 // reportText prints a report for people. A part that is empty is left out.
-func reportText(out io.Writer, r executor.Report) error {
+func reportText(out io.Writer, r executor.Report, verified string) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("%s", ui.CleanLine(quoteCommand(r.Command)))
@@ -34,6 +34,7 @@ func reportText(out io.Writer, r executor.Report) error {
 	} else {
 		line("the record of the network is not complete: something opaque left the cell")
 	}
+	line("%s", verified)
 	textTable(&b, "hosts", []string{"DECISION", "HOST", "WHY", "TIMES", "SENT", "RECEIVED", "STEPS", "FIRST ASKED BY", "PACKAGES"}, hostRows(r.Egress.Summary))
 	var rows [][]string
 	for _, p := range r.Packages {
@@ -73,10 +74,7 @@ func hostRows(summary []egress.Summary) [][]string {
 		if s.Expected {
 			verdict += " (expected)"
 		}
-		host := ui.Clean(s.Host)
-		if s.Port != 0 && !strings.HasSuffix(host, ":"+strconv.Itoa(int(s.Port))) {
-			host += ":" + strconv.Itoa(int(s.Port))
-		}
+		host := ui.Clean(deniedHost(s))
 		first := ""
 		if s.First.PID != 0 {
 			first = process(s.First.Exe, s.First.PID)

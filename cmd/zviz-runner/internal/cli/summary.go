@@ -182,10 +182,7 @@ func (e *execution) line(format string, args ...any) {
 
 // deniedRow returns "tracker.example.com:443 (node, pid 41) ×2".
 func deniedRow(r egress.Summary) string {
-	s := ui.Clean(r.Host)
-	if r.Port != 0 && r.Door != egress.DoorDNS && !strings.HasSuffix(s, ":"+strconv.Itoa(int(r.Port))) {
-		s += ":" + strconv.Itoa(int(r.Port))
-	}
+	s := ui.Clean(deniedHost(r))
 	var in []string
 	if r.First.PID != 0 {
 		in = append(in, process(r.First.Exe, r.First.PID))
@@ -200,6 +197,14 @@ func deniedRow(r egress.Summary) string {
 		s += " (" + strings.Join(in, "; ") + ")"
 	}
 	return s + times(r.Count)
+}
+
+// deniedHost is "tracker.example.com:443".
+func deniedHost(r egress.Summary) string {
+	if port := ":" + strconv.Itoa(int(r.Port)); r.Port != 0 && r.Door != egress.DoorDNS && !strings.HasSuffix(r.Host, port) {
+		return r.Host + port
+	}
+	return r.Host
 }
 
 // wanted is "claims to be postinstall of left-pad@1.3.0".
