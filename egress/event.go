@@ -61,6 +61,7 @@ const (
 	ReasonEncoded      = "encoded"   // an answer in which a credential could not be masked
 	ReasonFilter       = "filter"    // a filter failed
 	ReasonStep         = "step"      // cut at the border of steps
+	ReasonCanary       = "canary"    // a planted credential was in it; Canary names it
 	ReasonUntrusted    = "untrusted" // clients hang up on our certificate; Hint names the variable to set
 )
 
@@ -91,6 +92,7 @@ type Event struct {
 	Expected bool     `json:"expected,omitempty"` // a refusal that the policy calls expected
 	Injected bool     `json:"injected,omitempty"` // a credential was put in
 	Masked   int      `json:"masked,omitempty"`   // how often the answer repeated it
+	Canary   string   `json:"canary,omitempty"`   // the planted credential that was in it
 	Misses   int      `json:"misses,omitempty"`   // paths that registries did not have, with ReasonMissLimit
 
 	Process

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/zviz/run/internal/canary"
 )
 
 // gateway serves the doors of one job.
@@ -28,6 +30,9 @@ type gateway struct {
 	web      *web
 	roots    func() *x509.CertPool // parsed when first needed
 	log      *slog.Logger
+
+	// canaries finds planted credentials; nil if there are none.
+	canaries func() *canary.Finder
 
 	// who finds the process behind a packet or connection of the job.
 	who func(proto uint8, src, dst netip.AddrPort) origin

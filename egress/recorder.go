@@ -3,12 +3,15 @@
 package egress
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 	"unsafe"
+
+	"github.com/zviz/run/internal/canary"
 )
 
 // foldWindow is the time in which refusals that are alike become one event: a
@@ -26,6 +29,7 @@ type recorder struct {
 	most     int
 	expected []expected
 	step     func() string
+	canaries func() *canary.Finder // nil if none are planted
 
 	mu     sync.Mutex
 	n      int
@@ -59,7 +63,11 @@ func newRecorder(job string, most int, observe func(Event)) *recorder {
 // emit records an event. Refusals and notes that are alike are folded.
 func (r *recorder) emit(e Event) {
 	e.Type, e.Job, e.Step = "egress", r.job, r.step()
-	if e.Verdict == VerdictDeny {
+	if e.Canary == "" && r.canaries != nil {
+		// Also in names and paths that were too odd to be judged.
+		e.Canary = cmp.Or(r.canaries().FindInName(e.Host), r.canaries().Find(e.Path))
+	}
+	if e.Verdict == VerdictDeny && e.Canary == "" {
 		e.Expected = slices.ContainsFunc(r.expected, func(x expected) bool { return x.meets(e) })
 	}
 	if e.Time.IsZero() {

@@ -39,6 +39,10 @@ func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	q := &request{web: w, conn: c, start: time.Now(), http1: r.ProtoMajor == 1, event: c.visit.event(DoorHTTP)}
 	q.event.Method, q.event.Path = clip(r.Method), clipTo(r.URL.Path, pathMost)
 	q.event.Time = q.start
+	if name := q.planted(r); name != "" {
+		q.leak(rw, r, name)
+		return
+	}
 	if c.proxy && r.Method == http.MethodConnect {
 		q.connect(rw, r) // it counts as a connection
 		return
@@ -84,8 +88,9 @@ type request struct {
 	start time.Time
 	http1 bool
 	event Event
-	x     *Exchange   // nil if no rule allows it
-	over  atomic.Bool // the host got all that it may get
+	x     *Exchange              // nil if no rule allows it
+	over  atomic.Bool            // the host got all that it may get
+	leaks atomic.Pointer[string] // the planted credential that the body holds
 }
 
 // terminated judges a request that came through our TLS.
@@ -322,6 +327,11 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 func (q *request) failed(rw http.ResponseWriter, err error) (told bool) {
 	if _, ok := errors.AsType[*Refusal](err); ok {
 		q.filtered(rw, err)
+		return true
+	}
+	if name := q.leaks.Load(); name != nil {
+		q.event.Canary = *name
+		q.refuse(rw, http.StatusForbidden, ReasonCanary)
 		return true
 	}
 	if errors.Is(err, errUpCap) || q.over.Load() {

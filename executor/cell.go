@@ -24,6 +24,7 @@ type cell struct {
 	presets  []egress.Preset
 	more     []egress.Preset // that only policies of steps name
 	denials  denials
+	canaries *canaries // nil if none are planted
 	job      *jobState
 	groups   cgroup.Hierarchies // that hold the job's
 	around   func() error       // removes the control group around those of the steps; nil if there is none
@@ -112,6 +113,9 @@ func (x *Executor) survey(r Request) (_ *cell, err error) {
 // fill makes the job's folder and what the sandbox is; the network comes later.
 func (x *Executor) fill(ctx context.Context, r Request, probe sandbox.Probe, c *cell) (err error) {
 	c.groups = probe.Cgroups
+	if !r.Policy.NoCanaries {
+		c.canaries = newCanaries()
+	}
 	profile, mounts := c.spec.Profile, c.spec.Mounts
 	if len(r.Presets) > 0 && !r.Policy.NoNetwork {
 		phase(r, "presets")
@@ -189,6 +193,7 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 	n, err := egress.Open(ctx, egress.Config{
 		ID: c.job.ID, Policy: r.Policy.Egress, Presets: c.presets, StepPresets: c.more, Roots: roots, Log: x.cfg.Log,
 		Observe:   c.record,
+		Canaries:  c.canaries.find(),
 		Processes: c.processes,
 		StepOf: func(pid int) string {
 			if steps := c.liveSteps(pid); pid != 0 && len(steps) > 0 {
@@ -280,6 +285,9 @@ func (c *cell) readable() []string {
 // close ends what the cell has, in reverse.
 func (c *cell) close() error {
 	var errs []error
+	if c.canaries != nil {
+		c.canaries.plants.Wait()
+	}
 	for _, box := range slices.Backward(c.boxes) {
 		errs = append(errs, box.Close())
 	}

@@ -303,6 +303,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		return report, err
 	}
 	c.hold(box, "")
+	c.plantIn(func(err error) { x.cfg.Log.Warn("plant canaries", slog.Any("error", err)) })
 
 	var said tail
 	res, layers, err := x.run(ctx, r, c, box, &said)
@@ -330,7 +331,12 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	}
 	report.Egress.Head = c.head
 	report.finish(res, c.events)
-	if d, ok := errors.AsType[*DeniedError](c.denials.end()); ok && res.Cause == sandbox.CauseCancelled {
+	ended := c.denials.end()
+	if found, ok := errors.AsType[*CanaryError](ended); ok {
+		report.Conclusion = Failure
+		report.Error = &ReportError{Code: found.Code(), What: maskText(found.Error(), r.Secrets), Why: found.Why(), Fix: found.Hint(), Exit: 1}
+	}
+	if d, ok := errors.AsType[*DeniedError](ended); ok && res.Cause == sandbox.CauseCancelled {
 		report.Conclusion = Failure
 		report.Error = &ReportError{Code: d.Code(), What: d.Error(), Fix: d.Hint(), Exit: 1}
 	}
@@ -386,7 +392,7 @@ func (x *Executor) run(ctx context.Context, r Request, c *cell, box *sandbox.San
 	cmd := x.command(r, c)
 	cmd.Stdout, cmd.Stderr = sandbox.Serialize(cmd.Stdout, cmd.Stderr)
 	masks := maskStreams(&cmd, r.Secrets)
-	cmd.Stdout, cmd.Stderr = said.through(cmd.Stdout), said.through(cmd.Stderr)
+	cmd.Stdout, cmd.Stderr = c.listen(said.through(cmd.Stdout)), c.listen(said.through(cmd.Stderr))
 	ctx, full := context.WithCancelCause(ctx)
 	defer full(nil)
 	// The limit is the command's. The start gets a minute at least: a busy machine

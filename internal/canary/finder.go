@@ -3,7 +3,6 @@
 package canary
 
 import (
-	"bytes"
 	"encoding/base32"
 	"encoding/binary"
 	"strings"
@@ -91,10 +90,6 @@ func (s *Scanner) Scan(p []byte) string {
 	return name
 }
 
-// Withheld is how many bytes at the end of a stream may be the beginning of a
-// credential: who must not let one through keeps as many back.
-func (f *Finder) Withheld() int { return max(0, f.exact.longest-1) }
-
 // stride is how many bytes of a text are gone over at once.
 const stride = 4
 
@@ -108,7 +103,7 @@ type index struct {
 }
 
 type needle struct {
-	text []byte
+	text string
 	at   int // where in text the four bytes are
 	name string
 }
@@ -124,7 +119,7 @@ func (x *index) add(text, name string) {
 		k := binary.LittleEndian.Uint32([]byte(text[at:]))
 		h := hash(k)
 		x.begins[h/64] |= 1 << (h % 64)
-		x.needles[k] = append(x.needles[k], needle{[]byte(text), at, name})
+		x.needles[k] = append(x.needles[k], needle{text, at, name})
 	}
 	x.longest = max(x.longest, len(text))
 }
@@ -140,7 +135,7 @@ func (x *index) find(b []byte) string {
 			continue
 		}
 		for _, n := range x.needles[k] {
-			if i >= n.at && bytes.HasPrefix(b[i-n.at:], n.text) {
+			if from := i - n.at; from >= 0 && from+len(n.text) <= len(b) && string(b[from:from+len(n.text)]) == n.text {
 				return n.name
 			}
 		}

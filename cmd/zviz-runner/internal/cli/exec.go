@@ -32,6 +32,7 @@ type execOptions struct {
 	dir                     string
 	mounts, write           []string
 	ephemeral, diff         bool
+	noCanaries              bool
 	memory, cpus            string
 	pids, timeout           string
 	env, envFiles, secrets  []string
@@ -103,6 +104,7 @@ func (a app) execFlags(cmd *cobra.Command, o *execOptions) {
 	f.StringArrayVar(&o.write, "write", nil, "`PATH` of the workspace that stays writable although protected: .git (repeat)")
 	f.BoolVar(&o.ephemeral, "ephemeral", false, "throw away what is written to the workspace")
 	f.BoolVar(&o.diff, "diff", false, "the same, and print what was written")
+	f.BoolVar(&o.noCanaries, "no-canaries", false, "plant no fake credentials in its home")
 	f.StringVar(&o.memory, "memory", "", "limit of memory: `SIZE` such as 2g (default 80 % of the machine)")
 	f.StringVar(&o.cpus, "cpus", "", "limit of processors: `N` such as 1.5")
 	f.StringVar(&o.pids, "pids", "", "limit of processes and threads: `N` (default 4096)")
@@ -323,6 +325,7 @@ func (o *execOptions) files(p *executor.Policy) error {
 	}
 	p.Diff = o.diff
 	p.Ephemeral = o.ephemeral || o.diff
+	p.NoCanaries = p.NoCanaries || o.noCanaries
 	return nil
 }
 

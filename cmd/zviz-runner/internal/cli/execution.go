@@ -202,8 +202,8 @@ func (e *execution) conclude(ctx context.Context, out outcome) error {
 	if rep.Cause == sandbox.CauseNotStarted {
 		return e.finish(rep, e.notStarted(rep))
 	}
-	if r := rep.Error; r != nil && r.Code == "egress.denied" {
-		return e.finish(rep, failure{Code: r.Code, What: r.What, Fix: r.Fix, Exit: exitFailed})
+	if r := rep.Error; r != nil && (r.Code == "egress.denied" || r.Code == "canary.found") {
+		return e.finish(rep, failure{Code: r.Code, What: r.What, Why: r.Why, Fix: r.Fix, Exit: exitFailed})
 	}
 	if e.strict && rep.ExitCode == 0 {
 		if n := deniedCount(rep.Egress.Summary); n > 0 {

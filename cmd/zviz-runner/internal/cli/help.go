@@ -95,6 +95,8 @@ The codes are stable; new ones are added.
   state.unusable        the folder for our own state cannot be used
   secret.missing        --secret names a variable that is not set
   report.unwritable     the report cannot be written
+  canary.found          1: a credential that was planted in the command's home turned up
+                        in what it sent or printed; it was ended
   report.untrusted      1: a report is not what report --provenance, --key or
                         --require-complete want
   layer.unavailable     an isolation layer could not be applied; "layer" names it
