@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/internal/canary"
@@ -72,10 +73,16 @@ type canaries struct {
 	set    func() canary.Set
 	finder func() *canary.Finder
 	plants sync.WaitGroup
+	over   chan struct{} // closed by end
+	once   sync.Once
 }
 
+// plantAfter is when the credentials are planted: they cost a start some milliseconds
+// of disk, and what ends before has read nothing.
+const plantAfter = 10 * time.Millisecond
+
 func newCanaries() *canaries {
-	c := &canaries{set: sync.OnceValue(canary.New)}
+	c := &canaries{set: sync.OnceValue(canary.New), over: make(chan struct{})}
 	c.finder = sync.OnceValue(func() *canary.Finder { return canary.NewFinder(c.set().Credentials) })
 	return c
 }
@@ -133,6 +140,15 @@ func parents(name string) func(func(string) bool) {
 	}
 }
 
+// end plants nothing any more and waits for what is being planted.
+func (c *canaries) end() {
+	if c == nil {
+		return
+	}
+	c.once.Do(func() { close(c.over) })
+	c.plants.Wait()
+}
+
 // plantIn plants in the home of a cell, beside what goes on.
 func (c *cell) plantIn(log func(error)) {
 	if c.canaries == nil {
@@ -140,6 +156,13 @@ func (c *cell) plantIn(log func(error)) {
 	}
 	home, owner := filepath.Join(c.job.Dir, "home"), c.spec.IDs.Owner()
 	c.canaries.plants.Go(func() {
+		timer := time.NewTimer(plantAfter)
+		defer timer.Stop()
+		select {
+		case <-c.canaries.over:
+			return
+		case <-timer.C:
+		}
 		if err := c.canaries.plant(home, owner); err != nil {
 			log(err)
 		}

@@ -285,9 +285,7 @@ func (c *cell) readable() []string {
 // close ends what the cell has, in reverse.
 func (c *cell) close() error {
 	var errs []error
-	if c.canaries != nil {
-		c.canaries.plants.Wait()
-	}
+	c.canaries.end()
 	for _, box := range slices.Backward(c.boxes) {
 		errs = append(errs, box.Close())
 	}

@@ -308,6 +308,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	var said tail
 	res, layers, err := x.run(ctx, r, c, box, &said)
 	report.Layers = layers
+	c.canaries.end()
 	left := collect(ctx, r, c, began) // whatever went wrong: the command may have run
 	report.Leftovers = ReportLeftovers{Entries: int(left.entries.Load()), Incomplete: left.incomplete}
 	if err == nil && res.Cause == sandbox.CauseNotStarted && sandbox.ShortageHint(res.StartErr) != "" {
