@@ -260,6 +260,7 @@ func (e *execution) finish(rep executor.Report, err error) error {
 	// The report first: the streams may be closed pipes by now.
 	unwritten := e.store(rep)
 	e.summarize(rep)
+	e.tellGitHub(rep)
 	if e.lines != nil {
 		e.lines.last(rep)
 	}
