@@ -157,6 +157,7 @@ It is the operator's: a file in the workspace is never looked up.
       - host: "*.pkg.example.com"
         max_names: 16
     deny: [tracker.example.com]     # wins over every allow
+  canaries: true                    # fake credentials in the home
   limits: {memory: 2g, cpus: 2, pids: 512, timeout: 30m, open_files: 4096}
   profile: ci                       # or hostile
 A key that is not known is an error. Hosts of --allow are added to those of the
