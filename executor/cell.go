@@ -38,7 +38,8 @@ type cell struct {
 	secrets []string           // masked in events
 	observe func(egress.Event) // may be nil
 	events  []egress.Event
-	head    string             // hash of the last one
+	head    string // hash of the last one
+	live    live
 	boxes   []*sandbox.Sandbox // one, or those of the steps so far
 	steps   []string           // whose the boxes are
 }
@@ -239,6 +240,7 @@ func (c *cell) record(e egress.Event) {
 		c.head = head
 	}
 	c.events = append(c.events, e)
+	c.live.write(c.job.Dir, e)
 	observe := c.observe
 	c.mu.Unlock()
 	c.denials.observe(e)
@@ -298,6 +300,7 @@ func (c *cell) close() error {
 	if c.loopback != nil {
 		errs = append(errs, c.loopback.Close())
 	}
+	errs = append(errs, c.live.close())
 	if c.job != nil {
 		errs = append(errs, c.job.end(c.groups))
 	}
