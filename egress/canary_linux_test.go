@@ -91,7 +91,8 @@ func TestCanaryInNames(t *testing.T) {
 		if e := j.want(Event{Verdict: VerdictDeny, Door: DoorDNS, Host: host, Reason: ReasonCanary}); e.Canary != name {
 			t.Errorf("event %+v", e)
 		}
-		if _, err := j.client("169.254.1.1:443", false).Do(send(t, "GET", "https://"+host+"/", "")); err == nil {
+		if resp, err := j.client("169.254.1.1:443", false).Do(send(t, "GET", "https://"+host+"/", "")); err == nil {
+			resp.Body.Close()
 			t.Errorf("%s: served", host)
 		}
 		if e := j.want(Event{Verdict: VerdictDeny, Door: DoorTLS, Host: host, Reason: ReasonCanary}); e.Canary != name {

@@ -22,12 +22,14 @@ func TestImportPolicy(t *testing.T) {
 		{
 			"GitHub's, enforced", "mode: enforce\nno-default-urls: true\nallow:\n  - api.github.com\n  - Ghcr.IO\n",
 			"GitHub's egress firewall", egress.ModeDeny,
-			[]string{"api.github.com", "ghcr.io"}, nil,
+			[]string{"api.github.com", "ghcr.io"},
+			nil,
 		},
 		{
 			"GitHub's, logged", "mode: log\nallow: [api.example.test, 198.51.100.7, '*blob.example.test']\nlater: 1\n",
 			"GitHub's egress firewall", egress.ModeAudit,
-			[]string{"api.example.test"}, []string{"without being named", `"later" is not known`, "is an address", "wildcard"},
+			[]string{"api.example.test"},
+			[]string{"without being named", `"later" is not known`, "is an address", "wildcard"},
 		},
 		{
 			"harden-runner", `on: push
@@ -75,7 +77,8 @@ jobs:
 		{
 			"a list", "api.example.test:443\n# of ours\n\n*.pkg.example.test\nhttps://x.example.test/\n",
 			"a list of hosts", egress.ModeDeny,
-			[]string{"api.example.test:443", "*.pkg.example.test", "x.example.test"}, nil,
+			[]string{"api.example.test:443", "*.pkg.example.test", "x.example.test"},
+			nil,
 		},
 	}
 	for _, tt := range tests {

@@ -32,8 +32,8 @@ func keepApart(files []string, spec sandbox.Spec) error {
 			seen = append(seen, spec.Root.Path)
 		}
 		for _, dir := range seen {
-			if real, err := filepath.EvalSymlinks(dir); err == nil {
-				dir = real
+			if resolved, err := filepath.EvalSymlinks(dir); err == nil {
+				dir = resolved
 			}
 			if below(dir, path) {
 				return hinted{name + " lies in " + dir + ", which the command sees", "keep it outside of the workspace, of the machine's tools and of every --mount"}

@@ -91,7 +91,7 @@ func checked(prefix string) string {
 // other lines are alike in all keys, or public.
 func sshKey() (file []byte, seed, line string) {
 	pub, private, _ := ed25519.GenerateKey(nil) // never fails
-	str := func(b []byte, s []byte) []byte { return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...) }
+	str := func(b, s []byte) []byte { return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...) }
 	public := str(str(nil, []byte("ssh-ed25519")), pub)
 	check := []byte(text(alphabet62, 4))
 	secret := append(append([]byte{}, check...), check...)

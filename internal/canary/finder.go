@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"strings"
+	"sync"
 
 	"github.com/zviz/run/internal/mask"
 )
@@ -13,7 +14,9 @@ import (
 // Finder finds credentials. It is safe for concurrent use.
 type Finder struct {
 	exact index // as they are, and in the encodings of package mask
-	names index // the same in lower case, and in base32: what a host name can hold
+	// names is the same in lower case, and in base32: what a host name can hold. It is
+	// made when first needed, since most commands print and few ask for odd names.
+	names func() *index
 }
 
 // NewFinder makes a finder; it finds nothing if there are no credentials.
@@ -22,12 +25,17 @@ func NewFinder(credentials []Credential) *Finder {
 	for _, c := range credentials {
 		for _, n := range mask.Needles([]string{c.Value}) {
 			f.exact.add(n, c.Name)
-			f.names.add(strings.ToLower(n), c.Name)
-		}
-		for _, n := range base32Forms(c.Value) {
-			f.names.add(n, c.Name)
 		}
 	}
+	f.names = sync.OnceValue(func() *index {
+		x := &index{}
+		for _, c := range credentials {
+			for _, n := range append(mask.Needles([]string{c.Value}), base32Forms(c.Value)...) {
+				x.add(strings.ToLower(n), c.Name)
+			}
+		}
+		return x
+	})
 	return f
 }
 
@@ -46,10 +54,10 @@ func (f *Finder) FindInName(host string) string {
 		return ""
 	}
 	host = strings.ToLower(host)
-	if name := f.names.find([]byte(host)); name != "" {
+	if name := f.names().find([]byte(host)); name != "" {
 		return name
 	}
-	return f.names.find([]byte(strings.ReplaceAll(host, ".", "")))
+	return f.names().find([]byte(strings.ReplaceAll(host, ".", "")))
 }
 
 // base32Forms returns what of the value's base32 is the same whatever stands around

@@ -5,6 +5,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,11 +68,8 @@ func (e *execution) annotate(action *githubactions.Action, r executor.Report) {
 		if s.First.PID != 0 {
 			text += ", asked by " + process(s.First.Exe, s.First.PID)
 		}
-		for _, w := range s.Wanted {
-			if w.PkgBy == egress.EvidenceProven {
-				text += ", " + wanted(w.Package)
-				break
-			}
+		if i := slices.IndexFunc(s.Wanted, func(w egress.Wanted) bool { return w.PkgBy == egress.EvidenceProven }); i >= 0 {
+			text += ", " + wanted(s.Wanted[i].Package)
 		}
 		action.Warningf("%s", e.mask(ui.CleanLine(text)+times(s.Count)))
 	}

@@ -110,7 +110,7 @@ The codes are stable; new ones are added.
 const helpEnvironment = `Variables that zviz-runner reads
 A flag wins over its variable, a variable over the policy file.
   ZVIZ_ALLOW, ZVIZ_ALLOW_MISSING      as the flags; lists with commas
-  ZVIZ_EGRESS, ZVIZ_NO_NETWORK, ZVIZ_STRICT_EGRESS
+  ZVIZ_EGRESS, ZVIZ_NO_NETWORK, ZVIZ_STRICT_EGRESS, ZVIZ_NO_CANARIES
   ZVIZ_POLICY, ZVIZ_PROFILE, ZVIZ_ROOTFS
   ZVIZ_MEMORY, ZVIZ_CPUS, ZVIZ_PIDS, ZVIZ_TIMEOUT
   ZVIZ_PROGRESS, ZVIZ_COLOR

@@ -32,7 +32,7 @@ func (w *writer) picture(g graph) {
 		free := (rows - len(g.nodes[column])) * (nodeHeight + rowGap)
 		return headHeight + free/2 + i*(nodeHeight+rowGap)
 	}
-	w.open("svg", "viewBox", fmt.Sprintf("0 0 %d %d", width, height), "role", "img", "class", "who", "aria-label", "Steps, the processes and packages in them, and the hosts they asked for")
+	w.open("svg", "viewBox", fmt.Sprintf("-1 0 %d %d", width+2, height), "role", "img", "class", "who", "aria-label", "Steps, the processes and packages in them, and the hosts they asked for")
 	for column, name := range []string{"Step", "Package or process", "Host"} {
 		w.text("text", name, "x", strconv.Itoa(x(column)), "y", "14", "class", "head")
 	}

@@ -74,9 +74,16 @@ func (w *writer) network(r executor.Report) {
 	w.table([]string{"Decision", "Host", "Why", "Times", "Sent", "Received", "Steps", "First asked by", "Packages", "To allow it"}, len(rows), func(i int) []cell {
 		s := rows[i]
 		return []cell{
-			verdict(s.Verdict, s.Expected), {hostPort(s), "code host"}, {s.Reason, "key"}, number(s.Count),
-			{ui.Amount(s.Up), "number"}, {ui.Amount(s.Down), "number"}, {strings.Join(s.Steps, ", "), ""},
-			{process(s.First), ""}, {wanted(s.Wanted), ""}, {fix(s), "code"},
+			verdict(s.Verdict, s.Expected),
+			{hostPort(s), "code host"},
+			{s.Reason, "key"},
+			number(s.Count),
+			{ui.Amount(s.Up), "number"},
+			{ui.Amount(s.Down), "number"},
+			{strings.Join(s.Steps, ", "), ""},
+			{process(s.First), ""},
+			{wanted(s.Wanted), ""},
+			{fix(s), "code"},
 		}
 	})
 	w.open("details")
@@ -85,10 +92,17 @@ func (w *writer) network(r executor.Report) {
 	w.table([]string{"Time", "Decision", "Door", "Host", "Request", "Rule, why", "Step", "Process chain", "Package", "Sent", "Received"}, len(events), func(i int) []cell {
 		e := events[i]
 		return []cell{
-			{e.Time.UTC().Format("15:04:05.000"), "key"}, verdict(e.Verdict, e.Expected), {string(e.Door), "key"},
-			{joined(":", e.Host, port(e.Port)), "code host"}, {joined(" ", e.Method, e.QType, e.Path), "code"}, {joined(", ", e.Rule, e.Reason), ""},
-			{e.Step, ""}, {strings.Join(e.Chain, " → "), ""}, {packageText(e.Package), ""},
-			{ui.Amount(e.Up), "number"}, {ui.Amount(e.Down), "number"},
+			{e.Time.UTC().Format("15:04:05.000"), "key"},
+			verdict(e.Verdict, e.Expected),
+			{string(e.Door), "key"},
+			{joined(":", e.Host, port(e.Port)), "code host"},
+			{joined(" ", e.Method, e.QType, e.Path), "code host"},
+			{joined(", ", e.Rule, e.Reason), ""},
+			{e.Step, ""},
+			{strings.Join(e.Chain, " → "), ""},
+			{packageText(e.Package), ""},
+			{ui.Amount(e.Up), "number"},
+			{ui.Amount(e.Down), "number"},
 		}
 	})
 	w.close("details")
