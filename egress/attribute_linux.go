@@ -173,52 +173,17 @@ func describe(pid int, pids []int) origin {
 	argv, _, _ := bytes.Cut(readSome(dir+"/cmdline", 4096), []byte{0})
 	o.Argv0 = clip(strings.ToValidUTF8(string(argv), "?"))
 	o.Chain = chain(pid, pids)
-	o.pkg, o.script = claimed(pid, pids)
+	o.Package = packageOf(pid, pids)
 	return o
 }
 
-// claimed returns the package and the lifecycle script that a process says it
-// belongs to, or the nearest of those that started it: who wants to hide clears its
-// own environment, but not its parents'.
-func claimed(pid int, pids []int) (pkg, script string) {
-	for depth := 0; depth < 16 && slices.Contains(pids, pid); depth++ {
-		if pkg, script = claims(pid); pkg != "" || script != "" {
-			return pkg, script
-		}
-		_, parent, ok := readStat(pid)
-		if !ok {
-			break
-		}
-		pid = parent
-	}
-	return "", ""
-}
-
-// claims reads what one process's environment says.
-func claims(pid int) (pkg, script string) {
-	var name, version string
-	for kv := range bytes.SplitSeq(readSome(filepath.Join("/proc", strconv.Itoa(pid), "environ"), 256<<10), []byte{0}) {
-		key, value, _ := bytes.Cut(kv, []byte{'='})
-		text := func() string { return clip(strings.ToValidUTF8(string(value), "?")) }
-		switch string(key) {
-		case "npm_package_name":
-			name = text()
-		case "npm_package_version":
-			version = text()
-		case "npm_lifecycle_event":
-			script = text()
-		}
-	}
-	if name != "" && version != "" {
-		name += "@" + version
-	}
-	return name, script
-}
+// ancestryMost bounds how many ancestors of a process are looked at.
+const ancestryMost = 16
 
 // chain returns the names of the processes from the job's first one down to pid.
 func chain(pid int, pids []int) []string {
 	var names []string
-	for depth := 0; depth < 16 && slices.Contains(pids, pid); depth++ {
+	for depth := 0; depth < ancestryMost && slices.Contains(pids, pid); depth++ {
 		name, parent, ok := readStat(pid)
 		if !ok {
 			break

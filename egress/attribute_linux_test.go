@@ -35,12 +35,12 @@ func TestDescribe(t *testing.T) {
 	}
 	want := origin{
 		Process: Process{PID: cmd.Process.Pid, Exe: sleep, Argv0: sleep, Chain: []string{string(self[:len(self)-1]), filepath.Base(sleep)}},
-		pkg:     "left-pad@1.3.0", script: "postinstall",
+		Package: Package{Pkg: "left-pad@1.3.0", Script: "postinstall", PkgBy: EvidenceClaimed},
 	}
 	var got origin
 	for range 500 { // between fork and exec it is still us
 		got = describe(cmd.Process.Pid, []int{os.Getpid(), cmd.Process.Pid})
-		if got.Exe == sleep && got.script != "" {
+		if got.Exe == sleep && got.Script != "" {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)

@@ -119,7 +119,7 @@ func (r *resolver) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
 		if !many {
 			o = r.g.who(proto, remote, local) // before the answer: then it is gone
 		}
-		e.Process, e.Pkg, e.Script = o.Process, o.pkg, o.script
+		e.by(o)
 		r.g.rec.emit(e)
 	}
 	_ = w.WriteMsg(resp) // the client may be gone

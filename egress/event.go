@@ -61,6 +61,7 @@ const (
 	ReasonEncoded      = "encoded"   // an answer in which a credential could not be masked
 	ReasonFilter       = "filter"    // a filter failed
 	ReasonStep         = "step"      // cut at the border of steps
+	ReasonCanary       = "canary"    // a planted credential was in it; Canary names it
 	ReasonUntrusted    = "untrusted" // clients hang up on our certificate; Hint names the variable to set
 )
 
@@ -93,23 +94,49 @@ type Event struct {
 	Expected   bool     `json:"expected,omitempty"` // a refusal that the policy calls expected
 	Injected   bool     `json:"injected,omitempty"` // a credential was put in
 	Masked     int      `json:"masked,omitempty"`   // how often the answer repeated it
+	Canary     string   `json:"canary,omitempty"`   // the planted credential that was in it
 	Misses     int      `json:"misses,omitempty"`   // paths that registries did not have, with ReasonMissLimit
 
-	Package *Package `json:"package,omitempty"` // that was asked for
+	Fetched *Fetched `json:"package,omitempty"` // what was asked of a registry
 
 	Process
-	Pkg    string `json:"pkg,omitempty"`    // name@version, claimed by the process's environment
-	Script string `json:"script,omitempty"` // lifecycle script, claimed as well
+	Package
 
 	Up    int64 `json:"up"`   // bytes that left the cell
 	Down  int64 `json:"down"` // bytes that came in
 	MS    int64 `json:"ms"`
 	Count int   `json:"count,omitempty"` // how many alike this one stands for, if more than one
+
+	Prev string `json:"prev,omitempty"` // hash of the event before this one: Link
 }
 
 // Unexpected reports whether something was refused that the policy does not expect:
 // what --strict-egress and on_deny look at.
 func (e Event) Unexpected() bool { return e.Verdict == VerdictDeny && !e.Expected }
+
+// by says who asked.
+func (e *Event) by(o origin) { e.Process, e.Package = o.Process, o.Package }
+
+// Package is the package that a process works for.
+type Package struct {
+	Pkg    string   `json:"pkg,omitempty"`    // name@version
+	Script string   `json:"script,omitempty"` // lifecycle script, always claimed
+	PkgBy  Evidence `json:"pkg_by,omitempty"` // how far Pkg is to be trusted
+}
+
+// Evidence is where a statement comes from.
+type Evidence string
+
+// The kinds of evidence.
+const (
+	// EvidenceClaimed: the environment of the process, or of one that started it, says so.
+	EvidenceClaimed Evidence = "claimed"
+	// EvidenceProven: besides, every process from the one that first says so down to
+	// the one that asked has been in that package's folder, or in none, as the runner
+	// saw when it looked. It does not say that the package's code was as published: a
+	// script may write into the folder of another package and run there.
+	EvidenceProven Evidence = "proven"
+)
 
 // Process is who opened a connection, as the host sees it. The zero Process
 // means that it was gone before we could look.

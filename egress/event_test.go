@@ -16,7 +16,7 @@ func TestEventJSON(t *testing.T) {
 		Time: time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC), Type: "egress", Job: "j1", Step: "Install",
 		Verdict: VerdictDeny, Door: DoorTLS, Host: "x.test", Port: 443, Dst: "169.254.1.1:443", Rule: "default", Reason: ReasonHost,
 		Process: Process{PID: 4711, Exe: "/usr/bin/node", Argv0: "node", Chain: []string{"sh", "npm", "node"}},
-		Pkg:     "left-pad@1.3.0", Script: "postinstall", MS: 1,
+		Package: Package{Pkg: "left-pad@1.3.0", Script: "postinstall", PkgBy: EvidenceClaimed}, MS: 1,
 	}
 	got, err := json.Marshal(e)
 	if err != nil {
@@ -24,7 +24,7 @@ func TestEventJSON(t *testing.T) {
 	}
 	want := `{"time":"2026-01-02T03:04:05.678Z","type":"egress","job":"j1","step":"Install","verdict":"deny","door":"tls",` +
 		`"host":"x.test","port":443,"dst":"169.254.1.1:443","rule":"default","reason":"host",` +
-		`"pid":4711,"exe":"/usr/bin/node","argv0":"node","chain":["sh","npm","node"],"pkg":"left-pad@1.3.0","script":"postinstall","up":0,"down":0,"ms":1}`
+		`"pid":4711,"exe":"/usr/bin/node","argv0":"node","chain":["sh","npm","node"],"pkg":"left-pad@1.3.0","script":"postinstall","pkg_by":"claimed","up":0,"down":0,"ms":1}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("event (-want +got):\n%s", diff)
 	}

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/zviz/run/internal/canary"
 )
 
 // gateway serves the doors of one job.
@@ -34,6 +36,9 @@ type gateway struct {
 	log         *slog.Logger
 	lacks       []error // credentials of presets that could not be read
 
+	// canaries finds planted credentials; nil if there are none.
+	canaries func() *canary.Finder
+
 	// who finds the process behind a packet or connection of the job.
 	who func(proto uint8, src, dst netip.AddrPort) origin
 
@@ -50,7 +55,7 @@ type gateway struct {
 // origin is who asked, as far as it could be seen.
 type origin struct {
 	Process
-	pkg, script string
+	Package
 }
 
 // visit is one connection of the job.
@@ -67,7 +72,7 @@ type visit struct {
 func (v *visit) event(door Door) Event {
 	return Event{
 		Time: v.start, Door: door, Port: v.dst.Port(), Dst: v.dst.String(), Rule: "default",
-		Process: v.origin.Process, Pkg: v.origin.pkg, Script: v.origin.script,
+		Process: v.origin.Process, Package: v.origin.Package,
 	}
 }
 

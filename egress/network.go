@@ -2,7 +2,11 @@
 
 package egress
 
-import "log/slog"
+import (
+	"log/slog"
+
+	"github.com/zviz/run/internal/canary"
+)
 
 // The addresses of every job's network. Each job has a gateway namespace of its
 // own, so all can use the same pair: no allocator, no clash with a LAN or VPN.
@@ -35,6 +39,10 @@ type Config struct {
 	Offline bool
 	// Credential reads what Inject.ValueFrom names, once, when the network opens.
 	Credential func(from string) (string, error)
+
+	// Canaries returns what finds the credentials that were planted in the job's home;
+	// it is called when first needed. Whatever holds one is refused. Nil: there are none.
+	Canaries func() *canary.Finder
 
 	// Roots are the CA certificates that this process trusts, PEM. Empty means
 	// those of the operating system; the job's bundle is made of them.

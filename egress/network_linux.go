@@ -128,8 +128,8 @@ func (n *Network) begin(id, name string, p Policy) error {
 }
 
 // Complete reports whether the events tell everything that left the cell: no
-// connection was spliced so far.
-func (n *Network) Complete() bool { return !n.gateway.opaque.Load() }
+// connection was spliced so far, and none was too many to be kept.
+func (n *Network) Complete() bool { return !n.gateway.opaque.Load() && !n.gateway.rec.full() }
 
 // Close ends every connection and returns when nothing of the network runs any
 // more and every event was handed on. The kernel removes the namespaces once the

@@ -68,6 +68,8 @@ func newGateway(cfg Config) (*gateway, JobFiles, error) {
 		signed:   terminated(rules),
 	}
 	g.policies.stepOf, g.policies.alive = cfg.StepOf, cfg.LiveSteps
+	g.policies.canaries, g.rec.canaries = cfg.Canaries, cfg.Canaries
+	g.canaries = cfg.Canaries
 	g.rec.expected, g.rec.step = expect, g.policies.step
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)

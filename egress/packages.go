@@ -32,13 +32,13 @@ type Packages interface {
 	// may ask the registry anything that the policy allows; the credential is put in
 	// there. Told is called with what was found out, from any goroutine, at the latest
 	// when the answer has been read.
-	Transport(r Registry, next http.RoundTripper, told func(Package)) (http.RoundTripper, error)
+	Transport(r Registry, next http.RoundTripper, told func(Fetched)) (http.RoundTripper, error)
 	// Check says what is wrong with the rules of a policy.
 	Check(Policy) error
 }
 
-// Package is what was found out about a request to a registry.
-type Package struct {
+// Fetched is what was found out about a request to a registry.
+type Fetched struct {
 	Ecosystem string   `json:"ecosystem"`
 	Name      string   `json:"name,omitempty"`
 	Version   string   `json:"version,omitempty"`
@@ -54,13 +54,13 @@ type Package struct {
 // findings are what a request's transports find out, maybe after it ended.
 type findings struct {
 	mu         sync.Mutex
-	pkg        *Package
+	pkg        *Fetched
 	up         int64
 	injected   bool
 	redirected []string
 }
 
-func (f *findings) tell(p Package) {
+func (f *findings) tell(p Fetched) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.pkg = &p
@@ -81,7 +81,7 @@ func (f *findings) into(e *Event) {
 	if p == nil {
 		return
 	}
-	e.Package = p
+	e.Fetched = p
 	if e.Pkg == "" && p.Version != "" {
 		e.Pkg = p.Name + "@" + p.Version
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/zviz/run/internal/canary"
 )
 
 // policies are those in force in a job: that of the running step, and those of
@@ -17,6 +19,9 @@ type policies struct {
 	// that have a process. Nil means that a job has no steps.
 	stepOf func(pid int) string
 	alive  func() []string
+
+	// canaries finds planted credentials in names; nil if there are none.
+	canaries func() *canary.Finder
 
 	mu      sync.RWMutex
 	base    *judge
@@ -33,6 +38,9 @@ func newPolicies(p Policy) *policies {
 
 // host judges a host for a process. Port 0 asks whether it is open on any port.
 func (p *policies) host(o origin, host string, port uint16) decision {
+	if p.canaries != nil && p.canaries().FindInName(host) != "" {
+		return decision{verdict: VerdictDeny, reason: ReasonCanary, rule: "default"}
+	}
 	running, others := p.of(o)
 	d := running.host(host, port)
 	for _, j := range others {

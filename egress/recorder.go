@@ -3,12 +3,15 @@
 package egress
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 	"unsafe"
+
+	"github.com/zviz/run/internal/canary"
 )
 
 // foldWindow is the time in which refusals that are alike become one event: a
@@ -26,6 +29,7 @@ type recorder struct {
 	most     int
 	expected []expected
 	step     func() string
+	canaries func() *canary.Finder // nil if none are planted
 
 	mu     sync.Mutex
 	n      int
@@ -33,6 +37,8 @@ type recorder struct {
 	recent map[string]*folded
 	swept  time.Time
 	over   map[overKey]int
+	// dropped says that over had something.
+	dropped bool
 }
 
 // folded is a refusal and how many came after it in its window.
@@ -57,7 +63,11 @@ func newRecorder(job string, most int, observe func(Event)) *recorder {
 // emit records an event. Refusals and notes that are alike are folded.
 func (r *recorder) emit(e Event) {
 	e.Type, e.Job, e.Step = "egress", r.job, r.step()
-	if e.Verdict == VerdictDeny {
+	if e.Canary == "" && r.canaries != nil {
+		// Also in names and paths that were too odd to be judged.
+		e.Canary = cmp.Or(r.canaries().FindInName(e.Host), r.canaries().Find(e.Path))
+	}
+	if e.Verdict == VerdictDeny && e.Canary == "" {
 		e.Expected = slices.ContainsFunc(r.expected, func(x expected) bool { return x.meets(e) })
 	}
 	if e.Time.IsZero() {
@@ -109,11 +119,20 @@ func (r *recorder) send(e Event) {
 	size := e.size()
 	if r.n >= r.most || r.bytes+size > eventBytesMost {
 		r.over[overKey{e.Door, e.Verdict}] += max(e.Count, 1)
+		r.dropped = true
 		return
 	}
 	r.n++
 	r.bytes += size
 	r.observe(e)
+}
+
+// full reports whether events were more than are kept. Nothing is left out silently:
+// the last events count them.
+func (r *recorder) full() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.dropped
 }
 
 // size is about what an event takes.

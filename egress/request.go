@@ -39,6 +39,10 @@ func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	q := &request{web: w, conn: c, start: time.Now(), http1: r.ProtoMajor == 1, event: c.visit.event(DoorHTTP)}
 	q.event.Method, q.event.Path = clip(r.Method), clipTo(r.URL.Path, pathMost)
 	q.event.Time = q.start
+	if name := q.planted(r); name != "" {
+		q.leak(rw, r, name)
+		return
+	}
 	if c.proxy && r.Method == http.MethodConnect {
 		q.connect(rw, r) // it counts as a connection
 		return
@@ -84,11 +88,12 @@ type request struct {
 	start    time.Time
 	http1    bool
 	event    Event
-	x        *Exchange   // nil if no rule allows it
-	found    *findings   // what answered instead of a registry found out
-	registry *Registry   // that a store of packages answers for; nil if none
-	over     atomic.Bool // the host got all that it may get
-	way      *passage    // once it is on its way
+	x        *Exchange              // nil if no rule allows it
+	found    *findings              // what answered instead of a registry found out
+	registry *Registry              // that a store of packages answers for; nil if none
+	over     atomic.Bool            // the host got all that it may get
+	way      *passage               // once it is on its way
+	leaks    atomic.Pointer[string] // the planted credential that the body holds
 }
 
 // terminated judges a request that came through our TLS.
@@ -379,6 +384,11 @@ func (q *request) client(private bool) http.RoundTripper {
 func (q *request) failed(ctx context.Context, rw http.ResponseWriter, err error) (told bool) {
 	if _, ok := errors.AsType[*RefusalError](err); ok {
 		q.filtered(ctx, rw, err)
+		return true
+	}
+	if name := q.leaks.Load(); name != nil {
+		q.event.Canary = *name
+		q.refuse(rw, http.StatusForbidden, ReasonCanary)
 		return true
 	}
 	if errors.Is(err, errUpCap) || q.over.Load() {

@@ -20,9 +20,46 @@ type Summary struct {
 	Up      int64   `json:"up"`
 	Down    int64   `json:"down"`
 	First   Process `json:"first,omitzero"` // who asked first
-	Fix     string  `json:"fix,omitempty"`  // the flag that would allow it
+	// Steps and Wanted say which steps, and which packages' scripts, asked: the first
+	// few of each.
+	Steps  []string `json:"steps,omitempty"`
+	Wanted []Wanted `json:"wanted,omitempty"`
+	Fix    string   `json:"fix,omitempty"` // the flag that would allow it
 	// Expected refusals are apart: they are known, and quiet.
 	Expected bool `json:"expected,omitempty"`
+}
+
+// Wanted is a package whose process asked for a host.
+type Wanted struct {
+	Package
+	Count int `json:"count"`
+}
+
+// wantedMost bounds the packages, and the steps, that a row names.
+const wantedMost = 8
+
+// add counts an event in.
+func (s *Summary) add(e Event) {
+	n := max(e.Count, 1)
+	s.Count += n
+	s.Up += e.Up
+	s.Down += e.Down
+	if s.First.PID == 0 {
+		s.First = e.Process
+	}
+	if e.Step != "" && len(s.Steps) < wantedMost && !slices.Contains(s.Steps, e.Step) {
+		s.Steps = append(s.Steps, e.Step)
+	}
+	if e.Package == (Package{}) {
+		return
+	}
+	i := slices.IndexFunc(s.Wanted, func(w Wanted) bool { return w.Package == e.Package })
+	switch {
+	case i >= 0:
+		s.Wanted[i].Count += n
+	case len(s.Wanted) < wantedMost:
+		s.Wanted = append(s.Wanted, Wanted{e.Package, n})
+	}
 }
 
 // Summarize folds events into rows, denied ones first, then by count.
@@ -52,13 +89,7 @@ func Summarize(events []Event) []Summary {
 			index[k] = i
 			rows = append(rows, Summary{Host: host, Port: e.Port, Door: e.Door, Verdict: e.Verdict, Reason: e.Reason, Fix: fix(e), Expected: e.Expected})
 		}
-		row := &rows[i]
-		row.Count += max(e.Count, 1)
-		row.Up += e.Up
-		row.Down += e.Down
-		if row.First.PID == 0 {
-			row.First = e.Process
-		}
+		rows[i].add(e)
 	}
 	slices.SortStableFunc(rows, func(a, b Summary) int {
 		return cmp.Or(cmp.Compare(a.Verdict.rank(), b.Verdict.rank()), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Host, b.Host))

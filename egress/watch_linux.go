@@ -82,7 +82,7 @@ func (w *watcher) packet(ctx context.Context, p packet) {
 	// Before the answer: then the socket is gone.
 	if p.proto != unix.IPPROTO_ICMP {
 		o := w.g.who(p.proto, p.src, p.dst)
-		e.Process, e.Pkg, e.Script = o.Process, o.pkg, o.script
+		e.by(o)
 	}
 	w.g.rec.emit(e)
 	w.refuse(p)

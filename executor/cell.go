@@ -24,6 +24,7 @@ type cell struct {
 	presets  []egress.Preset
 	more     []egress.Preset // that only policies of steps name
 	denials  denials
+	canaries *canaries // nil if none are planted
 	job      *jobState
 	groups   cgroup.Hierarchies // that hold the job's
 	around   func() error       // removes the control group around those of the steps; nil if there is none
@@ -37,6 +38,8 @@ type cell struct {
 	secrets []string           // masked in events
 	observe func(egress.Event) // may be nil
 	events  []egress.Event
+	head    string // hash of the last one
+	live    live
 	boxes   []*sandbox.Sandbox // one, or those of the steps so far
 	steps   []string           // whose the boxes are
 }
@@ -111,6 +114,9 @@ func (x *Executor) survey(r Request) (_ *cell, err error) {
 // fill makes the job's folder and what the sandbox is; the network comes later.
 func (x *Executor) fill(ctx context.Context, r Request, probe sandbox.Probe, c *cell) (err error) {
 	c.groups = probe.Cgroups
+	if !r.Policy.NoCanaries {
+		c.canaries = newCanaries()
+	}
 	profile, mounts := c.spec.Profile, c.spec.Mounts
 	if len(r.Presets) > 0 && !r.Policy.NoNetwork {
 		phase(r, "presets")
@@ -197,6 +203,7 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 		Packages: packages, Offline: r.Policy.Offline,
 		ID: c.job.ID, Policy: r.Policy.Egress, Presets: c.presets, StepPresets: c.more, Roots: roots, Log: x.cfg.Log,
 		Observe:   c.record,
+		Canaries:  c.canaries.find(),
 		Processes: c.processes,
 		StepOf: func(pid int) string {
 			if steps := c.liveSteps(pid); pid != 0 && len(steps) > 0 {
@@ -237,7 +244,15 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 func (c *cell) record(e egress.Event) {
 	c.mu.Lock()
 	e = maskEvent(e, c.secrets)
+	if c.head == "" {
+		c.head = egress.ChainStart(c.job.ID)
+	}
+	head, err := e.Link(c.head)
+	if err == nil { // an event is no more than texts and numbers
+		c.head = head
+	}
 	c.events = append(c.events, e)
+	c.live.write(c.job.Dir, e)
 	observe := c.observe
 	c.mu.Unlock()
 	c.denials.observe(e)
@@ -284,6 +299,7 @@ func (c *cell) readable() []string {
 // close ends what the cell has, in reverse.
 func (c *cell) close() error {
 	var errs []error
+	c.canaries.end()
 	for _, box := range slices.Backward(c.boxes) {
 		errs = append(errs, box.Close())
 	}
@@ -296,6 +312,7 @@ func (c *cell) close() error {
 	if c.loopback != nil {
 		errs = append(errs, c.loopback.Close())
 	}
+	errs = append(errs, c.live.close())
 	if c.job != nil {
 		errs = append(errs, c.job.end(c.groups))
 	}

@@ -57,6 +57,10 @@ type Request struct {
 
 	Secrets []string // values masked in the command's output
 
+	// Private are files of the operator that the command must not be able to read: it
+	// is not started if one lies in what it would see of this machine.
+	Private []string
+
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	TTY            sandbox.TTY
@@ -275,6 +279,9 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	if err := x.fill(ctx, r, probe, c); err != nil {
 		return report, err
 	}
+	if err := keepApart(r.Private, c.spec); err != nil {
+		return report, err
+	}
 	report.ID, report.Limits = c.job.ID, reportLimits(c.spec.Limits)
 	switch {
 	case onHost:
@@ -303,10 +310,12 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		return report, err
 	}
 	c.hold(box, "")
+	c.plantIn(func(err error) { x.cfg.Log.Warn("plant canaries", slog.Any("error", err)) })
 
 	var said tail
 	res, layers, err := x.run(ctx, r, c, box, &said)
 	report.Layers = layers
+	c.canaries.end()
 	left := collect(ctx, r, c, began) // whatever went wrong: the command may have run
 	report.Leftovers = ReportLeftovers{Entries: int(left.entries.Load()), Incomplete: left.incomplete}
 	if err == nil && res.Cause == sandbox.CauseNotStarted && sandbox.ShortageHint(res.StartErr) != "" {
@@ -328,8 +337,14 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		err = errors.Join(err, c.network.Close()) //nolint:contextcheck // tear-down outlives the context
 		report.Egress.Complete = c.network.Complete()
 	}
+	report.Egress.Head = c.head
 	report.finish(res, c.events)
-	if d, ok := errors.AsType[*DeniedError](c.denials.end()); ok && res.Cause == sandbox.CauseCancelled {
+	ended := c.denials.end()
+	if found, ok := errors.AsType[*CanaryError](ended); ok {
+		report.Conclusion = Failure
+		report.Error = &ReportError{Code: found.Code(), What: maskText(found.Error(), r.Secrets), Why: found.Why(), Fix: found.Hint(), Exit: 1}
+	}
+	if d, ok := errors.AsType[*DeniedError](ended); ok && res.Cause == sandbox.CauseCancelled {
 		report.Conclusion = Failure
 		report.Error = &ReportError{Code: d.Code(), What: d.Error(), Fix: d.Hint(), Exit: 1}
 	}
@@ -385,7 +400,7 @@ func (x *Executor) run(ctx context.Context, r Request, c *cell, box *sandbox.San
 	cmd := x.command(r, c)
 	cmd.Stdout, cmd.Stderr = sandbox.Serialize(cmd.Stdout, cmd.Stderr)
 	masks := maskStreams(&cmd, r.Secrets)
-	cmd.Stdout, cmd.Stderr = said.through(cmd.Stdout), said.through(cmd.Stderr)
+	cmd.Stdout, cmd.Stderr = c.listen(said.through(cmd.Stdout)), c.listen(said.through(cmd.Stderr))
 	ctx, full := context.WithCancelCause(ctx)
 	defer full(nil)
 	// The limit is the command's. The start gets a minute at least: a busy machine

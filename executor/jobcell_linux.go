@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path"
 	"path/filepath"
@@ -75,6 +76,9 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 		return nil, err
 	}
 	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe}
+	if !r.Policy.NoCanaries {
+		c.canaries = newCanaries()
+	}
 	cell := &Cell{x: x, c: c, probe: probe}
 	defer func() { //nolint:contextcheck // tear-down outlives the context
 		if err != nil {
@@ -123,6 +127,7 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if err := sandbox.MakeShared(c.spec); err != nil {
 		return nil, &StateError{Dir: x.folder(), Err: err}
 	}
+	c.plantIn(func(err error) { x.cfg.Log.Warn("plant canaries", slog.Any("error", err)) })
 	if err := cell.makeGroup(); err != nil {
 		return nil, err
 	}

@@ -122,8 +122,8 @@ func (l *Cell) startIn(ctx context.Context, box stepBox, s Step, cmd *sandbox.Cm
 
 // Run runs one step and returns when its command has ended. What it started in the
 // background goes on until Close, and cannot be seen by other steps but through the
-// network and files. The error is one of ours, or a *DeniedError with the result of
-// what it ended.
+// network and files. The error is one of ours, or a *DeniedError or
+// *CanaryError with the result of what it ended.
 func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
 	if s.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -133,7 +133,7 @@ func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
 	ctx, full := context.WithCancelCause(ctx)
 	defer full(nil)
 	cmd := sandbox.Cmd{
-		Args: s.Args, Env: l.environ(s), Dir: s.Dir, Stdin: s.Stdin, Stdout: s.Stdout, Stderr: s.Stderr,
+		Args: s.Args, Env: l.environ(s), Dir: s.Dir, Stdin: s.Stdin, Stdout: l.c.listen(s.Stdout), Stderr: l.c.listen(s.Stderr),
 		Stay: true, Grace: cmp.Or(s.Grace, 500*time.Millisecond),
 	}
 	if err := l.c.denials.begin(full); err != nil {

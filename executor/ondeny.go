@@ -38,13 +38,18 @@ type denials struct {
 	onDeny egress.OnDeny
 
 	mu     sync.Mutex
+	canary error // a *CanaryError: nothing runs any more
 	denied *DeniedError
-	began  time.Time // of the running command
+	began  time.Time               // of the running command
 	cancel context.CancelCauseFunc // of the running command; nil if none runs
 }
 
 // observe looks at an event.
 func (d *denials) observe(e egress.Event) {
+	if e.Canary != "" {
+		d.found(canaryOf(e))
+		return
+	}
 	if d.onDeny != egress.FailStep && d.onDeny != egress.FailJob || !e.Unexpected() {
 		return
 	}
@@ -61,11 +66,26 @@ func (d *denials) observe(e egress.Event) {
 	}
 }
 
+// found ends everything because a planted credential turned up.
+func (d *denials) found(err *CanaryError) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.canary == nil {
+		d.canary = err
+	}
+	if d.cancel != nil {
+		d.cancel(d.canary)
+	}
+}
+
 // begin says that a command runs, which cancel ends. With fail-job nothing runs any
 // more after a refusal, also one between two commands.
 func (d *denials) begin(cancel context.CancelCauseFunc) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.canary != nil {
+		return d.canary
+	}
 	if d.denied != nil && d.onDeny == egress.FailJob {
 		return d.denied
 	}
@@ -73,11 +93,14 @@ func (d *denials) begin(cancel context.CancelCauseFunc) error {
 	return nil
 }
 
-// end says that the command is over, and returns the refusal that ended it.
+// end says that the command is over, and returns what ended it.
 func (d *denials) end() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.cancel = nil
+	if d.canary != nil {
+		return d.canary
+	}
 	if d.denied == nil {
 		return nil
 	}

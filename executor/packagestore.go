@@ -83,7 +83,7 @@ func (x *Executor) packages(r Request, c *cell) (egress.Packages, error) {
 func (j *jobPackages) Check(egress.Policy) error { return nil }
 
 // Transport is of egress.Packages.
-func (j *jobPackages) Transport(r egress.Registry, next http.RoundTripper, told func(egress.Package)) (http.RoundTripper, error) {
+func (j *jobPackages) Transport(r egress.Registry, next http.RoundTripper, told func(egress.Fetched)) (http.RoundTripper, error) {
 	e := registry.Ecosystem(r.Ecosystem)
 	return j.pool.Transport(next, packages.Config{
 		Ecosystem: e, Base: r.Base, Files: r.Files, SumDB: r.SumDB, Scope: r.Credential,
@@ -108,8 +108,8 @@ func (j *jobPackages) rules(e registry.Ecosystem) registry.Rules {
 	return out
 }
 
-func packageOf(ev packages.Event) egress.Package {
-	p := egress.Package{
+func packageOf(ev packages.Event) egress.Fetched {
+	p := egress.Fetched{
 		Ecosystem: string(ev.Ecosystem), Name: ev.Name, Version: ev.Version, FromStore: ev.FromStore,
 		Verdict: egress.VerdictAllow, Reason: ev.Reason, Detail: ev.Detail,
 	}

@@ -22,4 +22,6 @@ type Policy struct {
 	Ephemeral    bool            // writes to the workspace are thrown away
 	Diff         bool            // list them; implies Ephemeral
 	AllowMissing []sandbox.Layer
+	// NoCanaries plants no fake credentials in the job's home.
+	NoCanaries bool
 }

@@ -169,6 +169,12 @@ func (d *policyDecoder) file(root *yaml.Node) error {
 			addNew(&p.AllowMissing, layers...)
 			return err
 		}),
+		{"canaries", func(n *yaml.Node) error {
+			on := true
+			err := d.boolean(n, "canaries", &on)
+			p.NoCanaries = !on
+			return err
+		}},
 		{"steps", nil},
 	})
 	if err == nil && version == 0 {

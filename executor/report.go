@@ -105,9 +105,11 @@ type ReportDenial struct {
 }
 
 // ReportEgress is what the network saw. Complete is true only if nothing opaque
-// (spliced, plain tcp) left the cell.
+// (spliced, plain tcp) left the cell and every decision is in Events. Head is the hash
+// of the last event (egress.Event.Link).
 type ReportEgress struct {
 	Complete bool             `json:"complete"`
+	Head     string           `json:"head,omitempty"`
 	Events   []egress.Event   `json:"events"`
 	Summary  []egress.Summary `json:"summary"`
 }
@@ -168,7 +170,7 @@ func (r *Report) finish(res sandbox.Result, events []egress.Event) {
 	}
 	for _, e := range events {
 		// What has a digest was verified: metadata has none, and a refusal neither.
-		if p := e.Package; p != nil && p.Digest != "" && e.Verdict != egress.VerdictDeny {
+		if p := e.Fetched; p != nil && p.Digest != "" && e.Verdict != egress.VerdictDeny {
 			add := ReportPackage{Ecosystem: p.Ecosystem, Name: p.Name, Version: p.Version, Digest: p.Digest}
 			if !slices.Contains(r.Packages, add) {
 				r.Packages = append(r.Packages, add)

@@ -63,11 +63,12 @@ func fullReport() Report {
 			Events: []egress.Event{{
 				Time: at, Type: "egress", Job: "j", Step: "s", Verdict: egress.VerdictDeny, Door: egress.DoorTLS, Host: "a.test", Port: 443,
 				Dst: "169.254.1.1:443", Method: "GET", Path: "/", QType: "A", Transport: "udp", Proto: "tcp", Status: 403, Rule: "default",
-				Reason: "host", Hint: "h", Redacted: []string{"cookie"}, Opaque: true, Process: who, Pkg: "p@1", Script: "install",
+				Reason: "host", Hint: "h", Redacted: []string{"cookie"}, Opaque: true, Process: who, Package: egress.Package{Pkg: "p@1", Script: "install", PkgBy: egress.EvidenceProven},
 				Up: 1, Down: 2, MS: 3, Count: 4,
 			}},
 			Summary: []egress.Summary{{
 				Host: "a.test", Port: 443, Door: egress.DoorTLS, Verdict: egress.VerdictDeny, Reason: "host", Count: 1, Up: 1, Down: 2, First: who, Fix: "--allow a.test",
+				Steps: []string{"s"}, Wanted: []egress.Wanted{{Package: egress.Package{Pkg: "p@1", Script: "install", PkgBy: egress.EvidenceProven}, Count: 1}},
 			}},
 		},
 		Packages: []ReportPackage{{Ecosystem: "npm", Name: "left-pad", Version: "1.3.0", Digest: "sha512-x"}},

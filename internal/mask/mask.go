@@ -43,15 +43,15 @@ type Writer struct {
 // New returns a writer that masks the values in what it passes on to w.
 func New(w io.Writer, values []string) *Writer {
 	m := &Writer{w: w}
-	for _, n := range needles(values) {
+	for _, n := range Needles(values) {
 		m.needles = append(m.needles, []byte(n))
 		m.first[n[0]] = true
 	}
 	return m
 }
 
-// needles returns every form of the values that is hidden, longest first.
-func needles(values []string) []string {
+// Needles returns every form of the values that is hidden, longest first.
+func Needles(values []string) []string {
 	var out []string
 	add := func(s string) {
 		if len(s) >= shortest {

@@ -26,7 +26,7 @@ import (
 // call, such as -e or --report, have none.
 func variables() []string {
 	return []string{
-		"allow", "allow-missing", "color", "cpus", "egress", "memory", "no-network",
+		"allow", "allow-missing", "color", "cpus", "egress", "memory", "no-canaries", "no-network",
 		"pids", "policy", "profile", "progress", "rootfs", "strict-egress", "timeout",
 	}
 }

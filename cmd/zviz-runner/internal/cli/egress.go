@@ -27,7 +27,8 @@ func (a app) egressCommand() *cobra.Command {
   explain        the policy in force, and where each line was written
   learn -- CMD   run a command that may reach everything, and print the smallest
                  policy with which it would have run
-  import FILE    make a policy of another tool's list`,
+  import FILE    make a policy of another tool's list
+  tail           what running commands ask for, as it happens`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return cmd.Help()
@@ -35,7 +36,7 @@ func (a app) egressCommand() *cobra.Command {
 			return unknownCommand(cmd, args[0])
 		},
 	}
-	cmd.AddCommand(a.egressCheckCommand(), a.egressExplainCommand(), a.egressLearnCommand(), a.egressImportCommand())
+	cmd.AddCommand(a.egressCheckCommand(), a.egressExplainCommand(), a.egressLearnCommand(), a.egressImportCommand(), a.egressTailCommand())
 	for _, c := range cmd.Commands() {
 		c.InitDefaultHelpFlag()
 		c.Flags().Lookup("help").Usage = "print this help"

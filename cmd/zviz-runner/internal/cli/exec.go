@@ -33,10 +33,13 @@ type execOptions struct {
 	dir                     string
 	mounts, write           []string
 	ephemeral, diff         bool
+	noCanaries              bool
 	memory, cpus            string
 	pids, timeout           string
 	env, envFiles, secrets  []string
 	report                  string
+	provenance, signKey     string
+	subjects                []string
 	json, explain           bool
 	progress, color         string
 	quiet, verbose          bool
@@ -103,6 +106,7 @@ func (a app) execFlags(cmd *cobra.Command, o *execOptions) {
 	f.StringArrayVar(&o.write, "write", nil, "`PATH` of the workspace that stays writable although protected: .git (repeat)")
 	f.BoolVar(&o.ephemeral, "ephemeral", false, "throw away what is written to the workspace")
 	f.BoolVar(&o.diff, "diff", false, "the same, and print what was written")
+	f.BoolVar(&o.noCanaries, "no-canaries", false, "plant no fake credentials in its home")
 	f.StringVar(&o.memory, "memory", "", "limit of memory: `SIZE` such as 2g (default 80 % of the machine)")
 	f.StringVar(&o.cpus, "cpus", "", "limit of processors: `N` such as 1.5")
 	f.StringVar(&o.pids, "pids", "", "limit of processes and threads: `N` (default 4096)")
@@ -111,6 +115,9 @@ func (a app) execFlags(cmd *cobra.Command, o *execOptions) {
 	f.StringArrayVar(&o.envFiles, "env-file", nil, "variables from `FILE`, a KEY=VALUE a line (repeat)")
 	f.StringArrayVar(&o.secrets, "secret", nil, "variable `KEY` with our value, masked in the output (repeat)")
 	f.StringVar(&o.report, "report", "", "write the report, JSON, to `FILE`")
+	f.StringVar(&o.provenance, "provenance", "", "write a signed statement about the report and --subject to `FILE`")
+	f.StringVar(&o.signKey, "sign-key", "", "private key, PEM `FILE`, that signs it: Ed25519 or P-256; the command cannot see it")
+	f.StringArrayVar(&o.subjects, "subject", nil, "`FILE` below the folder of the command that the statement is about (repeat)")
 	f.BoolVar(&o.json, "json", false, "print JSON lines: output, network, and the report as the last one")
 	f.BoolVar(&o.explain, "explain", false, "print what would be done, and run nothing")
 	f.Var(choice{&o.progress, []string{"auto", "tty", "plain", "quiet"}}, "progress", "how to show what is being done (default auto)")
@@ -327,6 +334,7 @@ func (o *execOptions) files(p *executor.Policy) error {
 	}
 	p.Diff = o.diff
 	p.Ephemeral = o.ephemeral || o.diff
+	p.NoCanaries = p.NoCanaries || o.noCanaries
 	return nil
 }
 

@@ -23,6 +23,8 @@ type execution struct {
 	*execOptions
 	ui      *ui.UI
 	file    *reportFile // nil without --report
+	signing *signing    // nil without --provenance
+	workDir string      // where the command runs
 	lines   *jsonLines  // nil without --json
 	started time.Time
 	mask    func(string) string
@@ -55,9 +57,23 @@ func (a app) exec(ctx context.Context, o *execOptions) error {
 		defer f.close()
 		e.file = f
 	}
+	if !o.explain {
+		s, err := o.openSigning()
+		if err != nil {
+			return e.refuse(err)
+		}
+		if s != nil {
+			defer s.file.close()
+		}
+		e.signing = s
+	}
 	req, notes, err := o.request(a)
 	if err != nil {
 		return e.refuse(err)
+	}
+	e.workDir = req.Dir
+	if e.signing != nil {
+		req.Private = append(req.Private, o.signKey)
 	}
 	e.mask = masker(req.Secrets)
 	e.learns = req.Policy.Egress.Mode == egress.ModeLearn
@@ -186,8 +202,8 @@ func (e *execution) conclude(ctx context.Context, out outcome) error {
 	if rep.Cause == sandbox.CauseNotStarted {
 		return e.finish(rep, e.notStarted(rep))
 	}
-	if r := rep.Error; r != nil && r.Code == "egress.denied" {
-		return e.finish(rep, failure{Code: r.Code, What: r.What, Fix: r.Fix, Exit: exitFailed})
+	if r := rep.Error; r != nil && (r.Code == "egress.denied" || r.Code == "canary.found") {
+		return e.finish(rep, failure{Code: r.Code, What: r.What, Why: r.Why, Fix: r.Fix, Exit: exitFailed})
 	}
 	if e.strict && rep.ExitCode == 0 {
 		if n := deniedCount(rep.Egress.Summary); n > 0 {
@@ -242,13 +258,9 @@ func (e *execution) finish(rep executor.Report, err error) error {
 	rep.ExitCode = code
 	rep = e.complete(rep)
 	// The report first: the streams may be closed pipes by now.
-	var unwritten error
-	if e.file != nil {
-		if werr := e.file.write(rep); werr != nil {
-			unwritten = failure{Code: "report.unwritable", What: badValue("--report", e.report, cause(werr)), Fix: hint(werr), Exit: exitOurs, err: werr}
-		}
-	}
+	unwritten := e.store(rep)
 	e.summarize(rep)
+	e.tellGitHub(rep)
 	if e.lines != nil {
 		e.lines.last(rep)
 	}
@@ -291,6 +303,9 @@ func (e *execution) complete(r executor.Report) executor.Report {
 	r.Layers = orEmpty(r.Layers)
 	r.Denials = orEmpty(r.Denials)
 	r.Egress.Events = orEmpty(r.Egress.Events)
+	if len(r.Egress.Events) == 0 {
+		r.Egress.Head = egress.ChainStart(r.ID)
+	}
 	r.Egress.Summary = orEmpty(r.Egress.Summary)
 	r.Packages = orEmpty(r.Packages)
 	r.Changed = orEmpty(r.Changed)

@@ -97,6 +97,10 @@ The codes are stable; new ones are added.
   cache.unusable        the folder of the package store cannot be used
   secret.missing        --secret names a variable that is not set
   report.unwritable     the report cannot be written
+  canary.found          1: a credential that was planted in the command's home turned up
+                        in what it sent or printed; it was ended
+  report.untrusted      1: a report is not what report --provenance, --key or
+                        --require-complete want
   layer.unavailable     an isolation layer could not be applied; "layer" names it
   command.not_found     127: no such command in the sandbox
   command.not_executable  126: it is there, but cannot be executed
@@ -108,7 +112,7 @@ The codes are stable; new ones are added.
 const helpEnvironment = `Variables that zviz-runner reads
 A flag wins over its variable, a variable over the policy file.
   ZVIZ_ALLOW, ZVIZ_ALLOW_MISSING      as the flags; lists with commas
-  ZVIZ_EGRESS, ZVIZ_NO_NETWORK, ZVIZ_STRICT_EGRESS
+  ZVIZ_EGRESS, ZVIZ_NO_NETWORK, ZVIZ_STRICT_EGRESS, ZVIZ_NO_CANARIES
   ZVIZ_POLICY, ZVIZ_PROFILE, ZVIZ_ROOTFS
   ZVIZ_MEMORY, ZVIZ_CPUS, ZVIZ_PIDS, ZVIZ_TIMEOUT
   ZVIZ_PROGRESS, ZVIZ_COLOR
@@ -175,6 +179,7 @@ It is the operator's: a file in the workspace is never looked up.
     on_deny: fail-job               # or fail-request, fail-step
     expect_denied: [telemetry.example.com]
     limits: {up_bytes_per_host: 1MiB, misses: 50}
+  canaries: true                    # fake credentials in the home
   limits: {memory: 2g, cpus: 2, pids: 512, timeout: 30m, open_files: 4096}
   profile: ci                       # or hostile
 A key that is not known is an error. Hosts of --allow are added to those of the

@@ -11,8 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/zviz/run/executor"
 )
 
 // reportFile is where the report goes. Its folder is held open from before the
@@ -96,9 +94,9 @@ func (r *reportFile) check() error {
 	return nil
 }
 
-// write puts the report in place. The job has ended.
-func (r *reportFile) write(rep executor.Report) error {
-	tmp, err := r.create(func(w io.Writer) error { return encodeJSON(w, rep, "  ") })
+// put puts what fill writes in place. The job has ended.
+func (r *reportFile) put(fill func(io.Writer) error) error {
+	tmp, err := r.create(fill)
 	if err != nil {
 		return err
 	}

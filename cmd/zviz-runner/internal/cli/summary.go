@@ -93,7 +93,7 @@ func (e *execution) limit(r executor.Report) {
 		e.ui.Notef("its last words name the limit of open files: %d for each process", r.Limits.OpenFiles)
 		e.ui.Fixf("if it needs more: limits.open_files of the policy file")
 	case "space":
-		e.ui.Notef("its last words name a full file system: /dev/shm holds half of the memory limit of %s, all else is the disk", amount(r.Limits.MemoryBytes))
+		e.ui.Notef("its last words name a full file system: /dev/shm holds half of the memory limit of %s, all else is the disk", ui.Amount(r.Limits.MemoryBytes))
 		e.ui.Fixf("if it needs more there: --memory SIZE; else free space on the disk")
 	}
 }
@@ -103,12 +103,12 @@ func memoryLimit(r executor.Report) string {
 	if r.Limits.MemoryBytes == 0 {
 		return ""
 	}
-	return " of " + amount(r.Limits.MemoryBytes)
+	return " of " + ui.Amount(r.Limits.MemoryBytes)
 }
 
 func (e *execution) memory(what string, r executor.Report) {
 	if r.Usage.MemoryPeakBytes > 0 {
-		what += " at " + amount(r.Usage.MemoryPeakBytes)
+		what += " at " + ui.Amount(r.Usage.MemoryPeakBytes)
 	}
 	e.ui.Notef("%s", what)
 	e.ui.Fixf("if it needs more: --memory SIZE, or limits.memory of the policy file")
@@ -182,13 +182,13 @@ func (e *execution) line(format string, args ...any) {
 
 // deniedRow returns "tracker.example.com:443 (node, pid 41) ×2".
 func deniedRow(r egress.Summary) string {
-	s := ui.Clean(r.Host)
-	if r.Port != 0 && r.Door != egress.DoorDNS && !strings.HasSuffix(s, ":"+strconv.Itoa(int(r.Port))) {
-		s += ":" + strconv.Itoa(int(r.Port))
-	}
+	s := ui.Clean(deniedHost(r))
 	var in []string
 	if r.First.PID != 0 {
 		in = append(in, process(r.First.Exe, r.First.PID))
+	}
+	for _, w := range r.Wanted[:min(len(r.Wanted), 2)] {
+		in = append(in, wanted(w.Package))
 	}
 	if r.Reason != "" && r.Reason != egress.ReasonHost {
 		in = append(in, ui.Clean(r.Reason))
@@ -197,6 +197,29 @@ func deniedRow(r egress.Summary) string {
 		s += " (" + strings.Join(in, "; ") + ")"
 	}
 	return s + times(r.Count)
+}
+
+// deniedHost is "tracker.example.com:443".
+func deniedHost(r egress.Summary) string {
+	if port := ":" + strconv.Itoa(int(r.Port)); r.Port != 0 && r.Door != egress.DoorDNS && !strings.HasSuffix(r.Host, port) {
+		return r.Host + port
+	}
+	return r.Host
+}
+
+// wanted is "claims to be postinstall of left-pad@1.3.0".
+func wanted(p egress.Package) string {
+	s := p.Pkg
+	if p.Script != "" {
+		s = p.Script
+		if p.Pkg != "" {
+			s += " of " + p.Pkg
+		}
+	}
+	if p.PkgBy != egress.EvidenceProven {
+		s = "claims to be " + s
+	}
+	return ui.Clean(s)
 }
 
 func process(exe string, pid int) string {
@@ -321,13 +344,13 @@ func (e *execution) details(r executor.Report) {
 	}
 	for _, row := range r.Egress.Summary {
 		if row.Verdict == egress.VerdictAllow {
-			e.ui.Notef("allowed %s up %s down %s", e.mask(deniedRow(row)), amount(row.Up), amount(row.Down))
+			e.ui.Notef("allowed %s up %s down %s", e.mask(deniedRow(row)), ui.Amount(row.Up), ui.Amount(row.Down))
 		}
 	}
 	u := r.Usage
 	line := fmt.Sprintf("took %s, processor %s user and %s system", duration(u.WallMS), duration(u.UserMS), duration(u.SysMS))
 	if u.MemoryPeakBytes > 0 {
-		line += ", memory " + amount(u.MemoryPeakBytes)
+		line += ", memory " + ui.Amount(u.MemoryPeakBytes)
 	}
 	if u.PidsPeak > 0 {
 		line += ", " + count(u.PidsPeak, "process", "processes")
@@ -358,23 +381,6 @@ func times(n int) string {
 		return ""
 	}
 	return " ×" + strconv.Itoa(n)
-}
-
-// amount returns an amount with three digits at most.
-func amount(n int64) string {
-	if n < 1024 {
-		return strconv.FormatInt(n, 10) + " B"
-	}
-	f, unit := float64(n), ""
-	for _, unit = range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if f /= 1024; f < 1024 {
-			break
-		}
-	}
-	if f < 10 {
-		return strconv.FormatFloat(f, 'f', 1, 64) + " " + unit
-	}
-	return strconv.FormatFloat(f, 'f', 0, 64) + " " + unit
 }
 
 func duration(ms int64) string {

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"errors"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zviz/run/cmd/zviz-runner/internal/page"
+	"github.com/zviz/run/executor"
+)
+
+// reportOptions are the flags of report.
+type reportOptions struct {
+	html       string
+	provenance string
+	key        string
+	complete   bool
+}
+
+func (a app) reportCommand() *cobra.Command {
+	o := &reportOptions{}
+	cmd := &cobra.Command{
+		Use:     "report FILE",
+		Short:   "Print a report for people, or make a page of it",
+		GroupID: "look",
+		Long: `report reads what exec --report wrote, or the last line of what exec --json printed;
+"-" is standard input. Names in a report were chosen by the job: they are escaped.
+
+With --html it writes one page that needs no other file and runs no script: a picture
+of who talked to whom, and tables of all that the report holds.
+
+With --provenance it looks whether the signed statement that exec --provenance wrote
+is about this very report, and with --key who signed it. --require-complete wants a
+record that leaves nothing out. Nothing of a report that fails these is printed.
+
+Exit code: 0; 1 if the report is not what --provenance, --key or --require-complete
+want; 2 if the file is no report.`,
+		Example: `  zviz-runner report report.json
+  zviz-runner report report.json --html report.html
+  zviz-runner report report.json --provenance prov.json --key pub.pem --require-complete
+  zviz-runner report diff yesterday.json today.json`,
+		Args: oneArg("FILE"),
+		RunE: func(_ *cobra.Command, args []string) error { return a.printReport(o, args[0]) },
+	}
+	cmd.Flags().StringVar(&o.html, "html", "", "write a page to `FILE`")
+	cmd.Flags().StringVar(&o.provenance, "provenance", "", "the signed statement, `FILE`, that must be about the report")
+	cmd.Flags().StringVar(&o.key, "key", "", "public key, PEM `FILE`, that must have signed it")
+	cmd.Flags().BoolVar(&o.complete, "require-complete", false, "fail unless the record of the network is complete")
+	diff := a.reportDiffCommand()
+	diff.InitDefaultHelpFlag()
+	diff.Flags().Lookup("help").Usage = "print this help"
+	cmd.AddCommand(diff)
+	return cmd
+}
+
+func (a app) printReport(o *reportOptions, name string) error {
+	r, err := a.readReport(name)
+	if err != nil {
+		return usage(err)
+	}
+	verified, err := o.verify(r)
+	if err != nil {
+		return err
+	}
+	if o.html != "" {
+		return writeFile("--html", o.html, func(w io.Writer) error { return page.Write(w, r.Report, verified) })
+	}
+	return reportText(a.Out, r.Report, verified)
+}
+
+// storedReport is a report and how it is stored.
+type storedReport struct {
+	executor.Report
+	data []byte
+}
+
+// readReport reads a report from a file, or from standard input.
+func (a app) readReport(name string) (storedReport, error) {
+	in := a.In
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return storedReport{}, argument("report", name, cause(err))
+		}
+		defer func() { _ = f.Close() }()
+		in = f
+	}
+	r, data, err := executor.ReadReport(in)
+	if err != nil {
+		return storedReport{}, argument("report", name, cause(err))
+	}
+	return storedReport{r, data}, nil
+}
+
+// writeFile makes or replaces a file whole, and follows no link.
+func writeFile(flag, name string, fill func(io.Writer) error) error {
+	f, err := openReport(name)
+	if err == nil {
+		err = f.put(fill)
+		f.close()
+	}
+	if err != nil {
+		return failure{Code: "report.unwritable", What: badValue(flag, name, cause(err)), Fix: hint(err), Exit: exitUsage, err: errors.Unwrap(err)}
+	}
+	return nil
+}
