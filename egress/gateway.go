@@ -26,8 +26,8 @@ type gateway struct {
 	dial     *dialer
 	ca       *jobCA // nil if no host is terminated
 	web      *web
-	roots  func() *x509.CertPool // parsed when first needed
-	log    *slog.Logger
+	roots    func() *x509.CertPool // parsed when first needed
+	log      *slog.Logger
 
 	// who finds the process behind a packet or connection of the job.
 	who func(proto uint8, src, dst netip.AddrPort) origin

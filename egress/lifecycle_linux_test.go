@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -159,77 +158,6 @@ func TestJobsDoNotMeet(t *testing.T) {
 			t.Errorf("%s: one job reaches the other", addr)
 		}
 	}
-}
-
-// TestUpstreamProxy reaches the outside through a proxy of the operator's.
-func TestUpstreamProxy(t *testing.T) {
-	var asked sync.Map
-	outside := newSink(t, "allowed.test", "preset.test")
-	proxy := proxyServer(t, func(r *http.Request) string {
-		asked.Store(r.Method+" "+r.Host+" "+r.Header.Get("Proxy-Authorization"), true)
-		if r.Method == http.MethodConnect {
-			return outside.addr
-		}
-		return outside.plain
-	})
-	j := openJob(t, func(c *Config) {
-		c.Roots = outside.roots
-		c.Policy.Upstream = Upstream{Proxy: "http://user:pass@" + proxy}
-	})
-	for _, url := range []string{"https://allowed.test/a", "https://preset.test/a"} {
-		if status, body := do(t, j.client("169.254.1.1:443", false), get(t, url)); status != 200 || !strings.HasPrefix(body, "hello") {
-			t.Errorf("%s: got %d %q", url, status, body)
-		}
-	}
-	if status, body := do(t, j.client("169.254.1.1:80", false), get(t, "http://plain.test/a")); status != 200 || body != "hello from plain.test/a" {
-		t.Errorf("got %d %q", status, body)
-	}
-	for _, want := range []string{"CONNECT allowed.test:443 Basic dXNlcjpwYXNz", "CONNECT preset.test:443 Basic dXNlcjpwYXNz", "GET plain.test Basic dXNlcjpwYXNz"} {
-		if _, ok := asked.Load(want); !ok {
-			t.Errorf("the proxy was not asked: %s", want)
-		}
-	}
-}
-
-// proxyServer is an HTTP proxy that leads to where dial says.
-func proxyServer(t *testing.T, dial func(*http.Request) string) string {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		to := dial(r)
-		if r.Method != http.MethodConnect {
-			out := r.Clone(r.Context())
-			out.RequestURI, out.URL.Host = "", to
-			out.Header.Del("Proxy-Authorization")
-			resp, err := http.DefaultTransport.RoundTrip(out)
-			if err != nil {
-				http.Error(w, err.Error(), http.StatusBadGateway)
-				return
-			}
-			defer resp.Body.Close()
-			_, _ = io.Copy(w, resp.Body)
-			return
-		}
-		up, err := net.Dial("tcp", to)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-			return
-		}
-		down, _, err := w.(http.Hijacker).Hijack()
-		if err != nil {
-			up.Close()
-			return
-		}
-		_, _ = io.WriteString(down, "HTTP/1.1 200 OK\r\n\r\n")
-		join(down.(*net.TCPConn), up, nil, up)
-	})}
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = server.Serve(l) })
-	t.Cleanup(func() { server.Close(); wg.Wait() })
-	return l.Addr().String()
 }
 
 func BenchmarkOpenClose(b *testing.B) {

@@ -36,6 +36,9 @@ type Config struct {
 	// those of the operating system; the job's bundle is made of them.
 	Roots []byte
 
+	// Proxies are those of this process's own environment.
+	Proxies Proxies
+
 	// Observe gets each event, one at a time. It must not block and must not call
 	// the Network. Nil discards.
 	Observe func(Event)

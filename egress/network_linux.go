@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strconv"
 
@@ -72,6 +73,7 @@ func (n *Network) serve(ctx context.Context, ports []uint16) {
 			g.wg.Go(func() { g.serve(ctx, l, DoorTLS, g.serveEither) })
 		}
 	}
+	g.wg.Go(func() { g.passages.watch(ctx, g.limits.IdleTimeout) })
 	g.wg.Go(func() { g.serve(ctx, c.proxy, DoorConnect, g.serveProxy) })
 	n.resolver = newResolver(g)
 	n.resolver.run(ctx, c.dnsUDP, c.dnsTCP)
@@ -122,7 +124,7 @@ func (n *Network) begin(id, name string, p Policy) error {
 		if p.to.host == "" {
 			d = g.policies.nameless(p.origin, ReasonNoSNI)
 		}
-		return !d.denied() && !d.terminate
+		return !d.denied() && (p.seen || !d.terminate) && (!p.seen || d.request(http.MethodGet, p.path).websocket)
 	})
 	g.web.near.forget() // what a step may reach at home the next one may not
 	return nil

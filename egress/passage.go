@@ -13,7 +13,31 @@ type passage struct {
 	conn   *net.TCPConn
 	to     authority
 	origin origin
+	seen   bool        // it began as a request that was judged: a WebSocket
+	path   string      // of that request, escaped
 	cut    atomic.Bool // a new step may not have it
+	idle   atomic.Bool // nothing went through it
+}
+
+// explain puts into the event of a passage why it was ended, if we ended it.
+func (p *passage) explain(e *Event) {
+	switch {
+	case p.cut.Load():
+		e.Verdict, e.Reason, e.Hint = VerdictDeny, ReasonStep, "the running step may not reach the host"
+	case p.idle.Load():
+		e.Verdict, e.Reason, e.Hint = VerdictNote, ReasonIdle, "nothing went through the connection for longer than egress.limits.idle_timeout of the policy file"
+	}
+}
+
+// all returns those that are open now.
+func (s *passages) all() []*passage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*passage, 0, len(s.open))
+	for p := range s.open {
+		list = append(list, p)
+	}
+	return list
 }
 
 // passages are those of a job.
@@ -39,13 +63,7 @@ func (s *passages) remove(p *passage) {
 
 // judge cuts those that are not allowed any more.
 func (s *passages) judge(allowed func(*passage) bool) {
-	s.mu.Lock()
-	list := make([]*passage, 0, len(s.open))
-	for p := range s.open {
-		list = append(list, p)
-	}
-	s.mu.Unlock()
-	for _, p := range list {
+	for _, p := range s.all() {
 		if !allowed(p) {
 			p.cut.Store(true)
 			reset(p.conn)

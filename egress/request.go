@@ -86,6 +86,8 @@ type request struct {
 	event Event
 	x     *Exchange   // nil if no rule allows it
 	over  atomic.Bool // the host got all that it may get
+
+	websocket bool // asked for, and allowed
 }
 
 // terminated judges a request that came through our TLS.
@@ -151,7 +153,7 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 	if d.verdict == VerdictAllow {
 		ruled = d.request(r.Method, r.URL.EscapedPath())
 		if ruled.verdict == VerdictAllow {
-			if reason := form(r, ruled.rule.Preset); reason != "" {
+			if reason := form(r, ruled); reason != "" {
 				ruled.verdict, ruled.reason = d.missing, reason
 			}
 		}
@@ -180,15 +182,16 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 	if q.event.Injected {
 		rw = finalOnly{rw}
 	}
+	q.websocket = ruled.verdict == VerdictAllow && upgrades(r)
 	q.send(rw, out, scheme, to, d.private(), answer)
 }
 
 // form refuses what a request must not carry whatever its path.
-func form(r *http.Request, preset string) string {
-	if reason := refuseBody(r, preset); reason != "" {
+func form(r *http.Request, ruled ruling) string {
+	if reason := refuseBody(r, ruled.rule.Preset); reason != "" {
 		return reason
 	}
-	if upgrades(r) {
+	if upgrades(r) && (!ruled.websocket || !asksWebSocket(r)) {
 		return ReasonUpgrade
 	}
 	return ""
@@ -257,6 +260,21 @@ func upgrades(r *http.Request) bool {
 
 // send passes the request on and the answer back, and records it.
 func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string, to authority, private bool, answer *http.Response) {
+	via, err := q.web.outlet(scheme, to.String())
+	if err != nil {
+		q.failed(rw, err)
+		q.web.g.rec.emit(q.event)
+		return
+	}
+	if via != nil {
+		// A proxy that answers TRACE itself repeats what it got, with the operator's
+		// password in it (RFC 9110 section 9.3.8).
+		if out.Method == http.MethodTrace {
+			q.refuse(rw, http.StatusForbidden, ReasonMethod)
+			return
+		}
+		out.Header.Del("Max-Forwards")
+	}
 	host := to.host
 	if scheme == "http" && to.port != 80 || scheme == "https" && to.port != 443 {
 		host = to.String()
@@ -277,6 +295,7 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 		}
 	}
 	down := &counter{}
+	socket := &webSocket{q: q, path: out.URL.EscapedPath()}
 	told := false
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(pr *httputil.ProxyRequest) {
@@ -289,7 +308,10 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 		BufferPool:    q.web,
 		ErrorLog:      q.web.server.ErrorLog,
 		ModifyResponse: func(resp *http.Response) error {
-			if resp.StatusCode == http.StatusSwitchingProtocols {
+			if via != nil && resp.StatusCode == http.StatusProxyAuthRequired {
+				return via.refused(out.Method+" for "+to.String(), resp.StatusCode)
+			}
+			if resp.StatusCode == http.StatusSwitchingProtocols && !q.websocket {
 				return errors.New("the server switched protocols unasked")
 			}
 			resp.Header.Del("Alt-Svc") // there is no UDP
@@ -298,6 +320,9 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 				if err := q.look(resp); err != nil {
 					return err
 				}
+			}
+			if resp.StatusCode == http.StatusSwitchingProtocols {
+				return socket.over(resp)
 			}
 			down.r = resp.Body
 			resp.Body = down
@@ -309,6 +334,7 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 	defer func() {
 		q.event.Up += body.n
 		q.event.Down += down.n
+		socket.end()
 		q.event.MS = time.Since(q.start).Milliseconds()
 		if !told {
 			q.web.g.rec.emit(q.event)
@@ -333,12 +359,11 @@ func (q *request) failed(rw http.ResponseWriter, err error) (told bool) {
 	why := "cannot reach " + q.event.Host
 	switch {
 	case errors.Is(err, errPrivate):
-		q.event.Verdict, q.event.Reason = VerdictDeny, ReasonPrivate
-		q.event.Hint = "a rule with private: true, or egress.upstream.hosts, allows the address"
+		q.event.unreachable(err)
 		why = q.event.Host + " is at an address that is not global"
 	case errors.Is(err, context.Canceled):
 	default:
-		q.event.Verdict, q.event.Reason, q.event.Hint = VerdictNote, ReasonDial, clip(err.Error())
+		q.event.unreachable(err)
 	}
 	writeText(rw, http.StatusBadGateway, why, q.event.Hint)
 	return false

@@ -36,9 +36,12 @@ type Rule struct {
 	Paths    []string `json:"paths,omitempty"`
 	MaxNames int      `json:"max_names,omitempty"` // distinct names of a wildcard in one job; default 64
 	Private  bool     `json:"private,omitempty"`   // may resolve to an address that is not global
-	Inject   *Inject  `json:"inject,omitempty"`    // a credential that the job does not hold
-	Preset   string   `json:"preset,omitempty"`    // the preset that made it
-	Origin   string   `json:"origin,omitempty"`    // where it was written: "--allow", a file, a tool
+	// WebSocket lets requests become WebSockets where they are seen, on HTTP and on
+	// terminated hosts. What then goes through is opaque.
+	WebSocket bool    `json:"websocket,omitempty"`
+	Inject    *Inject `json:"inject,omitempty"` // a credential that the job does not hold
+	Preset    string  `json:"preset,omitempty"` // the preset that made it
+	Origin    string  `json:"origin,omitempty"` // where it was written: "--allow", a file, a tool
 }
 
 // defaultMaxNames is the cap on names of one wildcard (threat 7).

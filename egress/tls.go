@@ -139,24 +139,17 @@ func (g *gateway) splice(ctx context.Context, v *visit, e Event, raw []byte, to 
 	g.passages.add(p)
 	e.Up, e.Down, err = join(v.conn, up, raw, g.budget.writer(to.host, up))
 	g.passages.remove(p)
-	switch {
-	case errors.Is(err, errUpCap):
+	if errors.Is(err, errUpCap) {
 		e.Verdict, e.Reason, e.Hint = VerdictDeny, ReasonUpCap, upCapHint
-	case p.cut.Load():
-		e.Verdict, e.Reason, e.Hint = VerdictDeny, ReasonStep, "the running step may not reach the host"
 	}
+	p.explain(&e)
 	e.MS = time.Since(v.start).Milliseconds()
 	g.rec.emit(e)
 }
 
 // dialFailed records why an allowed host could not be reached.
 func (g *gateway) dialFailed(v *visit, e Event, err error) {
-	if errors.Is(err, errPrivate) {
-		e.Verdict, e.Reason = VerdictDeny, ReasonPrivate
-		e.Hint = "a rule with private: true, or egress.upstream.hosts, allows the address"
-	} else {
-		e.Verdict, e.Reason, e.Hint = VerdictNote, ReasonDial, clip(err.Error())
-	}
+	e.unreachable(err)
 	e.MS = time.Since(v.start).Milliseconds()
 	g.rec.emit(e)
 }

@@ -109,16 +109,16 @@ func (w *web) newTransport(private bool) *http.Transport {
 		MaxIdleConnsPerHost:    16,
 		MaxResponseHeaderBytes: 256 << 10,
 		IdleConnTimeout:        90 * time.Second,
-		TLSHandshakeTimeout:    dialTimeout,
-		ResponseHeaderTimeout:  2 * time.Minute,
+		TLSHandshakeTimeout:    w.g.limits.ConnectTimeout,
+		ResponseHeaderTimeout:  w.g.limits.IdleTimeout, // a long poll has no answer for that long
 		Proxy:                  w.proxyFor,
 	}
 }
 
 // dialContext dials what a request is for; the host was judged by the handler.
 func (w *web) dialContext(ctx context.Context, addr string, private bool) (net.Conn, error) {
-	if p := w.g.dial.proxy; p != nil && addr == canonical(p) {
-		return w.g.dial.dialTCPProxy(ctx, addr)
+	if w.g.dial.proxies.is(addr) {
+		return w.g.dial.dialForTransport(ctx, addr)
 	}
 	to, err := parseAuthority(addr, 0)
 	if err != nil {
@@ -130,10 +130,20 @@ func (w *web) dialContext(ctx context.Context, addr string, private bool) (net.C
 // proxyFor sends plain requests through the operator's proxy in its own way;
 // what is TLS goes through dial, which tunnels.
 func (w *web) proxyFor(r *http.Request) (*url.URL, error) {
-	if _, over := w.g.dial.hosts[r.URL.Hostname()]; over || r.URL.Scheme != "http" {
-		return nil, nil
+	o, err := w.outlet(r.URL.Scheme, r.URL.Host)
+	if o == nil || err != nil {
+		return nil, err
 	}
-	return w.g.dial.proxy, nil
+	return o.url, nil
+}
+
+// outlet is the proxy that a plain request is handed to, or nil.
+func (w *web) outlet(scheme, host string) (*outlet, error) {
+	to, err := parseAuthority(host, 80)
+	if _, over := w.g.dial.hosts[to.host]; over || err != nil || scheme != "http" {
+		return nil, err
+	}
+	return w.g.dial.proxies.of(scheme, to)
 }
 
 // run serves until close.
