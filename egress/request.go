@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -361,12 +362,25 @@ func (q *request) failed(rw http.ResponseWriter, err error) (told bool) {
 	case errors.Is(err, errPrivate):
 		q.event.unreachable(err)
 		why = q.event.Host + " is at an address that is not global"
+	case isIdle(err):
+		q.event.Verdict, q.event.Reason = VerdictNote, ReasonIdle
+		q.event.Hint = "no answer within " + q.web.g.limits.IdleTimeout.String() + ": egress.limits.idle_timeout of the policy file"
+		why = q.event.Host + " does not answer"
 	case errors.Is(err, context.Canceled):
 	default:
 		q.event.unreachable(err)
 	}
 	writeText(rw, http.StatusBadGateway, why, q.event.Hint)
 	return false
+}
+
+// isIdle reports whether a Transport gave up on an answer; what could not be dialled
+// is an OpError.
+func isIdle(err error) bool {
+	ne, ok := errors.AsType[net.Error](err)
+	_, dial := errors.AsType[*net.OpError](err)
+	_, proxy := errors.AsType[*proxyError](err)
+	return ok && ne.Timeout() && !dial && !proxy && strings.Contains(err.Error(), "response headers")
 }
 
 // refuse answers and records a refusal. The body is for people: it is what curl
