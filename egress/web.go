@@ -18,6 +18,7 @@ import (
 const (
 	headerMost   = 4 << 10  // of a registry request, what goes out (threat 28)
 	headerParsed = 32 << 10 // what is read at all
+	maxStreams   = 100      // of HTTP/2 at the same time, on one connection
 )
 
 // web is the HTTP server of a job, for plain, proxied and terminated requests,
@@ -58,7 +59,7 @@ func newWeb(ctx context.Context, g *gateway) *web {
 		// What a stream may make us keep is far less than net/http's defaults: a frame
 		// of 1 MiB for each connection, and as much of a body for each stream.
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: 100, MaxReadFrameSize: 16 << 10,
+			MaxConcurrentStreams: maxStreams, MaxReadFrameSize: 16 << 10,
 			MaxReceiveBufferPerConnection: 64 << 10, MaxReceiveBufferPerStream: 64 << 10,
 		},
 		ReadHeaderTimeout: g.limits.HelloTimeout,
