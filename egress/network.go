@@ -2,7 +2,10 @@
 
 package egress
 
-import "log/slog"
+import (
+	"log/slog"
+	"time"
+)
 
 // The addresses of every job's network. Each job has a gateway namespace of its
 // own, so all can use the same pair: no allocator, no clash with a LAN or VPN.
@@ -53,6 +56,8 @@ type Config struct {
 	LiveSteps func() []string
 
 	Log *slog.Logger
+
+	patience time.Duration // slotPatience; tests have less
 }
 
 // JobFiles is what a job needs to find its network.

@@ -4,6 +4,7 @@ package egress
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -58,6 +59,7 @@ func newGateway(cfg Config) (*gateway, JobFiles, error) {
 		rec:      newRecorder(cfg.ID, limits.Events, cfg.Observe),
 		log:      cfg.Log,
 		roots:    sync.OnceValue(func() *x509.CertPool { return parseRoots(bundle) }),
+		patience: cmp.Or(cfg.patience, slotPatience),
 		hellos:   make(chan struct{}, limits.Handshakes),
 		conns:    connSet{most: limits.Connections},
 		ports:    doors(rules),

@@ -44,13 +44,11 @@ func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		q.connect(rw, r) // it counts as a connection
 		return
 	}
-	select {
-	case w.inFlight <- struct{}{}:
-		defer func() { <-w.inFlight }()
-	default:
+	if !w.serveNow(r.Context()) {
 		q.busy(rw, r)
 		return
 	}
+	defer func() { <-w.inFlight }()
 	switch {
 	case r.URL.Opaque != "":
 		// "x:secret" is a request target to net/url and would go out as it is, with
@@ -63,6 +61,23 @@ func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		q.terminated(rw, r)
 	default:
 		q.transparent(rw, r)
+	}
+}
+
+// serveNow takes one of the places of requests that are served, and waits for one if
+// there is none and not too many wait already: a head is held meanwhile.
+func (w *web) serveNow(ctx context.Context) bool {
+	select {
+	case w.inFlight <- struct{}{}:
+		return true
+	default:
+	}
+	select {
+	case w.waiting <- struct{}{}:
+		defer func() { <-w.waiting }()
+		return takeWithin(ctx, w.inFlight, w.g.patience)
+	default:
+		return false
 	}
 }
 

@@ -175,6 +175,7 @@ func openJob(t *testing.T, change func(*Config)) *job {
 		Roots:     s.roots,
 		Observe:   j.observe,
 		Processes: func() []int { return []int{os.Getpid()} },
+		patience:  10 * time.Millisecond,
 	}
 	if change != nil {
 		change(&cfg)

@@ -20,7 +20,7 @@ func (g *gateway) serveTLS(ctx context.Context, v *visit) { g.tls(ctx, v, nil, a
 // tls judges a connection by its ClientHello. initial was read from it already;
 // want is what a CONNECT was for, or nothing.
 func (g *gateway) tls(ctx context.Context, v *visit, initial []byte, want authority) {
-	if !v.slot.take() { // after a CONNECT it was given back
+	if !v.slot.wait(ctx, g.patience) { // after a CONNECT it was given back
 		g.rec.emit(limited(v.event(v.door), "handshakes", g.limits.Handshakes))
 		reset(v.conn)
 		return
