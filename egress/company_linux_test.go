@@ -180,6 +180,63 @@ func TestKeepAlive(t *testing.T) {
 	}
 }
 
+// TestResumption has a host that closes after each answer: the second handshake is
+// the short one.
+func TestResumption(t *testing.T) {
+	j := openJob(t, nil)
+	j.sink.answer = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		fmt.Fprintf(w, "%v", r.TLS.DidResume)
+	}
+	c := j.client("169.254.1.1:443", false)
+	for _, want := range []string{"false", "true"} {
+		if status, body := do(t, c, get(t, "https://preset.test/a")); status != 200 || body != want {
+			t.Errorf("resumed: got %d %s, want %s", status, body, want)
+		}
+	}
+	if n := j.sink.conns.Load(); n != 2 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+// TestManyAtOnce opens far more connections in one moment than may shake hands at the
+// same time, and has more requests than may be served: all wait their turn.
+func TestManyAtOnce(t *testing.T) {
+	for _, host := range []string{"allowed.test", "preset.test"} {
+		t.Run(host, func(t *testing.T) {
+			j := openJob(t, func(c *Config) {
+				c.patience = time.Minute
+				c.Policy.Limits.Handshakes, c.Policy.Limits.Requests = 4, 4
+				c.Policy.Limits.HelloTimeout = time.Minute
+			})
+			var wg sync.WaitGroup
+			for range 100 {
+				wg.Go(func() {
+					c, err := j.dialErr("tcp", "169.254.1.1:443")
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer c.Close()
+					tc := tls.Client(c, &tls.Config{ServerName: host, RootCAs: j.pool()})
+					_, _ = io.WriteString(tc, "GET /a HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n")
+					if body, err := io.ReadAll(tc); err != nil || !strings.HasSuffix(string(body), "hello from "+host+"/a") {
+						t.Errorf("got %q, %v", body, err)
+					}
+				})
+			}
+			wg.Wait()
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			for _, e := range j.events {
+				if e.Reason == ReasonLimit {
+					t.Errorf("event %+v", e)
+				}
+			}
+		})
+	}
+}
+
 // TestLongPoll holds an answer back. It is not cut before the limit, and then in
 // words.
 func TestLongPoll(t *testing.T) {

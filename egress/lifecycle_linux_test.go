@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -61,16 +62,25 @@ func TestCloseLeavesNothing(t *testing.T) {
 		}
 	}
 	open() // what is made once for the process
-	before, linksBefore := descriptors(t), links()
+	before, linksBefore, goroutines := descriptors(t), links(), runtime.NumGoroutine()
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			for range 5 {
+			for range 50 {
 				open()
 			}
 		})
 	}
 	wg.Wait()
+	for range 100 { // one that has handed on its last word may still be on its way out
+		if runtime.NumGoroutine() <= goroutines {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if n := runtime.NumGoroutine(); n > goroutines {
+		t.Errorf("%d goroutines before, %d after", goroutines, n)
+	}
 	if after := descriptors(t); after > before {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}
