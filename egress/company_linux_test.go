@@ -146,6 +146,7 @@ func TestKeepAlive(t *testing.T) {
 				if err != nil {
 					return 0, err.Error()
 				}
+				defer resp.Body.Close()
 				b, err := io.ReadAll(resp.Body)
 				if err != nil {
 					return 0, err.Error()
@@ -289,6 +290,7 @@ func TestIdleSplice(t *testing.T) {
 			t.Fatalf("request %d, after %v: %v", n, time.Since(since), err)
 		}
 		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
 		select {
 		case <-ended:
 			j.want(Event{Verdict: VerdictNote, Door: DoorTLS, Host: "allowed.test", Reason: ReasonIdle})
@@ -353,7 +355,7 @@ func TestLargeUpload(t *testing.T) {
 				t.Fatal(err)
 			}
 			resp.Body.Close()
-			if resp.StatusCode != 200 || got.Load() != size {
+			if resp.StatusCode != http.StatusOK || got.Load() != size {
 				t.Errorf("status %d, the host got %d bytes", resp.StatusCode, got.Load())
 			}
 			client.CloseIdleConnections()
@@ -452,7 +454,7 @@ func TestMirror(t *testing.T) {
 	for _, base := range []string{"http://mirror.test:8081/repo/npm", "https://mirror.test/repo/npm"} {
 		t.Run(base, func(t *testing.T) {
 			outside := newRegistry(t, base)
-			preset, err := Discover(t.Context(), "npm", func(_ context.Context, argv []string) ([]byte, error) {
+			preset, err := Discover(t.Context(), "npm", func(context.Context, []string) ([]byte, error) {
 				return fmt.Appendf(nil, `{"registry":%q}`, base+"/"), nil
 			})
 			if err != nil {
@@ -486,5 +488,4 @@ func TestMirror(t *testing.T) {
 			}
 		})
 	}
-
 }

@@ -26,9 +26,9 @@ type stream2 struct {
 	next   uint32
 }
 
-func (j *job) dialH2(host string) *stream2 {
+func (j *job) dialH2() *stream2 {
 	j.t.Helper()
-	c := tls.Client(j.dial("tcp", "169.254.1.1:443"), &tls.Config{ServerName: host, RootCAs: j.pool(), NextProtos: []string{"h2"}})
+	c := tls.Client(j.dial("tcp", "169.254.1.1:443"), &tls.Config{ServerName: "preset.test", RootCAs: j.pool(), NextProtos: []string{"h2"}})
 	if err := c.Handshake(); err != nil {
 		j.t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestHTTP2Streams(t *testing.T) {
 		{"GET after all that", ask("GET", "preset.test", "/last"), false, "200", Event{Verdict: VerdictAllow, Path: "/last"}},
 	}
 	j := openJob(t, nil)
-	c := j.dialH2("preset.test")
+	c := j.dialH2()
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			id, err := c.open(!tt.body, tt.fields...)
@@ -200,7 +200,7 @@ func TestHTTP2Floods(t *testing.T) {
 	}
 	t.Run("streams", func(t *testing.T) {
 		j, h := openHeld(t)
-		c := j.dialH2("preset.test")
+		c := j.dialH2()
 		if got := c.outcomeOfSettings(); got != maxStreams {
 			t.Errorf("the settings allow %d streams", got)
 		}
@@ -222,7 +222,7 @@ func TestHTTP2Floods(t *testing.T) {
 	})
 	t.Run("rapid reset", func(t *testing.T) { // CVE-2023-44487
 		j, h := openHeld(t)
-		c := j.dialH2("preset.test")
+		c := j.dialH2()
 		sent := 0
 		for range 20000 {
 			id, err := c.open(true, ask("GET", "preset.test", "/")...)
@@ -244,7 +244,7 @@ func TestHTTP2Floods(t *testing.T) {
 	})
 	t.Run("head without end", func(t *testing.T) { // CVE-2023-45288
 		j, _ := openHeld(t)
-		c := j.dialH2("preset.test")
+		c := j.dialH2()
 		_, err := c.open(true, ask("GET", "preset.test", "/", "x-data", strings.Repeat("a", 64<<20))...)
 		got := "closed"
 		if err == nil {
@@ -257,7 +257,7 @@ func TestHTTP2Floods(t *testing.T) {
 	})
 	t.Run("many fields", func(t *testing.T) {
 		j, _ := openHeld(t)
-		c := j.dialH2("preset.test")
+		c := j.dialH2()
 		fields := ask("GET", "preset.test", "/")
 		for i := range 2000 {
 			fields = append(fields, "x-"+strconv.Itoa(i), "a")

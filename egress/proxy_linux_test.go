@@ -128,7 +128,7 @@ func TestProxyRefuses(t *testing.T) {
 	}
 	hold := make(chan struct{})
 	t.Cleanup(func() { close(hold) })
-	hangs := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	hangs := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		select {
 		case <-r.Context().Done():
 		case <-hold:
@@ -300,7 +300,7 @@ func TestInspectingProxy(t *testing.T) {
 func TestProxyByTLS(t *testing.T) {
 	const words = "220 mail.test ready\r\n"
 	for _, secure := range []bool{false, true} {
-		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			down, _, err := w.(http.Hijacker).Hijack()
 			if err != nil {
 				return
@@ -360,7 +360,7 @@ func proxyServer(t *testing.T, dial func(*http.Request) string) string {
 			return
 		}
 		_, _ = io.WriteString(down, "HTTP/1.1 200 OK\r\n\r\n")
-		join(down.(*net.TCPConn), up, nil, up)
+		_, _, _ = join(down.(*net.TCPConn), up, nil, up)
 	}))
 }
 

@@ -45,6 +45,7 @@ func openSocket(t *testing.T, c net.Conn, host, path, head string) (int, *bufio.
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer resp.Body.Close() // a 101 has none: the connection lives on
 	return resp.StatusCode, bufio.NewReadWriter(br, bufio.NewWriter(c))
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/pprof"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -42,8 +43,8 @@ type way struct {
 func (p plan) measure(ctx context.Context, out io.Writer) (err error) {
 	var ends []func() error
 	defer func() {
-		for i := len(ends) - 1; i >= 0; i-- {
-			err = errors.Join(err, ends[i]())
+		for _, end := range slices.Backward(ends) {
+			err = errors.Join(err, end())
 		}
 	}()
 	id, err := newIdentity(splicedHost, terminatedHost)
@@ -231,7 +232,7 @@ func (p plan) crowd(out io.Writer, job *child, o order) error {
 
 // openAndClose looks for what networks leave.
 func (p plan) openAndClose(ctx context.Context, out io.Writer) error {
-	one := func() error {
+	one := func() error { //nolint:contextcheck // Close has a time limit of its own
 		n, err := egress.Open(ctx, egress.Config{ID: "bench", Policy: egress.Policy{Rules: []egress.Rule{{Host: terminatedHost, TLS: egress.TLSTerminate}}}})
 		if err != nil {
 			return err
