@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/zviz/run/internal/testenv"
 )
@@ -94,6 +95,71 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if diff := cmp.Diff(hostNS, now); diff != "" {
 		t.Errorf("namespace of the process (-before +after):\n%s", diff)
 	}
+}
+
+// TestCloseFreesNamespaces holds handles to both namespaces of networks that are open
+// and finds nothing behind them once the networks are closed. A handle keeps nothing
+// alive (open_by_handle_at(2); of namespaces since Linux 6.18).
+func TestCloseFreesNamespaces(t *testing.T) {
+	testenv.NeedRoot(t)
+	const fdNsfsRoot = -10003 // FD_NSFS_ROOT in include/uapi/linux/fcntl.h
+	alive := func(h unix.FileHandle) bool {
+		fd, err := unix.OpenByHandleAt(fdNsfsRoot, h, unix.O_RDONLY|unix.O_CLOEXEC)
+		if err != nil {
+			return false
+		}
+		_ = unix.Close(fd)
+		return true
+	}
+	handle := func(fd int) unix.FileHandle {
+		h, _, err := unix.NameToHandleAt(fd, "", unix.AT_EMPTY_PATH)
+		if err != nil || !alive(h) {
+			t.Skipf("no handles of namespaces here: %v", err)
+		}
+		return h
+	}
+	var handles []unix.FileHandle
+	for range 20 {
+		n, err := Open(t.Context(), Config{ID: "j", Policy: Policy{Rules: []Rule{{Host: "allowed.test"}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		handles = append(handles, handle(int(n.cell.jobNS.Fd())))
+		raw, err := n.cell.proxy.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = raw.Control(func(fd uintptr) {
+			const siocgskns = 0x894C // the namespace of a socket, in include/uapi/linux/sockios.h
+			ns, _, errno := unix.Syscall(unix.SYS_IOCTL, fd, siocgskns, 0)
+			if errno != 0 {
+				t.Errorf("SIOCGSKNS: %v", errno)
+				return
+			}
+			handles = append(handles, handle(int(ns)))
+			_ = unix.Close(int(ns))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	left := 0
+	for range 1000 { // the kernel takes them apart in its own time
+		left = 0
+		for _, h := range handles {
+			if alive(h) {
+				left++
+			}
+		}
+		if left == 0 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("%d of %d namespaces are still there", left, len(handles))
 }
 
 // TestCloseCutsConnections closes a network in use.

@@ -12,7 +12,7 @@ import (
 // slotPatience is how long a connection or a request waits for its turn. A client may
 // open some hundred at once, and each needs its slot for a moment only; who floods us
 // is refused when it is over.
-const slotPatience = 2 * time.Second
+const slotPatience = 3 * time.Second
 
 // slot is what a connection holds of Limits.Handshakes while it has not said what
 // it wants: at every door, and again whenever a new head of a request begins. It
