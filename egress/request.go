@@ -44,7 +44,7 @@ func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		q.connect(rw, r) // it counts as a connection
 		return
 	}
-	if !w.serveNow(r.Context()) {
+	if !w.serveNow(r) {
 		q.busy(rw, r)
 		return
 	}
@@ -64,20 +64,15 @@ func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveNow takes one of the places of requests that are served, and waits for one if
-// there is none and not too many wait already: a head is held meanwhile.
-func (w *web) serveNow(ctx context.Context) bool {
+// serveNow takes one of the places of requests that are served. Without one a request
+// of HTTP/1.1 waits: of those there is one on each connection, and connections are
+// capped. Streams do not: each holds a head, and a connection has a hundred.
+func (w *web) serveNow(r *http.Request) bool {
 	select {
 	case w.inFlight <- struct{}{}:
 		return true
 	default:
-	}
-	select {
-	case w.waiting <- struct{}{}:
-		defer func() { <-w.waiting }()
-		return takeWithin(ctx, w.inFlight, w.g.patience)
-	default:
-		return false
+		return r.ProtoMajor == 1 && takeWithin(r.Context(), w.inFlight, w.g.patience)
 	}
 }
 

@@ -32,7 +32,6 @@ type web struct {
 	buffers sync.Pool
 
 	inFlight chan struct{} // requests that are served: each takes some ten kilobytes
-	waiting  chan struct{} // requests that wait for that
 
 	mu       sync.Mutex
 	closed   bool
@@ -42,7 +41,7 @@ type web struct {
 type doorKey struct{}
 
 func newWeb(ctx context.Context, g *gateway) *web {
-	w := &web{g: g, queue: connQueue{conns: make(chan net.Conn), closed: make(chan struct{})}, inFlight: make(chan struct{}, g.limits.Requests), waiting: make(chan struct{}, g.limits.Connections)}
+	w := &web{g: g, queue: connQueue{conns: make(chan net.Conn), closed: make(chan struct{})}, inFlight: make(chan struct{}, g.limits.Requests)}
 	w.buffers.New = func() any { b := make([]byte, 32<<10); return &b }
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
