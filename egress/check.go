@@ -96,6 +96,8 @@ func (r Rule) CheckKeys() error {
 		return errors.New("methods and paths cannot be seen with tls: splice")
 	case r.TLS == TLSSplice && r.Inject != nil:
 		return errors.New("inject cannot be done with tls: splice")
+	case r.WebSocket && (r.Protocol != "" || r.Inject != nil || r.Preset != ""):
+		return errors.New("websocket goes with none of protocol: tcp, inject and a preset")
 	case slices.Contains(r.Ports, 0):
 		return errors.New("port 0")
 	case r.Protocol != "" && (slices.Contains(r.Ports, 53) || slices.Contains(r.Ports, ProxyPort)):

@@ -3,36 +3,30 @@
 package egress
 
 import (
-	"bufio"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
-	"net/url"
 	"strconv"
 	"syscall"
 	"time"
 )
 
-const dialTimeout = 10 * time.Second
-
 // dialer reaches the outside from the host's namespace.
 type dialer struct {
 	hosts    map[string]netip.AddrPort // overrides; port 0 keeps the asked one
-	proxy    *url.URL
+	proxies  proxies
+	timeout  time.Duration // of one dial, and of a proxy's answer to CONNECT
 	resolver *net.Resolver
 	own      []netip.Addr
 	roots    func() *x509.CertPool // for a proxy that is reached by TLS
 	connect  func(context.Context, *net.Dialer, string) (net.Conn, error)
 }
 
-func newDialer(u Upstream, roots func() *x509.CertPool) (*dialer, error) {
-	d := &dialer{hosts: map[string]netip.AddrPort{}, roots: roots, connect: connectTCP}
+func newDialer(u Upstream, env Proxies, timeout time.Duration, roots func() *x509.CertPool) (*dialer, error) {
+	d := &dialer{hosts: map[string]netip.AddrPort{}, timeout: timeout, roots: roots, connect: connectTCP}
 	for name, addr := range u.Hosts {
 		host, err := normalizeHost(name)
 		if err != nil {
@@ -42,12 +36,9 @@ func newDialer(u Upstream, roots func() *x509.CertPool) (*dialer, error) {
 			return nil, fmt.Errorf("upstream host %s: %w", host, err)
 		}
 	}
-	if u.Proxy != "" {
-		proxy, err := url.Parse(u.Proxy)
-		if err != nil || proxy.Host == "" || proxy.Scheme != "http" && proxy.Scheme != "https" {
-			return nil, errors.New("upstream proxy: want http://HOST:PORT or https://HOST:PORT")
-		}
-		d.proxy = proxy
+	var err error
+	if d.proxies, err = newProxies(u, env); err != nil {
+		return nil, err
 	}
 	// PreferGo: the resolver of the C library would load plugins of the host, and
 	// its answer is not what is checked.
@@ -61,7 +52,7 @@ func newDialer(u Upstream, roots func() *x509.CertPool) (*dialer, error) {
 			return nil, fmt.Errorf("upstream dns %q: want HOST:PORT", clip(u.DNS))
 		}
 		d.resolver.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, u.DNS)
+			return (&net.Dialer{Timeout: timeout}).DialContext(ctx, network, u.DNS)
 		}
 	}
 	addrs, err := net.InterfaceAddrs()
@@ -95,9 +86,10 @@ func parseOverride(s string) (netip.AddrPort, error) {
 }
 
 // dial connects to a host that was judged. The address is checked in Control, so
-// that the checked one is the dialled one (threat 17).
+// that the checked one is the dialled one (threat 17). Plain requests never
+// come here if a proxy is for them: see web.proxyFor.
 func (d *dialer) dial(ctx context.Context, to authority, private bool) (net.Conn, error) {
-	nd := &net.Dialer{Timeout: dialTimeout, Resolver: d.resolver}
+	nd := &net.Dialer{Timeout: d.timeout, Resolver: d.resolver}
 	nd.SetMultipathTCP(false)
 	if over, ok := d.hosts[to.host]; ok {
 		if over.Port() == 0 {
@@ -105,8 +97,10 @@ func (d *dialer) dial(ctx context.Context, to authority, private bool) (net.Conn
 		}
 		return d.connect(ctx, nd, over.String())
 	}
-	if d.proxy != nil {
-		return d.tunnel(ctx, to)
+	if out, err := d.proxies.of("https", to); err != nil {
+		return nil, err
+	} else if out != nil {
+		return d.tunnel(ctx, out, to)
 	}
 	if !private {
 		nd.Control = func(_, address string, _ syscall.RawConn) error {
@@ -127,69 +121,22 @@ func (d *dialer) dialAddr(ctx context.Context, to netip.AddrPort) (net.Conn, err
 	if err := checkGlobal(to.Addr(), d.own); err != nil {
 		return nil, err
 	}
-	nd := &net.Dialer{Timeout: dialTimeout}
+	nd := &net.Dialer{Timeout: d.timeout}
 	nd.SetMultipathTCP(false)
 	return d.connect(ctx, nd, to.String())
 }
 
-// tunnel connects through the operator's proxy. It resolves the name, so the
-// address cannot be checked here.
-func (d *dialer) tunnel(ctx context.Context, to authority) (net.Conn, error) {
-	conn, err := d.dialProxy(ctx)
-	if err != nil {
-		return nil, err
+// unreachable makes the event one about a host that was allowed and not reached.
+func (e *Event) unreachable(err error) {
+	e.Verdict, e.Reason, e.Hint = VerdictNote, ReasonDial, clip(err.Error())
+	if errors.Is(err, errPrivate) {
+		e.Verdict, e.Reason = VerdictDeny, ReasonPrivate
+		e.Hint = "a rule with private: true, or egress.upstream.hosts, allows the address"
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	if err := conn.SetDeadline(time.Now().Add(dialTimeout)); err != nil {
-		shut(conn)
-		return nil, err
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		e.Hint += "; if a proxy on the way inspects TLS, egress.upstream.ca_file or SSL_CERT_FILE of the runner must hold its CA"
 	}
-	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: to.String()}, Host: to.String(), Header: http.Header{}}
-	if u := d.proxy.User; u != nil {
-		password, _ := u.Password()
-		req.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(u.Username()+":"+password)))
+	if p, ok := errors.AsType[*proxyError](err); ok {
+		e.Reason, e.Hint = ReasonProxy, clipTo(p.Error(), 400)
 	}
-	if err := req.Write(conn); err != nil {
-		shut(conn)
-		return nil, err
-	}
-	br := bufio.NewReader(conn)
-	resp, err := http.ReadResponse(br, req)
-	if err != nil {
-		shut(conn)
-		return nil, fmt.Errorf("proxy %s: %w", d.proxy.Host, err)
-	}
-	_ = resp.Body.Close()                                      // there is none to a CONNECT
-	if resp.StatusCode != http.StatusOK || br.Buffered() > 0 { // the client speaks first in what we tunnel
-		shut(conn)
-		return nil, fmt.Errorf("proxy %s: CONNECT %s: %s", d.proxy.Host, to, clip(resp.Status))
-	}
-	return conn, conn.SetDeadline(time.Time{})
-}
-
-// dialTCPProxy connects to the operator's proxy for a Transport, which does the
-// rest.
-func (d *dialer) dialTCPProxy(ctx context.Context, addr string) (net.Conn, error) {
-	return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", addr)
-}
-
-// canonical is the address of a proxy as http.Transport dials it.
-func canonical(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return net.JoinHostPort(u.Hostname(), port)
-}
-
-// dialProxy connects to the operator's proxy itself, wherever it is.
-func (d *dialer) dialProxy(ctx context.Context) (net.Conn, error) {
-	nd := &net.Dialer{Timeout: dialTimeout}
-	nd.SetMultipathTCP(false)
-	if d.proxy.Scheme == "https" {
-		td := &tls.Dialer{NetDialer: nd, Config: &tls.Config{RootCAs: d.roots(), ServerName: d.proxy.Hostname()}}
-		return td.DialContext(ctx, "tcp", canonical(d.proxy))
-	}
-	return nd.DialContext(ctx, "tcp", canonical(d.proxy))
 }

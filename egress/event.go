@@ -53,7 +53,9 @@ const (
 	ReasonPrivate      = "private-address"
 	ReasonMaxNames     = "max-names"
 	ReasonDial         = "dial-failed"
-	ReasonService      = "service" // a question where a service of an allowed host is
+	ReasonProxy        = "proxy"        // the runner's own proxy refused, or did not answer
+	ReasonIdle         = "idle-timeout" // nothing went through for too long
+	ReasonService      = "service"      // a question where a service of an allowed host is
 	ReasonLimit        = "limit"
 	ReasonUpCap        = "up-cap"
 	ReasonMissLimit    = "miss-limit"

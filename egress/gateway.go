@@ -46,6 +46,7 @@ type gateway struct {
 	signed []string // the names that the job's CA is for
 
 	opaque   atomic.Bool
+	patience time.Duration // with which one waits for a slot
 	hellos   chan struct{} // connections that have not said yet what they want
 	conns    connSet
 	passages passages
@@ -106,13 +107,14 @@ func (g *gateway) serve(ctx context.Context, l *net.TCPListener, door Door, hand
 			continue
 		}
 		v.slot = &slot{of: g.hellos}
-		if !v.slot.take() {
-			g.conns.drop(conn)
-			g.rec.emit(limited(v.event(door), "handshakes", g.limits.Handshakes))
-			continue
-		}
+		v.slot.take() // in the order of their coming, as long as there are some
 		g.wg.Go(func() {
 			defer g.conns.remove(conn)
+			if !v.slot.wait(ctx, g.patience) {
+				reset(conn)
+				g.rec.emit(limited(v.event(door), "handshakes", g.limits.Handshakes))
+				return
+			}
 			defer v.slot.give()
 			defer g.survive(ctx, door)
 			if door == DoorConnect || !g.tcp(ctx, v) {
@@ -204,12 +206,6 @@ func (s *connSet) remove(c *net.TCPConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-}
-
-// drop forgets a connection and resets it.
-func (s *connSet) drop(c *net.TCPConn) {
-	reset(c)
-	s.remove(c)
 }
 
 // cut ends every connection and lets none in any more.

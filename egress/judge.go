@@ -207,20 +207,25 @@ type ruling struct {
 	inject  *Inject
 	verdict Verdict
 	reason  string
+
+	websocket bool // it may become one
 }
 
 // request judges a request by its method and its path as it was sent, escaped.
 func (d decision) request(method, escapedPath string) ruling {
 	out := d.ownRequest(method, escapedPath)
-	out.inject = out.rule.Inject
+	out.inject, out.websocket = out.rule.Inject, out.rule.WebSocket
 	for _, n := range d.narrow {
-		out = out.strictest(n.request(method, escapedPath))
+		r := n.request(method, escapedPath)
+		out.websocket = out.websocket && r.websocket
+		out = out.strictest(r)
 	}
 	for _, o := range d.others {
 		r := o.request(method, escapedPath)
 		if r.inject == nil || out.inject == nil || *r.inject != *out.inject {
 			out.inject = nil
 		}
+		out.websocket = out.websocket && r.websocket
 		out = out.strictest(r)
 	}
 	return out

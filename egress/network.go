@@ -4,6 +4,7 @@ package egress
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/zviz/run/internal/canary"
 )
@@ -48,6 +49,9 @@ type Config struct {
 	// those of the operating system; the job's bundle is made of them.
 	Roots []byte
 
+	// Proxies are those of this process's own environment.
+	Proxies Proxies
+
 	// Observe gets each event, one at a time. It must not block and must not call
 	// the Network. Nil discards.
 	Observe func(Event)
@@ -62,6 +66,8 @@ type Config struct {
 	LiveSteps func() []string
 
 	Log *slog.Logger
+
+	patience time.Duration // slotPatience; tests have less
 }
 
 // ConfigError says that Open was given what makes no network: a rule that contradicts

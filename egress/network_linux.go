@@ -75,6 +75,7 @@ func (n *Network) serve(ctx context.Context, ports []uint16) {
 			g.wg.Go(func() { g.serve(ctx, l, DoorTLS, g.serveEither) })
 		}
 	}
+	g.wg.Go(func() { g.passages.watch(ctx, g.limits.IdleTimeout) })
 	g.wg.Go(func() { g.serve(ctx, c.proxy, DoorConnect, g.serveProxy) })
 	n.resolver = newResolver(g)
 	n.resolver.run(ctx, c.dnsUDP, c.dnsTCP)
@@ -120,7 +121,7 @@ func (n *Network) begin(id, name string, p Policy) error {
 		}
 	}
 	g.policies.set(id, name, p)
-	for _, p := range g.passages.list() {
+	for _, p := range g.passages.all() {
 		g.settle(p)
 	}
 	g.web.near.forget() // what a step may reach at home the next one may not

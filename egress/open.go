@@ -3,6 +3,8 @@
 package egress
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/pem"
@@ -11,6 +13,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/url"
 	"os"
 	"slices"
 	"sync"
@@ -49,7 +52,7 @@ func newGateway(cfg Config) (*gateway, JobFiles, error) {
 		if err != nil {
 			return nil, JobFiles{}, fmt.Errorf("upstream CA: %w", err)
 		}
-		if !hasCertificate(more) {
+		if more = onlyCertificates(more); !hasCertificate(more) {
 			return nil, JobFiles{}, fmt.Errorf("upstream CA %s: no certificate in it", file)
 		}
 		bundle = slices.Concat(bundle, []byte("\n"), more) // spliced hosts show it to the job
@@ -62,6 +65,7 @@ func newGateway(cfg Config) (*gateway, JobFiles, error) {
 		rec:      newRecorder(cfg.ID, limits.Events, cfg.Observe),
 		log:      cfg.Log,
 		roots:    sync.OnceValue(func() *x509.CertPool { return parseRoots(bundle) }),
+		patience: cmp.Or(cfg.patience, slotPatience),
 		hellos:   make(chan struct{}, limits.Handshakes),
 		conns:    connSet{most: limits.Connections},
 		ports:    doors(rules),
@@ -87,11 +91,11 @@ func newGateway(cfg Config) (*gateway, JobFiles, error) {
 	if len(g.ports) > doorsMost {
 		return nil, JobFiles{}, fmt.Errorf("egress rules name %d ports, at most %d can be open", len(g.ports), doorsMost)
 	}
-	if g.dial, err = newDialer(cfg.Policy.Upstream, g.roots); err != nil {
+	if g.dial, err = newDialer(cfg.Policy.Upstream, cfg.Proxies, limits.ConnectTimeout, g.roots); err != nil {
 		return nil, JobFiles{}, err
 	}
 	if cfg.Offline {
-		g.dial.proxy = nil
+		g.dial.proxies = proxies{skips: func(*url.URL) bool { return true }}
 		g.dial.connect = func(context.Context, *net.Dialer, string) (net.Conn, error) { return nil, errOffline }
 	}
 	if len(g.signed) > 0 {
@@ -128,7 +132,7 @@ func allExpected(items []string) ([]expected, error) {
 // rootsPEM returns the certificates that this process trusts.
 func rootsPEM(given []byte) ([]byte, error) {
 	if len(given) > 0 {
-		if !hasCertificate(given) {
+		if given = onlyCertificates(given); !hasCertificate(given) {
 			return nil, errors.New("trusted roots: no certificate in them")
 		}
 		return given, nil
@@ -155,6 +159,21 @@ func rootsPEM(given []byte) ([]byte, error) {
 func hasCertificate(b []byte) bool {
 	block, _ := pem.Decode(b)
 	return block != nil && block.Type == "CERTIFICATE"
+}
+
+// onlyCertificates leaves out a key that stands beside a certificate: the job gets
+// the bundle.
+func onlyCertificates(b []byte) []byte {
+	if !bytes.Contains(b, []byte("PRIVATE KEY-----")) {
+		return b
+	}
+	var out []byte
+	for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == "CERTIFICATE" {
+			out = append(out, pem.EncodeToMemory(block)...)
+		}
+	}
+	return out
 }
 
 func parseRoots(bundle []byte) *x509.CertPool {

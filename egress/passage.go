@@ -4,6 +4,7 @@ package egress
 
 import (
 	"errors"
+	"net"
 	"sync"
 	"sync/atomic"
 )
@@ -16,9 +17,34 @@ var errStep = errors.New("the running step may not reach the host")
 type passage struct {
 	to     authority // no host: an address
 	origin origin
-	still  func(decision) bool // whether a decision of now allows it
-	end    func()
-	cut    atomic.Bool
+	// conn is the job's side, which is ended if nothing goes through it for too long;
+	// nil if that is not looked at.
+	conn  *net.TCPConn
+	still func(decision) bool // whether a decision of now allows it
+	end   func()
+	cut   atomic.Bool // a new step may not have it
+	idle  atomic.Bool // nothing went through it
+}
+
+// explain puts into the event of a passage why it was ended, if we ended it.
+func (p *passage) explain(e *Event) {
+	switch {
+	case p.cut.Load():
+		e.Verdict, e.Reason, e.Hint = VerdictDeny, ReasonStep, errStep.Error()
+	case p.idle.Load():
+		e.Verdict, e.Reason, e.Hint = VerdictNote, ReasonIdle, "nothing went through the connection for longer than egress.limits.idle_timeout of the policy file"
+	}
+}
+
+// all returns those that are open now.
+func (s *passages) all() []*passage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*passage, 0, len(s.open))
+	for p := range s.open {
+		list = append(list, p)
+	}
+	return list
 }
 
 // passages are those of a job.
@@ -40,16 +66,6 @@ func (s *passages) remove(p *passage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, p)
-}
-
-func (s *passages) list() []*passage {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := make([]*passage, 0, len(s.open))
-	for p := range s.open {
-		list = append(list, p)
-	}
-	return list
 }
 
 // depart notes a passage. A step may have begun since it was judged.

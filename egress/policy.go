@@ -88,14 +88,20 @@ func (n PackageRules) And(o PackageRules) PackageRules {
 // Limits bound what a job can take of the runner, and what it can send. Zero
 // means the default.
 type Limits struct {
-	Connections  int           `json:"connections,omitempty"`       // open at the same time; default 512
-	Handshakes   int           `json:"handshakes,omitempty"`        // connections that have not said yet what they want; default 128
-	Requests     int           `json:"requests,omitempty"`          // of HTTP, served at the same time; default 128
-	DNSPerSecond int           `json:"dns_per_second,omitempty"`    // questions; default 500
-	Events       int           `json:"events,omitempty"`            // kept one by one as long as they fit 4 MiB, the rest is counted; default 20000
-	HelloTimeout time.Duration `json:"hello_timeout,omitempty"`     // for the first bytes of a connection; default 5 s
-	UpBytes      int64         `json:"up_bytes_per_host,omitempty"` // that a job may send to one host; default: no limit
-	Misses       int           `json:"misses,omitempty"`            // paths that a preset's hosts do not have; default 50
+	Connections  int           `json:"connections,omitempty"`    // open at the same time; default 512
+	Handshakes   int           `json:"handshakes,omitempty"`     // connections that have not said yet what they want; default 128
+	Requests     int           `json:"requests,omitempty"`       // of HTTP, served at the same time; default 128
+	DNSPerSecond int           `json:"dns_per_second,omitempty"` // questions; default 500
+	Events       int           `json:"events,omitempty"`         // kept one by one as long as they fit 4 MiB, the rest is counted; default 20000
+	HelloTimeout time.Duration `json:"hello_timeout,omitempty"`  // for the first bytes of a connection; default 5 s
+	// ConnectTimeout is for reaching a host, with the operator's proxy and its TLS
+	// handshake each; default 10 s.
+	ConnectTimeout time.Duration `json:"connect_timeout,omitempty"`
+	// IdleTimeout ends a connection through which nothing goes, and a request whose
+	// answer does not begin: a long poll; default 10 min.
+	IdleTimeout time.Duration `json:"idle_timeout,omitempty"`
+	UpBytes     int64         `json:"up_bytes_per_host,omitempty"` // that a job may send to one host; default: no limit
+	Misses      int           `json:"misses,omitempty"`            // paths that a preset's hosts do not have; default 50
 }
 
 // withDefaults returns the limits that are in force.
@@ -114,6 +120,12 @@ func (l Limits) withDefaults() Limits {
 	if l.HelloTimeout <= 0 {
 		l.HelloTimeout = 5 * time.Second
 	}
+	if l.ConnectTimeout <= 0 {
+		l.ConnectTimeout = 10 * time.Second
+	}
+	if l.IdleTimeout <= 0 {
+		l.IdleTimeout = 10 * time.Minute
+	}
 	return l
 }
 
@@ -125,6 +137,8 @@ func (l Limits) least(m Limits) Limits {
 	l.DNSPerSecond = least(l.DNSPerSecond, m.DNSPerSecond)
 	l.Events = least(l.Events, m.Events)
 	l.HelloTimeout = least(l.HelloTimeout, m.HelloTimeout)
+	l.ConnectTimeout = least(l.ConnectTimeout, m.ConnectTimeout)
+	l.IdleTimeout = least(l.IdleTimeout, m.IdleTimeout)
 	l.UpBytes = least(l.UpBytes, m.UpBytes)
 	l.Misses = least(l.Misses, m.Misses)
 	return l
@@ -149,7 +163,10 @@ type Upstream struct {
 	// explicit grant of that address, private or not.
 	Hosts  map[string]string `json:"hosts,omitempty"`
 	CAFile string            `json:"ca_file,omitempty"` // PEM, trusted on top of Config.Roots for terminated hosts
-	Proxy  string            `json:"proxy,omitempty"`   // URL of an HTTP proxy that every dial without an override goes through
+	// Proxy is the URL of an HTTP proxy that every dial without an override goes
+	// through. It takes the place of Config.Proxies.
+	Proxy   string `json:"proxy,omitempty"`
+	NoProxy string `json:"no_proxy,omitempty"` // what is reached without Proxy, in the form of NO_PROXY
 }
 
 // Intersect returns a policy that allows what both allow and nothing else:
@@ -186,6 +203,8 @@ func (l Limits) List() []Limit {
 		{"dns_per_second", strconv.Itoa(l.DNSPerSecond)},
 		{"events", strconv.Itoa(l.Events)},
 		{"hello_timeout", l.HelloTimeout.String()},
+		{"connect_timeout", l.ConnectTimeout.String()},
+		{"idle_timeout", l.IdleTimeout.String()},
 		{"up_bytes_per_host", up},
 		{"misses", strconv.Itoa(l.Misses)},
 	}

@@ -168,10 +168,14 @@ func (r *recorder) close() {
 	clear(r.over)
 }
 
-// foldKey tells events apart.
+// foldKey tells events apart. The hint of a limit says which one it was.
 func foldKey(e Event) string {
+	limit := ""
+	if e.Reason == ReasonLimit {
+		limit = e.Hint
+	}
 	return strings.Join([]string{
 		string(e.Verdict), string(e.Door), e.Host, strconv.Itoa(int(e.Port)), e.Dst, e.Method, e.Path,
-		e.QType, e.Transport, e.Reason, strconv.Itoa(e.PID), e.Step,
+		e.QType, e.Transport, e.Reason, limit, strconv.Itoa(e.PID), e.Step,
 	}, "\x00")
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -47,13 +48,11 @@ func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		q.connect(rw, r) // it counts as a connection
 		return
 	}
-	select {
-	case w.inFlight <- struct{}{}:
-		defer func() { <-w.inFlight }()
-	default:
+	if !w.serveNow(r) {
 		q.busy(rw, r)
 		return
 	}
+	defer func() { <-w.inFlight }()
 	switch {
 	case r.URL.Opaque != "":
 		// "x:secret" is a request target to net/url and would go out as it is, with
@@ -66,6 +65,18 @@ func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		q.terminated(rw, r)
 	default:
 		q.transparent(rw, r)
+	}
+}
+
+// serveNow takes one of the places of requests that are served. Without one a request
+// of HTTP/1.1 waits: of those there is one on each connection, and connections are
+// capped. Streams do not: each holds a head, and a connection has a hundred.
+func (w *web) serveNow(r *http.Request) bool {
+	select {
+	case w.inFlight <- struct{}{}:
+		return true
+	default:
+		return r.ProtoMajor == 1 && takeWithin(r.Context(), w.inFlight, w.g.patience)
 	}
 }
 
@@ -83,17 +94,18 @@ func (w *web) survive(ctx context.Context, door Door) {
 
 // request is one request on its way.
 type request struct {
-	web      *web
-	conn     *doorConn
-	start    time.Time
-	http1    bool
-	event    Event
-	x        *Exchange              // nil if no rule allows it
-	found    *findings              // what answered instead of a registry found out
-	registry *Registry              // that a store of packages answers for; nil if none
-	over     atomic.Bool            // the host got all that it may get
-	way      *passage               // once it is on its way
-	leaks    atomic.Pointer[string] // the planted credential that the body holds
+	web       *web
+	conn      *doorConn
+	start     time.Time
+	http1     bool
+	event     Event
+	x         *Exchange              // nil if no rule allows it
+	found     *findings              // what answered instead of a registry found out
+	registry  *Registry              // that a store of packages answers for; nil if none
+	over      atomic.Bool            // the host got all that it may get
+	way       *passage               // once it is on its way
+	leaks     atomic.Pointer[string] // the planted credential that the body holds
+	websocket bool                   // asked for, and allowed
 }
 
 // terminated judges a request that came through our TLS.
@@ -157,7 +169,7 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 	}
 	ruled := d.request(r.Method, r.URL.EscapedPath())
 	if ruled.verdict == VerdictAllow {
-		if reason := form(r, ruled.rule.Preset); reason != "" {
+		if reason := form(r, ruled); reason != "" {
 			ruled.verdict, ruled.reason = d.missing, reason
 		}
 	}
@@ -195,15 +207,16 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 	}
 	q.web.g.depart(q.way)
 	defer q.web.g.passages.remove(q.way)
+	q.websocket = ruled.verdict == VerdictAllow && upgrades(r)
 	q.send(rw, out, scheme, to, d.private(), answer)
 }
 
 // form refuses what a request must not carry whatever its path.
-func form(r *http.Request, preset string) string {
-	if reason := refuseBody(r, preset); reason != "" {
+func form(r *http.Request, ruled ruling) string {
+	if reason := refuseBody(r, ruled.rule.Preset); reason != "" {
 		return reason
 	}
-	if upgrades(r) {
+	if upgrades(r) && (!ruled.websocket || !asksWebSocket(r)) {
 		return ReasonUpgrade
 	}
 	return ""
@@ -288,6 +301,21 @@ func upgrades(r *http.Request) bool {
 
 // send passes the request on and the answer back, and records it.
 func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string, to authority, private bool, answer *http.Response) {
+	via, err := q.web.outlet(scheme, to.String())
+	if err != nil {
+		q.failed(out.Context(), rw, err)
+		q.web.g.rec.emit(q.event)
+		return
+	}
+	if via != nil {
+		// A proxy that answers TRACE itself repeats what it got, with the operator's
+		// password in it (RFC 9110 section 9.3.8).
+		if out.Method == http.MethodTrace {
+			q.refuse(rw, http.StatusForbidden, ReasonMethod)
+			return
+		}
+		out.Header.Del("Max-Forwards")
+	}
 	host := to.host
 	if scheme == "http" && to.port != 80 || scheme == "https" && to.port != 443 {
 		host = to.String()
@@ -315,6 +343,7 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 		}
 	}
 	down := &counter{}
+	socket := &webSocket{q: q, path: out.URL.EscapedPath()}
 	told := false
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(pr *httputil.ProxyRequest) {
@@ -327,7 +356,10 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 		BufferPool:    q.web,
 		ErrorLog:      q.web.server.ErrorLog,
 		ModifyResponse: func(resp *http.Response) error {
-			if resp.StatusCode == http.StatusSwitchingProtocols {
+			if via != nil && resp.StatusCode == http.StatusProxyAuthRequired {
+				return via.refused(out.Method+" for "+to.String(), resp.StatusCode)
+			}
+			if resp.StatusCode == http.StatusSwitchingProtocols && !q.websocket {
 				return errors.New("the server switched protocols unasked")
 			}
 			resp.Header.Del("Alt-Svc") // there is no UDP
@@ -336,6 +368,9 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 				if err := q.look(resp); err != nil {
 					return err
 				}
+			}
+			if resp.StatusCode == http.StatusSwitchingProtocols {
+				return socket.over(resp)
 			}
 			down.r = resp.Body
 			resp.Body = down
@@ -347,6 +382,7 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 	defer func() {
 		q.event.Up += body.n
 		q.event.Down += down.n
+		socket.end()
 		q.event.MS = time.Since(q.start).Milliseconds()
 		if q.found != nil {
 			q.found.into(&q.event)
@@ -400,15 +436,27 @@ func (q *request) failed(ctx context.Context, rw http.ResponseWriter, err error)
 	why := "cannot reach " + q.event.Host
 	switch {
 	case errors.Is(err, errPrivate):
-		q.event.Verdict, q.event.Reason = VerdictDeny, ReasonPrivate
-		q.event.Hint = "a rule with private: true, or egress.upstream.hosts, allows the address"
+		q.event.unreachable(err)
 		why = q.event.Host + " is at an address that is not global"
+	case isIdle(err):
+		q.event.Verdict, q.event.Reason = VerdictNote, ReasonIdle
+		q.event.Hint = "no answer within " + q.web.g.limits.IdleTimeout.String() + ": egress.limits.idle_timeout of the policy file"
+		why = q.event.Host + " does not answer"
 	case errors.Is(err, context.Canceled):
 	default:
-		q.event.Verdict, q.event.Reason, q.event.Hint = VerdictNote, ReasonDial, clip(err.Error())
+		q.event.unreachable(err)
 	}
 	writeText(rw, http.StatusBadGateway, why, q.event.Hint)
 	return false
+}
+
+// isIdle reports whether a Transport gave up on an answer; what could not be dialled
+// is an OpError.
+func isIdle(err error) bool {
+	ne, ok := errors.AsType[net.Error](err)
+	_, dial := errors.AsType[*net.OpError](err)
+	_, proxy := errors.AsType[*proxyError](err)
+	return ok && ne.Timeout() && !dial && !proxy && strings.Contains(err.Error(), "response headers")
 }
 
 // refuse answers and records a refusal. The body is for people: it is what curl

@@ -36,7 +36,10 @@ type Rule struct {
 	Paths    []string `json:"paths,omitempty"`
 	MaxNames int      `json:"max_names,omitempty"` // distinct names of a wildcard in one job; default 64
 	Private  bool     `json:"private,omitempty"`   // may resolve to an address that is not global
-	Inject   *Inject  `json:"inject,omitempty"`    // a credential that the job does not hold
+	// WebSocket lets requests become WebSockets where they are seen, on HTTP and on
+	// terminated hosts. What then goes through is opaque.
+	WebSocket bool    `json:"websocket,omitempty"`
+	Inject    *Inject `json:"inject,omitempty"` // a credential that the job does not hold
 	// Redirects has the gateway itself follow the host's redirects to hosts that the
 	// job may not reach: GET and HEAD, by https, of that one URL, without a credential.
 	Redirects bool   `json:"redirects,omitempty"`

@@ -3,9 +3,16 @@
 package egress
 
 import (
+	"context"
 	"fmt"
 	"sync"
+	"time"
 )
+
+// slotPatience is how long a connection or a request waits for its turn. A client may
+// open some hundred at once, and each needs its slot for a moment only; who floods us
+// is refused when it is over.
+const slotPatience = 3 * time.Second
 
 // slot is what a connection holds of Limits.Handshakes while it has not said what
 // it wants: at every door, and again whenever a new head of a request begins. It
@@ -30,6 +37,34 @@ func (s *slot) take() bool {
 	default:
 	}
 	return s.held
+}
+
+// wait takes the slot, and waits for one if there is none. Whoever waits holds no
+// memory but its goroutine, and connections are capped before.
+func (s *slot) wait(ctx context.Context, patience time.Duration) bool {
+	if s.take() {
+		return true
+	}
+	if !takeWithin(ctx, s.of, patience) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = true
+	return true
+}
+
+// takeWithin puts a token into a channel, for as long as patience lasts.
+func takeWithin(ctx context.Context, into chan struct{}, patience time.Duration) bool {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case into <- struct{}{}:
+		return true
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return false
 }
 
 func (s *slot) give() {

@@ -85,6 +85,12 @@ func TestHandshakesAreCappedAtEveryDoor(t *testing.T) {
 					time.Sleep(100 * time.Millisecond) // the web server waits again
 					_, _ = io.WriteString(c, "GET /")
 				}
+				if tt.name == "a CONNECT without a hello" {
+					if _, err := io.ReadFull(c, make([]byte, len("HTTP/1.1 200 Connection established\r\n\r\n"))); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(100 * time.Millisecond) // the slot was given back and is taken again
+				}
 				conns = append(conns, c)
 			}
 			j.waitFull(tt.door, true)

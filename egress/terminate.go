@@ -68,6 +68,7 @@ type doorConn struct {
 	to       authority // of a terminated connection
 	decision decision
 
+	patience   time.Duration
 	badRequest func(status string) // called when the web server answers for itself
 	done       chan struct{}
 	once       sync.Once
@@ -98,7 +99,7 @@ func (c *doorConn) Read(b []byte) (int, error) {
 	}
 	n, err := c.TCPConn.Read(b)
 	switch {
-	case n > 0 && c.waiting.CompareAndSwap(true, false) && !c.visit.slot.take():
+	case n > 0 && c.waiting.CompareAndSwap(true, false) && !c.visit.slot.wait(context.Background(), c.patience):
 		c.refused()
 		return 0, errBusy
 	case c.expired != nil && errors.Is(err, os.ErrDeadlineExceeded) && c.visit.slot.has():
@@ -111,7 +112,7 @@ var errBusy = errors.New("too many requests that have not said yet what they wan
 
 // door wraps a connection for the web server; first was read from it already.
 func (g *gateway) door(v *visit, first []byte) *doorConn {
-	c := &doorConn{TCPConn: v.conn, first: bytes.NewReader(first), visit: v, done: make(chan struct{})}
+	c := &doorConn{TCPConn: v.conn, first: bytes.NewReader(first), visit: v, patience: g.patience, done: make(chan struct{})}
 	event := func() Event {
 		e := v.event(v.door)
 		e.Host = c.to.host

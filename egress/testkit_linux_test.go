@@ -149,7 +149,7 @@ type job struct {
 func openJob(t *testing.T, change func(*Config)) *job {
 	t.Helper()
 	testenv.NeedRoot(t)
-	s := newSink(t, "allowed.test", "other-allowed.test", "preset.test", "pkg.test", "evil.test", "audit.test")
+	s := newSink(t, "allowed.test", "other-allowed.test", "preset.test", "pkg.test", "evil.test", "audit.test", "mirror.test")
 	j := &job{t: t, sink: s}
 	hosts := map[string]string{}
 	for _, h := range []string{"allowed.test", "other-allowed.test", "preset.test", "a.pkg.test", "b.pkg.test", "c.pkg.test", "evil.test", "audit.test"} {
@@ -175,6 +175,7 @@ func openJob(t *testing.T, change func(*Config)) *job {
 		Roots:     s.roots,
 		Observe:   j.observe,
 		Processes: func() []int { return []int{os.Getpid()} },
+		patience:  10 * time.Millisecond,
 	}
 	if change != nil {
 		change(&cfg)

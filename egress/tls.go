@@ -20,7 +20,7 @@ func (g *gateway) serveTLS(ctx context.Context, v *visit) { g.tls(ctx, v, nil, a
 // tls judges a connection by its ClientHello. initial was read from it already;
 // want is what a CONNECT was for, or nothing.
 func (g *gateway) tls(ctx context.Context, v *visit, initial []byte, want authority) {
-	if !v.slot.take() { // after a CONNECT it was given back
+	if !v.slot.wait(ctx, g.patience) { // after a CONNECT it was given back
 		g.rec.emit(limited(v.event(v.door), "handshakes", g.limits.Handshakes))
 		reset(v.conn)
 		return
@@ -136,30 +136,23 @@ func (g *gateway) splice(ctx context.Context, v *visit, e Event, raw []byte, to 
 	stop := context.AfterFunc(ctx, func() { shut(up) })
 	defer stop()
 	p := &passage{
-		to: to, origin: v.origin, end: func() { reset(v.conn) },
+		conn: v.conn, to: to, origin: v.origin, end: func() { reset(v.conn) },
 		still: func(d decision) bool { return !d.terminate }, // else requests are to be seen
 	}
 	g.depart(p)
 	e.Up, e.Down, err = join(v.conn, up, raw, g.budget.writer(to.host, up))
 	g.passages.remove(p)
-	switch {
-	case errors.Is(err, errUpCap):
+	if errors.Is(err, errUpCap) {
 		e.Verdict, e.Reason, e.Hint = VerdictDeny, ReasonUpCap, upCapHint
-	case p.cut.Load():
-		e.Verdict, e.Reason, e.Hint = VerdictDeny, ReasonStep, errStep.Error()
 	}
+	p.explain(&e)
 	e.MS = time.Since(v.start).Milliseconds()
 	g.rec.emit(e)
 }
 
 // dialFailed records why an allowed host could not be reached.
 func (g *gateway) dialFailed(v *visit, e Event, err error) {
-	if errors.Is(err, errPrivate) {
-		e.Verdict, e.Reason = VerdictDeny, ReasonPrivate
-		e.Hint = "a rule with private: true, or egress.upstream.hosts, allows the address"
-	} else {
-		e.Verdict, e.Reason, e.Hint = VerdictNote, ReasonDial, clip(err.Error())
-	}
+	e.unreachable(err)
 	e.MS = time.Since(v.start).Milliseconds()
 	g.rec.emit(e)
 }

@@ -18,6 +18,7 @@ import (
 const (
 	headerMost   = 4 << 10  // of a registry request, what goes out (threat 28)
 	headerParsed = 32 << 10 // what is read at all
+	maxStreams   = 100      // of HTTP/2 at the same time, on one connection
 )
 
 // web is the HTTP server of a job, for plain, proxied and terminated requests,
@@ -59,7 +60,7 @@ func newWeb(ctx context.Context, g *gateway) *web {
 		// What a stream may make us keep is far less than net/http's defaults: a frame
 		// of 1 MiB for each connection, and as much of a body for each stream.
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: 100, MaxReadFrameSize: 16 << 10,
+			MaxConcurrentStreams: maxStreams, MaxReadFrameSize: 16 << 10,
 			MaxReceiveBufferPerConnection: 64 << 10, MaxReceiveBufferPerStream: 64 << 10,
 		},
 		ReadHeaderTimeout: g.limits.HelloTimeout,
@@ -111,22 +112,27 @@ func (w *web) newTransport(private bool) *http.Transport {
 		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
 			return w.dialContext(ctx, addr, private)
 		},
-		TLSClientConfig:        &tls.Config{RootCAs: w.g.roots(), MinVersion: tls.VersionTLS12},
+		TLSClientConfig: &tls.Config{
+			RootCAs: w.g.roots(), MinVersion: tls.VersionTLS12,
+			// A host that closes after each answer is greeted again, at half the cost. The
+			// tickets are this job's: the outside links no jobs by them.
+			ClientSessionCache: tls.NewLRUClientSessionCache(32),
+		},
 		Protocols:              protocols,
 		DisableCompression:     true,
 		MaxIdleConnsPerHost:    16,
 		MaxResponseHeaderBytes: 256 << 10,
 		IdleConnTimeout:        90 * time.Second,
-		TLSHandshakeTimeout:    dialTimeout,
-		ResponseHeaderTimeout:  2 * time.Minute,
+		TLSHandshakeTimeout:    w.g.limits.ConnectTimeout,
+		ResponseHeaderTimeout:  w.g.limits.IdleTimeout, // a long poll has no answer for that long
 		Proxy:                  w.proxyFor,
 	}
 }
 
 // dialContext dials what a request is for; the host was judged by the handler.
 func (w *web) dialContext(ctx context.Context, addr string, private bool) (net.Conn, error) {
-	if p := w.g.dial.proxy; p != nil && addr == canonical(p) {
-		return w.g.dial.dialTCPProxy(ctx, addr)
+	if w.g.dial.proxies.is(addr) {
+		return w.g.dial.dialForTransport(ctx, addr)
 	}
 	to, err := parseAuthority(addr, 0)
 	if err != nil {
@@ -138,10 +144,20 @@ func (w *web) dialContext(ctx context.Context, addr string, private bool) (net.C
 // proxyFor sends plain requests through the operator's proxy in its own way;
 // what is TLS goes through dial, which tunnels.
 func (w *web) proxyFor(r *http.Request) (*url.URL, error) {
-	if _, over := w.g.dial.hosts[r.URL.Hostname()]; over || r.URL.Scheme != "http" {
-		return nil, nil
+	o, err := w.outlet(r.URL.Scheme, r.URL.Host)
+	if o == nil || err != nil {
+		return nil, err
 	}
-	return w.g.dial.proxy, nil
+	return o.url, nil
+}
+
+// outlet is the proxy that a plain request is handed to, or nil.
+func (w *web) outlet(scheme, host string) (*outlet, error) {
+	to, err := parseAuthority(host, 80)
+	if _, over := w.g.dial.hosts[to.host]; over || err != nil || scheme != "http" {
+		return nil, err
+	}
+	return w.g.dial.proxies.of(scheme, to)
 }
 
 // run serves until close.

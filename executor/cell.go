@@ -202,6 +202,9 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 	n, err := egress.Open(ctx, egress.Config{
 		Packages: packages, Offline: r.Policy.Offline,
 		ID: c.job.ID, Policy: r.Policy.Egress, Presets: c.presets, StepPresets: c.more, Roots: roots, Log: x.cfg.Log,
+		Proxies: egress.Proxies{
+			HTTPS: x.proxyVariable("HTTPS_PROXY"), HTTP: x.proxyVariable("HTTP_PROXY"), No: x.proxyVariable("NO_PROXY"),
+		},
 		Observe:   c.record,
 		Canaries:  c.canaries.find(),
 		Processes: c.processes,

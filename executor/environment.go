@@ -3,6 +3,7 @@
 package executor
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -73,6 +74,12 @@ func (x *Executor) environ(name string) string {
 		}
 	}
 	return ""
+}
+
+// proxyVariable returns a variable that names a proxy. Both spellings are in use;
+// the one in lower case counts first, as for curl.
+func (x *Executor) proxyVariable(name string) string {
+	return cmp.Or(x.environ(strings.ToLower(name)), x.environ(name))
 }
 
 // environment is everything that a command gets: nothing of the operator's is

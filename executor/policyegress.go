@@ -185,6 +185,7 @@ func (d *policyDecoder) ruleKeys(item, n *yaml.Node, where string) (egress.Rule,
 		}),
 		parsed(d, where, "max_names", &r.MaxNames, func(s string) (int, error) { return parseCount(s, 1, 1<<20) }),
 		{"private", func(n *yaml.Node) error { return d.boolean(n, join(where, "private"), &r.Private) }},
+		{"websocket", func(n *yaml.Node) error { return d.boolean(n, join(where, "websocket"), &r.WebSocket) }},
 		{"inject", func(n *yaml.Node) error { return d.inject(n, join(where, "inject"), &r) }},
 	})
 	if err != nil {
@@ -265,19 +266,22 @@ func (d *policyDecoder) egressLimits(n *yaml.Node) error {
 	const where = "egress.limits"
 	l := &d.out.Policy.Egress.Limits
 	count := func(s string) (int, error) { return parseCount(s, 1, 1<<20) }
+	wait := func(s string) (time.Duration, error) {
+		t, err := ParseWall(s)
+		if err == nil && t == 0 {
+			return 0, errors.New("must not be 0")
+		}
+		return t, err
+	}
 	return d.mapping(n, where, []field{
 		parsed(d, where, "connections", &l.Connections, count),
 		parsed(d, where, "handshakes", &l.Handshakes, count),
 		parsed(d, where, "requests", &l.Requests, count),
 		parsed(d, where, "dns_per_second", &l.DNSPerSecond, count),
 		parsed(d, where, "events", &l.Events, count),
-		parsed(d, where, "hello_timeout", &l.HelloTimeout, func(s string) (time.Duration, error) {
-			t, err := ParseWall(s)
-			if err == nil && t == 0 {
-				return 0, errors.New("must not be 0")
-			}
-			return t, err
-		}),
+		parsed(d, where, "hello_timeout", &l.HelloTimeout, wait),
+		parsed(d, where, "connect_timeout", &l.ConnectTimeout, wait),
+		parsed(d, where, "idle_timeout", &l.IdleTimeout, wait),
 		parsed(d, where, "up_bytes_per_host", &l.UpBytes, func(s string) (int64, error) {
 			size, err := ParseBytes(s)
 			if err == nil && size == 0 {
@@ -301,6 +305,7 @@ func (d *policyDecoder) upstream(n *yaml.Node) error {
 		}),
 		{"hosts", d.upstreamHosts},
 		parsed(d, where, "ca_file", &u.CAFile, absolute),
+		// The error does not repeat the value: it may hold a password.
 		parsed(d, where, "proxy", &u.Proxy, func(s string) (string, error) {
 			p, err := url.Parse(s)
 			if err != nil || (p.Scheme != "http" && p.Scheme != "https") || p.Host == "" {
@@ -308,6 +313,7 @@ func (d *policyDecoder) upstream(n *yaml.Node) error {
 			}
 			return s, nil
 		}),
+		parsed(d, where, "no_proxy", &u.NoProxy, func(s string) (string, error) { return s, nil }),
 	})
 }
 

@@ -39,6 +39,7 @@ egress:
       methods: [GET, POST]
       paths: ["/acme/*/info/refs", "/acme/*/git-upload-pack"]
       private: true
+      websocket: true
     - host: npm.example.test
       inject: {header: Authorization, value_from: "env:CORP_NPM_TOKEN", scheme: Bearer}
     - host: pip.example.test
@@ -50,7 +51,7 @@ egress:
   on_deny: fail-step
   expect_denied: [telemetry.example.test, "169.254.169.254:80"]
   npm: {min_release_age: 7d, exclude: ["@acme/*"], lockfile_only: true}
-  limits: {connections: 64, handshakes: 8, requests: 16, dns_per_second: 20, events: 100, hello_timeout: 2s, up_bytes_per_host: 1MiB, misses: 7}
+  limits: {connections: 64, handshakes: 8, requests: 16, dns_per_second: 20, events: 100, hello_timeout: 2s, connect_timeout: 3s, idle_timeout: 1h, up_bytes_per_host: 1MiB, misses: 7}
   steps:
     - match: name=Install
       presets: [npm]
@@ -61,6 +62,7 @@ egress:
     hosts: {registry.example.test: "192.0.2.7:8443", other.example.test: "2001:db8::7"}
     ca_file: /etc/zviz/ca.pem
     proxy: http://proxy.example.test:3128
+    no_proxy: ".corp.example.test,10.0.0.0/8"
 limits: {memory: 2g, cpus: 1.5, pids: 512, timeout: 30m, open_files: 4096}
 profile: hostile
 rootfs: /srv/rootfs/
@@ -73,7 +75,7 @@ func TestParsePolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for key, place := range map[string]string{"egress.mode": "p.yml:3", "egress.limits.misses": "p.yml:27", "profile": "p.yml:39", "egress.steps": "p.yml:28"} {
+	for key, place := range map[string]string{"egress.mode": "p.yml:3", "egress.limits.misses": "p.yml:28", "profile": "p.yml:41", "egress.steps": "p.yml:29"} {
 		if got.Origins[key] != place {
 			t.Errorf("%s was written at %q, want %q", key, got.Origins[key], place)
 		}
@@ -90,11 +92,11 @@ func TestParsePolicy(t *testing.T) {
 					{Host: "*.pkg.example.test", Ports: []uint16{443, 8080}, MaxNames: 16, Origin: "p.yml:8"},
 					{
 						Host: "git.example.test", TLS: "terminate", Methods: []string{"GET", "POST"},
-						Paths: []string{"/acme/*/info/refs", "/acme/*/git-upload-pack"}, Private: true, Origin: "p.yml:11",
+						Paths: []string{"/acme/*/info/refs", "/acme/*/git-upload-pack"}, Private: true, WebSocket: true, Origin: "p.yml:11",
 					},
-					{Host: "npm.example.test", Origin: "p.yml:16", Inject: &egress.Inject{Header: "Authorization", ValueFrom: "env:CORP_NPM_TOKEN", Scheme: "Bearer"}},
-					{Host: "pip.example.test", Origin: "p.yml:18", Inject: &egress.Inject{Header: "Authorization", ValueFrom: "file:/run/secrets/pip", Placeholder: "zviz-placeholder"}},
-					{Host: "db.example.test", Ports: []uint16{5432}, Protocol: "tcp", Origin: "p.yml:20"},
+					{Host: "npm.example.test", Origin: "p.yml:17", Inject: &egress.Inject{Header: "Authorization", ValueFrom: "env:CORP_NPM_TOKEN", Scheme: "Bearer"}},
+					{Host: "pip.example.test", Origin: "p.yml:19", Inject: &egress.Inject{Header: "Authorization", ValueFrom: "file:/run/secrets/pip", Placeholder: "zviz-placeholder"}},
+					{Host: "db.example.test", Ports: []uint16{5432}, Protocol: "tcp", Origin: "p.yml:21"},
 				},
 				Deny:         []string{"tracker.example.test", "*.ads.example.test"},
 				OnDeny:       egress.FailStep,
@@ -102,17 +104,18 @@ func TestParsePolicy(t *testing.T) {
 				NPM:          egress.PackageRules{MinReleaseAge: 7 * 24 * time.Hour, Exclude: []string{"@acme/*"}, LockfileOnly: true},
 				Limits: egress.Limits{
 					Connections: 64, Handshakes: 8, Requests: 16, DNSPerSecond: 20, Events: 100, HelloTimeout: 2 * time.Second,
+					ConnectTimeout: 3 * time.Second, IdleTimeout: time.Hour,
 					UpBytes: 1 << 20, Misses: 7,
 				},
 				Steps: []egress.StepPolicy{
-					{Match: "name=Install", Presets: []string{"npm"}, Origin: "p.yml:29"},
-					{Match: "*", Rules: []egress.Rule{{Host: "api.example.test", Origin: "p.yml:32"}}, Origin: "p.yml:31"},
+					{Match: "name=Install", Presets: []string{"npm"}, Origin: "p.yml:30"},
+					{Match: "*", Rules: []egress.Rule{{Host: "api.example.test", Origin: "p.yml:33"}}, Origin: "p.yml:32"},
 				},
 				Upstream: egress.Upstream{
 					DNS:    "192.0.2.53:53",
 					Hosts:  map[string]string{"registry.example.test": "192.0.2.7:8443", "other.example.test": "2001:db8::7"},
 					CAFile: "/etc/zviz/ca.pem",
-					Proxy:  "http://proxy.example.test:3128",
+					Proxy:  "http://proxy.example.test:3128", NoProxy: ".corp.example.test,10.0.0.0/8",
 				},
 			},
 			Limits:  sandbox.Limits{MemoryBytes: 2 << 30, CPUs: 1.5, Pids: 512, Wall: 30 * time.Minute, OpenFiles: 4096},
@@ -427,6 +430,9 @@ func encodePolicy(f PolicyFile) string {
 			if r.Private {
 				line(indent+1, "private: true")
 			}
+			if r.WebSocket {
+				line(indent+1, "websocket: true")
+			}
 			if in := r.Inject; in != nil {
 				line(indent+1, "inject:")
 				str(indent+2, "header", in.Header)
@@ -466,10 +472,17 @@ func encodePolicy(f PolicyFile) string {
 	if e.Limits.HelloTimeout != 0 {
 		str(2, "hello_timeout", e.Limits.HelloTimeout.String())
 	}
+	if e.Limits.ConnectTimeout != 0 {
+		str(2, "connect_timeout", e.Limits.ConnectTimeout.String())
+	}
+	if e.Limits.IdleTimeout != 0 {
+		str(2, "idle_timeout", e.Limits.IdleTimeout.String())
+	}
 	line(1, "upstream:")
 	str(2, "dns", e.Upstream.DNS)
 	str(2, "ca_file", e.Upstream.CAFile)
 	str(2, "proxy", e.Upstream.Proxy)
+	str(2, "no_proxy", e.Upstream.NoProxy)
 	line(2, "hosts:")
 	for _, h := range slices.Sorted(maps.Keys(e.Upstream.Hosts)) {
 		line(3, "%s: %s", quoteYAML(h), quoteYAML(e.Upstream.Hosts[h]))

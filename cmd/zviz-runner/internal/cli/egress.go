@@ -355,7 +355,7 @@ func (n network) explain(ofStep bool) []explanation {
 		add(from("egress.limits."+l.Key), "limit %s %s", l.Key, l.Value)
 	}
 	u := n.Upstream
-	for _, kv := range [][2]string{{"dns", u.DNS}, {"ca_file", u.CAFile}, {"proxy", egress.RedactURL(u.Proxy)}} {
+	for _, kv := range [][2]string{{"dns", u.DNS}, {"ca_file", u.CAFile}, {"proxy", egress.RedactURL(u.Proxy)}, {"no_proxy", u.NoProxy}} {
 		if kv[1] != "" {
 			add(from("egress.upstream."+kv[0]), "upstream %s %s", kv[0], kv[1])
 		}
@@ -402,6 +402,9 @@ func ruleLine(r egress.Rule) string {
 	}
 	if r.Private {
 		s += ", private addresses too"
+	}
+	if r.WebSocket {
+		s += ", WebSockets too"
 	}
 	if in := r.Inject; in != nil {
 		s += fmt.Sprintf(", %s from %s", in.Header, in.ValueFrom)

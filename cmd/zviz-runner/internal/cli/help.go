@@ -122,6 +122,9 @@ A flag wins over its variable, a variable over the policy file.
                       /var/cache/zviz for root, else $XDG_CACHE_HOME/zviz)
   XDG_CONFIG_HOME     the policy file is $XDG_CONFIG_HOME/zviz/policy.yml,
                       else /etc/zviz/policy.yml
+  HTTPS_PROXY, HTTP_PROXY, NO_PROXY       how zviz-runner itself reaches the outside
+                      (also in lower case); egress.upstream of the policy file wins
+  SSL_CERT_FILE       certificates that it trusts in the place of the system's
   NO_COLOR, CLICOLOR_FORCE, TERM, CI      colour and progress
   HOME, PATH          to find tools and their configuration
 
