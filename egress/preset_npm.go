@@ -182,7 +182,7 @@ func npmCredentialKey(key string) (prefix, kind string) {
 	return key[:i], key[i+1:]
 }
 
-// parseNPMRC reads the last value of each key (docs.npmjs.com: npmrc). Sections do
+// parseNPMRC reads the last value of each key (npm help npmrc). Sections do
 // not count.
 func parseNPMRC(data []byte) map[string]string {
 	rc := map[string]string{}
