@@ -89,9 +89,14 @@ func TestHandshakesAreCappedAtEveryDoor(t *testing.T) {
 					if _, err := io.ReadFull(c, make([]byte, len("HTTP/1.1 200 Connection established\r\n\r\n"))); err != nil {
 						t.Fatal(err)
 					}
-					time.Sleep(100 * time.Millisecond) // the slot was given back and is taken again
 				}
 				conns = append(conns, c)
+			}
+			// A probe that comes first would take the slot of one of them.
+			for deadline := time.Now().Add(10 * time.Second); len(j.n.gateway.hellos) < 2; time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("the connections hold no slots")
+				}
 			}
 			j.waitFull(tt.door, true)
 			e := j.want(Event{Verdict: VerdictDeny, Reason: ReasonLimit, Door: tt.want})
