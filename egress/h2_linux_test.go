@@ -179,7 +179,7 @@ func (h *held) Request(*Exchange) (*http.Response, error) {
 	h.mu.Lock()
 	h.now--
 	h.mu.Unlock()
-	return nil, &Refusal{Reason: ReasonFilter}
+	return nil, &RefusalError{Reason: ReasonFilter}
 }
 
 func (h *held) Response(*Exchange, *http.Response) error { return nil }

@@ -31,7 +31,7 @@ func presetJob(t *testing.T, answer http.HandlerFunc, change func(*Config), rule
 	return j
 }
 
-func ask(t *testing.T, j *job, method, url, body string, header map[string]string) (int, string, http.Header) {
+func askPreset(t *testing.T, j *job, method, url, body string, header map[string]string) (int, string, http.Header) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -91,7 +91,7 @@ func TestRedirects(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.path, func(t *testing.T) {
-			status, body, _ := ask(t, j, "GET", "https://registry.test"+tt.path, "", map[string]string{"Authorization": "attacker", "X-Data": "attacker", "Accept": "text/plain"})
+			status, body, _ := askPreset(t, j, "GET", "https://registry.test"+tt.path, "", map[string]string{"Authorization": "attacker", "X-Data": "attacker", "Accept": "text/plain"})
 			if status != tt.status || !strings.Contains(body, tt.body) {
 				t.Errorf("%d %q, want %d %q", status, body, tt.status, tt.body)
 			}
@@ -124,7 +124,7 @@ func TestRedirectsOff(t *testing.T) {
 	j := presetJob(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "https://cdn.test/file", http.StatusFound)
 	}, nil, Rule{Host: "registry.test", Methods: []string{"GET"}, Preset: "npm"})
-	if status, _, _ := ask(t, j, "GET", "https://registry.test/x", "", nil); status != http.StatusFound {
+	if status, _, _ := askPreset(t, j, "GET", "https://registry.test/x", "", nil); status != http.StatusFound {
 		t.Errorf("status %d", status)
 	}
 	if n := len(j.sink.seen()); n != 1 {
@@ -155,7 +155,7 @@ func TestOCITokens(t *testing.T) {
 		c.Credential = func(string) (string, error) { return "bob:pw", nil }
 	}, Rule{Host: "registry.test", Methods: []string{"GET", "HEAD"}, Paths: ociForms(), Preset: "oci", Redirects: true, Inject: &Inject{Header: "Authorization", ValueFrom: "env:X", Scheme: "Basic"}})
 	for range 3 {
-		status, body, _ := ask(t, j, "GET", "https://registry.test/v2/team/app/manifests/latest", "", map[string]string{"Authorization": "Bearer attacker"})
+		status, body, _ := askPreset(t, j, "GET", "https://registry.test/v2/team/app/manifests/latest", "", map[string]string{"Authorization": "Bearer attacker"})
 		if status != http.StatusOK || body != "manifest" {
 			t.Fatalf("%d %q", status, body)
 		}
@@ -164,7 +164,7 @@ func TestOCITokens(t *testing.T) {
 		t.Errorf("%d tokens were fetched for one repository", fetched)
 	}
 	// What the registry refuses stays refused, and does not send the job elsewhere.
-	status, _, header := ask(t, j, "GET", "https://registry.test/v2/team/other/manifests/latest", "", nil)
+	status, _, header := askPreset(t, j, "GET", "https://registry.test/v2/team/other/manifests/latest", "", nil)
 	if status != http.StatusUnauthorized || header.Get("Www-Authenticate") != "" {
 		t.Errorf("%d %v", status, header)
 	}
@@ -178,7 +178,7 @@ func TestOCITokens(t *testing.T) {
 	}
 	// A push is refused before anything goes out.
 	before := len(j.sink.seen())
-	if status, body, _ := ask(t, j, "POST", "https://registry.test/v2/team/app/blobs/uploads/", "x", nil); status != http.StatusForbidden || !strings.Contains(body, "zviz refused") {
+	if status, body, _ := askPreset(t, j, "POST", "https://registry.test/v2/team/app/blobs/uploads/", "x", nil); status != http.StatusForbidden || !strings.Contains(body, "zviz refused") {
 		t.Errorf("%d %q", status, body)
 	}
 	if n := len(j.sink.seen()); n != before {
@@ -209,7 +209,7 @@ func TestGitOfForge(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			before := len(j.sink.seen())
-			status, body, _ := ask(t, j, tt.method, "https://registry.test"+tt.url, tt.body, tt.header)
+			status, body, _ := askPreset(t, j, tt.method, "https://registry.test"+tt.url, tt.body, tt.header)
 			if status != tt.status {
 				t.Fatalf("%d %q, want %d", status, body, tt.status)
 			}
@@ -234,7 +234,7 @@ func TestPresetCredentialMissing(t *testing.T) {
 	j := presetJob(t, nil, func(c *Config) {
 		c.Credential = func(string) (string, error) { return "", errNoCredential }
 	}, Rule{Host: "registry.test", Methods: []string{"GET"}, Preset: "npm", Inject: &Inject{Header: "Authorization", ValueFrom: "env:X", Scheme: "Bearer"}})
-	status, _, _ := ask(t, j, "GET", "https://registry.test/x", "", nil)
+	status, _, _ := askPreset(t, j, "GET", "https://registry.test/x", "", nil)
 	if r := j.sink.seen(); status != http.StatusOK || len(r) != 1 || r[0].Header.Get("Authorization") != "" {
 		t.Errorf("%d %v", status, r)
 	}
