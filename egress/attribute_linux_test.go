@@ -40,7 +40,7 @@ func TestDescribe(t *testing.T) {
 	var got origin
 	for range 500 { // between fork and exec it is still us
 		got = describe(cmd.Process.Pid, []int{os.Getpid(), cmd.Process.Pid})
-		if got.Exe == sleep && got.Script != "" {
+		if got.Exe == sleep && got.Script != "" && got.Argv0 != "" {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)

@@ -66,7 +66,7 @@ func (t *transport) document(ctx context.Context, w wanted) (*document, error) {
 	key := t.key("document", w.base, w.path, w.accept)
 	if d, err := t.stored(key, w.ttl); err == nil || t.c.Offline {
 		if err != nil {
-			return nil, offline("metadata of " + label(w))
+			return nil, t.offline("metadata of " + label(w))
 		}
 		return d, nil
 	}

@@ -38,7 +38,7 @@ func (t *transport) file(ctx context.Context, q asked) (*http.Response, error) {
 		if err := t.judge(q, knowledge{Version: registry.Version{Version: q.Version, Published: t.longAgo()}}); err != nil {
 			return nil, err
 		}
-		return nil, offline("file of " + t.label(q))
+		return nil, t.offline("file of " + t.label(q))
 	}
 	k, err := t.know(ctx, q, true)
 	if err != nil {

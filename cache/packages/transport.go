@@ -155,7 +155,7 @@ func (t *transport) answer(ctx context.Context, q asked) (*http.Response, error)
 func (t *transport) other(r *http.Request, q asked, ours bool) (*http.Response, error) {
 	switch {
 	case t.c.Offline:
-		return t.deny(q, &refusedError{registry.ReasonOffline, "offline, and this is no request that the store can answer: " + r.Method + " " + r.URL.Path, http.StatusForbidden}), nil
+		return t.deny(q, &refusedError{registry.ReasonOffline, "offline, and this is no request that the store can answer: " + r.Method + " " + r.URL.Path, offlineStatus(t.c.Ecosystem)}), nil
 	case ours && t.c.Rules.Strict():
 		return t.deny(q, &refusedError{registry.ReasonUnknown, "a rule of the policy (minimum age, lockfile, block list) cannot judge this request: " + r.Method + " " + r.URL.Path, http.StatusForbidden}), nil
 	default:
@@ -175,8 +175,17 @@ func refuse(d registry.Decision) error {
 	return &refusedError{d.Reason, d.Detail, http.StatusForbidden}
 }
 
-func offline(what string) error {
-	return &refusedError{registry.ReasonOffline, "offline, and the package store has no " + what, http.StatusForbidden}
+func (t *transport) offline(what string) error {
+	return &refusedError{registry.ReasonOffline, "offline, and the package store has no " + what, offlineStatus(t.c.Ecosystem)}
+}
+
+// offlineStatus is an answer that a tool does not ask for again: npm does after any
+// 5xx, for minutes. apt goes on without a file that a 5xx stands for.
+func offlineStatus(e registry.Ecosystem) int {
+	if e == registry.NPM {
+		return http.StatusForbidden
+	}
+	return http.StatusGatewayTimeout
 }
 
 func (t *transport) deny(q asked, e *refusedError) *http.Response {
