@@ -41,7 +41,7 @@ func (p *Plan) start(n *node) {
 	}
 	ok, err := p.condition(n)
 	if err != nil {
-		n.why = p.explain("if", n.def.ID.Text, err).Error()
+		n.why = whyOf(p.explain("if", n.def.ID.Text, err))
 		p.endNode(n, Failure)
 		return
 	}
@@ -50,7 +50,7 @@ func (p *Plan) start(n *node) {
 		return
 	}
 	if err := p.expand(n); err != nil {
-		n.cells, n.why = nil, p.explain("strategy", n.def.ID.Text, err).Error()
+		n.cells, n.why = nil, whyOf(p.explain("strategy", n.def.ID.Text, err))
 		p.endNode(n, Failure)
 		return
 	}
@@ -81,7 +81,7 @@ func (p *Plan) fill(n *node) {
 }
 
 func (p *Plan) fail(c *cell, err error) {
-	c.why = err.Error()
+	c.why = whyOf(err)
 	p.end(c, Failure)
 }
 

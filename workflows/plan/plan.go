@@ -11,7 +11,6 @@ import (
 
 	"github.com/zviz/run/workflows"
 	"github.com/zviz/run/workflows/expr"
-	"github.com/zviz/run/workflows/syntax"
 )
 
 // Options say what is run and with what.
@@ -148,14 +147,27 @@ func (p *Plan) explain(what, job string, err error) error {
 		}
 		return fmt.Errorf("cannot evaluate '%s' of job '%s': %w", what, job, err)
 	}
-	at := syntax.Error{Line: e.Pos.Line, Col: e.Pos.Col, Message: e.Text}
+	file := ""
 	if e.Pos.File > 0 && e.Pos.File <= len(p.wf.Files) {
-		at.File = p.wf.Files[e.Pos.File-1]
+		file = p.wf.Files[e.Pos.File-1]
 	}
-	if job == "" {
-		return fmt.Errorf("cannot evaluate '%s': %w", what, &at)
+	of := ""
+	if job != "" {
+		of = " of job '" + job + "'"
 	}
-	return fmt.Errorf("cannot evaluate '%s' of job '%s': %w", what, job, &at)
+	return fmt.Errorf("cannot evaluate '%s'%s: %s (Line: %d, Col: %d): %w", what, of, file, e.Pos.Line, e.Pos.Col, e)
+}
+
+// maxWhy bounds what a job's expression can put into messages: characters.
+const maxWhy = 500
+
+// whyOf is the text of an error for Status.Why.
+func whyOf(err error) string {
+	r := []rune(err.Error())
+	if len(r) > maxWhy {
+		return string(r[:maxWhy]) + "[...]"
+	}
+	return string(r)
 }
 
 // chosen are the named jobs with all that they need, in the order of the file.
