@@ -90,7 +90,7 @@ func (c actCase) options(t testing.TB, dir string) plan.Options {
 		case "--secret":
 			o.Secrets = append(o.Secrets, name)
 		case "-e":
-			data, err := os.ReadFile(filepath.Join(dir, "data", value+words[i+1]))
+			data, err := os.ReadFile(filepath.Join(dir, "data", words[i+1]))
 			if err != nil {
 				t.Fatal(err)
 			}

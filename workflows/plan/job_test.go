@@ -29,7 +29,7 @@ jobs:
     continue-on-error: ${{ github.ref_name == 'main' }}
     environment: {name: 'e-${{ vars.v }}', url: 'https://${{ steps.s.outputs.u }}'}
     concurrency: {group: 'g-${{ github.ref_name }}'}
-    env: {B: job, C: 1.10, D: '${{ runner.os }}', ' ': x}
+    env: {B: job, C: 1.10, ' ': x}
     defaults: {run: {working-directory: '${{ env.A }}'}}
     container:
       image: docker://${{ vars.V }}:1
@@ -39,7 +39,7 @@ jobs:
       env: {P: '${{ secrets.TOK }}', Q: q}
       credentials: {username: u, password: '${{ secrets.TOK }}'}
     services:
-      none: {image: "${{ '' }}"}
+      none: {image: '${{ github.none }}'}
       redis: {image: redis, ports: [1]}
     outputs: {o: '${{ steps.s.outputs.o }}'}
     steps: [{id: s, run: 'echo ${{ env.A }}'}]
@@ -83,7 +83,7 @@ func TestJob(t *testing.T) {
 		{"continue-on-error", []bool{true, false}, []bool{a.Tolerated, b.Tolerated}},
 		{"environment", []string{"e-v1", "${{ format('https://{0}', steps.s.outputs.u) }}"}, []string{a.Environment.Name, a.Environment.URL.String()}},
 		{"group", "g-main", a.Group},
-		{"env", []string{"A=1", "B=job", "S=~${{ secrets.TOK }}", "C=1.1", "D=~${{ runner.os }}", " =x"}, later(a.Env)},
+		{"env", []string{"A=1", "B=job", "S=~${{ secrets.TOK }}", "C=1.1", " =x"}, later(a.Env)},
 		{"env that is one expression", []string{"A=1", "B=w v1", "S=~${{ secrets.TOK }}", "=~${{ fromJSON(secrets.ALL) }}"}, later(b.Env)},
 		{"defaults", []string{"sh", "${{ env.A }}", "sh", "w1"}, []string{a.Defaults.Shell.Value, a.Defaults.Dir.Later.String(), b.Defaults.Shell.Value, b.Defaults.Dir.Value}},
 		{"image", []string{"v1:1", "--cpus 1", "i"}, []string{a.Container.Image, a.Container.Options, b.Container.Image}},
@@ -128,7 +128,7 @@ func TestJobThatCannotBe(t *testing.T) {
 		play(t, p, "is a failure\nwhy a Unexpected value ''")
 	})
 	t.Run("a long one is cut", func(t *testing.T) {
-		p := newPlan(t, "on: push\njobs:\n  a:\n    runs-on: x\n    name: ${{ fromJSON('"+strings.Repeat("x", 10_000)+"') }}\n    steps: [{run: x}]\n", nil, plan.Options{})
+		p := newPlan(t, "on: push\njobs:\n  a:\n    runs-on: x\n    name: ${{ format('{"+strings.Repeat("x", 10_000)+"') }}\n    steps: [{run: x}]\n", nil, plan.Options{})
 		if why := p.Jobs()[0].Why; len(why) > 510 || !strings.HasSuffix(why, "[...]") {
 			t.Errorf("%d bytes", len(why))
 		}
