@@ -226,3 +226,23 @@ func TestGraph(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
+
+func TestValuesAreBounded(t *testing.T) {
+	big := strings.Repeat("x", 900<<10)
+	text := "on: push\njobs:\n  a:\n    runs-on: x\n    env: {A: '${{ github.big }}', B: '${{ github.big }}'}\n    steps: [{run: x}]\n" +
+		"  b:\n    runs-on: x\n    name: '${{ github.big }}'\n    env: {A: '1'}\n    steps: [{run: x}]\n"
+	p := newPlan(t, text, nil, plan.Options{GitHub: []expr.Member{{Name: "big", Value: expr.String(big)}}})
+	play(t, p, "is a failure\nwhy a more than 1048576\nname b "+strings.Repeat("x", 97)+"...\nready b")
+
+	cells := "on: push\njobs:\n  a:\n    runs-on: x\n    env: {A: '${{ github.big }}'}\n    steps: [{run: x}]\n    strategy: {fail-fast: false, matrix: {v: ['" + strings.Join(strings.Split(strings.Repeat("x", 100), ""), "', '") + "']}}\n"
+	p = newPlan(t, cells, nil, plan.Options{GitHub: []expr.Member{{Name: "big", Value: expr.String(big)}}})
+	if n := len(p.Ready()); n != 72 {
+		t.Errorf("%d jobs of 900 KiB are ready, not the 72 that 64 MiB hold", n)
+	}
+	for j := p.Next(); j != nil; j = p.Next() {
+		if err := errors.Join(p.Started(j.ID), p.Finish(j.ID, plan.Result{Conclusion: plan.Success})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	play(t, p, "done failure")
+}

@@ -122,6 +122,8 @@ func (p *Plan) end(c *cell, outcome Conclusion) {
 		c.result = Success // actions/runner issue 1161
 	}
 	p.release(c)
+	p.held -= c.size
+	c.job, c.contexts, c.size = nil, nil, 0
 	if c.entered {
 		n.active--
 	}
@@ -164,7 +166,7 @@ func (n *node) takeOutputs(outputs []Output) {
 
 // endNode is the one place where a job as written ends.
 func (p *Plan) endNode(n *node, result Conclusion) {
-	n.done, n.result, n.outcome = true, result, cmp.Or(n.outcome, result)
+	n.done, n.result, n.outcome, n.contexts = true, result, cmp.Or(n.outcome, result), nil
 	for _, d := range n.dependents {
 		if d.unmet--; d.unmet == 0 {
 			p.starts = append(p.starts, d)

@@ -29,7 +29,7 @@ func (p *Plan) expand(n *node) error {
 	if len(cells) == 0 {
 		cells = []workflows.Cell{{Name: baseName(n.def)}}
 	}
-	n.failFast, n.maxParallel = s.failFast, s.maxParallel
+	n.failFast, n.maxParallel, n.total = s.failFast, s.maxParallel, len(cells)
 	if n.maxParallel <= 0 {
 		n.maxParallel = len(cells)
 	}

@@ -46,6 +46,7 @@ type Plan struct {
 	total   int
 	running int
 	outputs int     // bytes
+	held    int     // bytes of what was evaluated for jobs that are not done
 	ready   []*cell // in the order of the file
 	stops   []Stop
 

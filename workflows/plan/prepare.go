@@ -4,9 +4,11 @@ package plan
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"math"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/zviz/run/workflows/expr"
 	"github.com/zviz/run/workflows/syntax"
@@ -29,7 +31,7 @@ func (p *Plan) prepare(c *cell) error {
 	e := builder{p: p, job: d.ID.Text, env: expr.Env{Contexts: c.contexts}}
 	if d.Name.HasExpression() {
 		if name := e.text("name", d.Name); name != "" {
-			c.name = n.scope.name + name
+			c.name = n.scope.name + cutName(name)
 		}
 	}
 	c.tolerated = e.bool("continue-on-error", d.ContinueOnError)
@@ -41,7 +43,7 @@ func (p *Plan) prepare(c *cell) error {
 	}
 	j := &Job{
 		ID: c.id, Key: d.ID.Text, Name: c.name, Workflow: n.scope.uses,
-		Matrix: c.matrix, Index: c.index, Total: len(n.cells),
+		Matrix: c.matrix, Index: c.index, Total: n.total,
 		RunsOn:      e.runsOn(d.RunsOn),
 		Timeout:     e.minutes("timeout-minutes", d.Timeout, defaultTimeout),
 		Grace:       e.minutes("cancel-timeout-minutes", d.CancelTimeout, defaultGrace),
@@ -60,16 +62,35 @@ func (p *Plan) prepare(c *cell) error {
 		j.Container = &list[0]
 	}
 	j.Services = e.services(d.Services)
-	c.job = j
+	c.job, c.size = j, e.size
+	p.held += e.size
 	return e.err
+}
+
+// What the values of jobs that are not done may take, beside what the file says: GitHub
+// holds them on its server, here they are in our memory.
+const (
+	maxJobBytes  = 1 << 20
+	maxHeldBytes = 64 << 20
+)
+
+// maxName is in UTF-16 units (MatrixBuilder of the converter).
+const maxName = 100
+
+func cutName(s string) string {
+	if u := utf16.Encode([]rune(s)); len(u) > maxName {
+		return string(utf16.Decode(u[:maxName-3])) + "..."
+	}
+	return s
 }
 
 // builder evaluates the parts of a job. After an error it makes nothing more.
 type builder struct {
-	p   *Plan
-	job string
-	env expr.Env
-	err error
+	p    *Plan
+	job  string
+	env  expr.Env
+	size int // bytes of what was evaluated
+	err  error
 }
 
 func (b *builder) fail(what string, err error) {
@@ -87,6 +108,15 @@ func (b *builder) token(what string, t *syntax.Token) *syntax.Token {
 	b.fail(what, err)
 	if err != nil {
 		return nil
+	}
+	if v != t { // there were expressions
+		for x := range v.All() {
+			b.size += len(x.Text)
+		}
+		if b.size > maxJobBytes || b.p.held+b.size > maxHeldBytes {
+			b.fail(what, wrong(t, fmt.Sprintf("the values of the job are more than %d bytes, or those of all jobs more than %d", maxJobBytes, maxHeldBytes)))
+			return nil
+		}
 	}
 	return v
 }

@@ -38,6 +38,7 @@ type node struct {
 	contexts    expr.Values
 	failFast    bool
 	maxParallel int
+	total       int // cells of the matrix
 	cells       []*cell
 	next        int // the first cell that has not had its turn
 	active      int // cells that have, and are not done
@@ -72,7 +73,8 @@ type cell struct {
 	wants    []Group  // concurrency groups still to get
 	holds    []*group // those that it has
 	waitsIn  *group
-	job      *Job   // once it is ready
+	job      *Job   // once it has had its turn, until it is done
+	size     int    // bytes that count in Plan.held
 	callee   *scope // of a calling job
 	sub      *scope // the same once it runs
 	contexts expr.Values
