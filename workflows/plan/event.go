@@ -19,13 +19,13 @@ type Event struct {
 	Paths   []string     // changed files; nil: not known, so that filters of paths hold
 }
 
-// NotTriggered is the error for a workflow that the event does not start.
-type NotTriggered struct {
+// NotTriggeredError is the error for a workflow that the event does not start.
+type NotTriggeredError struct {
 	Event string
 	Why   string // the condition that failed
 }
 
-func (e *NotTriggered) Error() string {
+func (e *NotTriggeredError) Error() string {
 	return "the event " + e.Event + " does not start this workflow: " + e.Why
 }
 
@@ -63,7 +63,7 @@ func (e Event) text(path ...string) string {
 func (e Event) triggers(wf *workflows.Workflow) error {
 	ok, why, err := wf.Triggered(workflows.Occurrence{Event: e.Name, Action: e.Action, Ref: e.filtered(), Paths: e.Paths})
 	if err == nil && !ok {
-		err = &NotTriggered{e.Name, why}
+		err = &NotTriggeredError{e.Name, why}
 	}
 	return err
 }

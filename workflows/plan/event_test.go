@@ -46,7 +46,7 @@ func TestTriggered(t *testing.T) {
 			tt.event.Payload = object(t, tt.payload)
 			wf := parse(t, onEvents(tt.on), nil)
 			_, err := plan.New(wf, plan.Options{Event: tt.event})
-			var not *plan.NotTriggered
+			var not *plan.NotTriggeredError
 			switch {
 			case tt.why == "" && err != nil:
 				t.Error(err)

@@ -4,6 +4,7 @@ package plan_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -180,6 +181,42 @@ func TestSecrets(t *testing.T) {
 	}
 	if all, err := secrets["c.j"].Value("all", func(name string) string { return name }); err != nil || !strings.Contains(all, `"OTHER"`) {
 		t.Errorf("got %q, %v", all, err)
+	}
+}
+
+// Nine levels of calls, each of which names twenty secrets in each of twenty: each is
+// evaluated once.
+func TestSecretsOnce(t *testing.T) {
+	const levels, width = 9, 20
+	var spec, given, all strings.Builder
+	for i := range width {
+		fmt.Fprintf(&all, "${{ secrets.s%d && '' }}", i)
+	}
+	for i := range width {
+		fmt.Fprintf(&spec, "      s%d: {}\n", i)
+		fmt.Fprintf(&given, "      s%d: \"x%s\"\n", i, all.String())
+	}
+	call := func(level int) string {
+		return fmt.Sprintf("jobs:\n  c:\n    uses: ./.github/workflows/%d.yml\n    secrets:\n%s", level, given.String())
+	}
+	files := map[string]string{}
+	for i := range levels {
+		text := "on:\n  workflow_call:\n    secrets:\n" + spec.String()
+		if i+1 < levels {
+			text += call(i + 1)
+		} else {
+			text += "jobs: {j: {runs-on: x, steps: [{run: x}]}}\n"
+		}
+		files[fmt.Sprintf("./.github/workflows/%d.yml", i)] = text
+	}
+	p := newPlan(t, "on: push\n"+call(0), files, plan.Options{Secrets: []string{"s0"}})
+	asked := 0
+	v, err := p.Next().Secrets.Value("s1", func(string) string {
+		asked++
+		return "v"
+	})
+	if err != nil || v != "x" || asked != 1 {
+		t.Errorf("got %q, %v; asked %d times", v, err, asked)
 	}
 }
 

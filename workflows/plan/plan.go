@@ -55,11 +55,11 @@ type Plan struct {
 	enters []*cell // got their group
 	groups map[string]*group
 
-	cancelled, timedOut, done bool
-	conclusion                Conclusion
+	cancelled, done bool
+	conclusion      Conclusion
 }
 
-// New makes the plan of a run. The error is a *NotTriggered, an *InputError, or says
+// New makes the plan of a run. The error is a *NotTriggeredError, an *InputError, or says
 // what of the workflow cannot be evaluated.
 func New(wf *workflows.Workflow, o Options) (*Plan, error) {
 	o.Event = o.Event.normal()

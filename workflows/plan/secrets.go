@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/zviz/run/workflows/expr"
@@ -19,8 +20,8 @@ type Secrets struct {
 	contexts expr.Values   // of the call
 }
 
-// jobToken is the secret that every job has.
-const jobToken = "GITHUB_TOKEN"
+// everyJobs is the name of the secret that every job has.
+const everyJobs = "GITHUB_TOKEN"
 
 // Names are the secrets that there are, without GITHUB_TOKEN.
 func (s *Secrets) Names() []string {
@@ -43,53 +44,80 @@ func (s *Secrets) Names() []string {
 // secret that a call gives is evaluated, for which own is asked for what it names only.
 // A secret that there is not is empty. The error is an *EvalError.
 func (s *Secrets) Value(name string, own func(name string) string) (string, error) {
-	same := func(other string) bool { return expr.Fold(other) == expr.Fold(name) }
+	r := resolver{own: own, known: map[secretOf]string{}}
+	return r.value(s, name)
+}
+
+// resolver finds values, each once: a hostile workflow could give each of its secrets to
+// itself many times over, at every level of its calls.
+type resolver struct {
+	own   func(name string) string
+	ev    evaluator
+	known map[secretOf]string
+}
+
+type secretOf struct {
+	of   *Secrets
+	name string // folded
+}
+
+func (r *resolver) value(s *Secrets, name string) (string, error) {
+	key := secretOf{s, expr.Fold(name)}
+	if v, ok := r.known[key]; ok {
+		return v, nil
+	}
+	v, err := r.find(s, key.name)
+	if err == nil {
+		r.known[key] = v
+	}
+	return v, err
+}
+
+func (r *resolver) find(s *Secrets, folded string) (string, error) {
+	same := func(other string) bool { return expr.Fold(other) == folded }
 	switch {
-	case same(jobToken):
-		return own(jobToken), nil
+	case same(everyJobs):
+		return r.own(everyJobs), nil
 	case s.parent == nil:
 		if i := slices.IndexFunc(s.names, same); i >= 0 {
-			return own(s.names[i]), nil
+			return r.own(s.names[i]), nil
 		}
 		return "", nil
 	case s.inherit:
-		return s.parent.Value(name, own)
+		return r.value(s.parent, folded)
 	}
-	t := member(s.given, name)
+	t := member(s.given, folded)
 	if t == nil {
 		return "", nil
 	}
-	var ev evaluator
-	secrets, err := s.parent.context(&ev, t, own)
+	secrets, err := r.context(s.parent, t)
 	if err != nil {
 		return "", err
 	}
-	contexts := expr.Values{"secrets": secrets}
-	for name, v := range s.contexts {
-		contexts[name] = v
-	}
-	return ev.text(t, expr.Env{Contexts: contexts})
+	contexts := maps.Clone(s.contexts)
+	contexts["secrets"] = secrets
+	return r.ev.text(t, expr.Env{Contexts: contexts})
 }
 
 // context is the secrets context for a token: with the secrets that it can reach.
-func (s *Secrets) context(ev *evaluator, t *syntax.Token, own func(string) string) (*expr.Object, error) {
+func (r *resolver) context(s *Secrets, t *syntax.Token) (*expr.Object, error) {
 	var names []string
 	for x := range t.All() {
 		if x.Kind != syntax.Expression {
 			continue
 		}
-		e, err := ev.parse(x)
+		e, err := r.ev.parse(x)
 		if err != nil {
 			return nil, err
 		}
 		some, all := e.Members("secrets")
 		if names = append(names, some...); all {
-			names = append(names, append(s.Names(), jobToken)...)
+			names = append(names, append(s.Names(), everyJobs)...)
 		}
 	}
 	var list []expr.Member
 	for _, name := range names {
-		v, err := s.Value(name, own)
+		v, err := r.value(s, name)
 		if err != nil {
 			return nil, err
 		}
