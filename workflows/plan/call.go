@@ -79,7 +79,7 @@ func (p *Plan) call(c *cell) {
 // endCall ends a calling job with what came of its workflow.
 func (p *Plan) endCall(c *cell, result Conclusion) {
 	contexts := p.contexts(c.sub, "")
-	contexts["jobs"] = results(c.sub.nodes)
+	contexts["jobs"] = expr.NewObject(results(c.sub.nodes)...)
 	b := builder{p: p, job: c.node.def.ID.Text, env: expr.Env{Contexts: contexts}}
 	var outputs []Output
 	if spec := c.node.def.Call.Outputs; spec != nil {

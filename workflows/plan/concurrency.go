@@ -72,8 +72,8 @@ func (p *Plan) acquire(c *cell, want Group) bool {
 		return true
 	}
 	key := expr.Fold(want.Name)
-	if p.deadlocks(c, key) {
-		c.why = fmt.Sprintf("Canceling since a deadlock for concurrency group '%s' was detected between '%s' and a job that calls it", want.Name, c.name)
+	if above := p.heldAbove(c, key); above != "" {
+		c.why = fmt.Sprintf("Canceling since a deadlock for concurrency group '%s' was detected between '%s' and '%s'", want.Name, above, c.name)
 		p.end(c, Cancelled)
 		return false
 	}
@@ -109,20 +109,19 @@ func (p *Plan) acquire(c *cell, want Group) bool {
 	return false
 }
 
-// deadlocks says whether a caller, or the run, holds the group: it would be waited for
-// by what it waits for.
-func (p *Plan) deadlocks(c *cell, key string) bool {
-	if expr.Fold(p.Group.Name) == key {
-		return true
+// heldAbove names what holds the group and waits for the cell: a caller, or the run.
+func (p *Plan) heldAbove(c *cell, key string) string {
+	if p.Group.Name != "" && expr.Fold(p.Group.Name) == key {
+		return "top level workflow"
 	}
 	for s := c.node.scope; s.caller != nil; s = s.caller.node.scope {
 		for _, g := range s.caller.holds {
 			if expr.Fold(g.name) == key {
-				return true
+				return s.caller.name
 			}
 		}
 	}
-	return false
+	return ""
 }
 
 // release gives up the groups of a cell, and its place in one.

@@ -44,7 +44,10 @@ func unexpected(t *syntax.Token) *EvalError {
 
 // evaluator keeps the expressions that it has parsed: a cell of a matrix has those of the
 // other cells.
-type evaluator struct{ parsed map[*syntax.Token]*expr.Expr }
+type evaluator struct {
+	options expr.Options
+	parsed  map[*syntax.Token]*expr.Expr
+}
 
 // anyContext are the names that were checked when the file was read.
 func anyContext() expr.Options {
@@ -65,12 +68,12 @@ func (e *evaluator) parse(t *syntax.Token) (*expr.Expr, error) {
 	if x := e.parsed[t]; x != nil {
 		return x, nil
 	}
-	x, err := expr.Parse(t.Text, anyContext())
+	if e.parsed == nil {
+		e.options, e.parsed = anyContext(), map[*syntax.Token]*expr.Expr{}
+	}
+	x, err := expr.Parse(t.Text, e.options)
 	if err != nil {
 		return nil, &EvalError{t.Pos, err.Error(), err}
-	}
-	if e.parsed == nil {
-		e.parsed = map[*syntax.Token]*expr.Expr{}
 	}
 	e.parsed[t] = x
 	return x, nil

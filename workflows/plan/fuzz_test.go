@@ -86,6 +86,7 @@ type referee struct {
 	t       *testing.T
 	p       *plan.Plan
 	defs    map[string]*workflows.Job
+	chained bool // in the called workflow y needs x
 	running []string
 	ended   map[string]bool
 	trace   []string
@@ -123,6 +124,10 @@ func top(id string) string {
 // look checks what holds at any time.
 func (r *referee) look() {
 	list := r.p.Jobs()
+	all := map[string]plan.State{}
+	for _, st := range list {
+		all[st.ID] = st.State
+	}
 	done, active := map[string]bool{}, map[string]int{}
 	for _, st := range list {
 		if _, seen := done[top(st.ID)]; !seen {
@@ -138,6 +143,9 @@ func (r *referee) look() {
 		}
 		if r.ended[st.ID] && st.State != plan.Done {
 			r.t.Errorf("%s has ended and is %s", st.ID, st.State)
+		}
+		if inner, is := strings.CutSuffix(st.ID, ".y"); is && started && r.chained && all[inner+".x"] != plan.Done {
+			r.t.Errorf("%s may run, and x is not done", st.ID)
 		}
 		if started {
 			for _, need := range r.defs[top(st.ID)].Needs {
@@ -168,7 +176,7 @@ func run(t *testing.T, data []byte) []string {
 	s := &script{data}
 	text, callee := randomWorkflow(s)
 	wf := parse(t, text, map[string]string{"./.github/workflows/c.yml": callee})
-	r := &referee{t: t, p: newPlan(t, text, map[string]string{"./.github/workflows/c.yml": callee}, plan.Options{}), defs: map[string]*workflows.Job{}, ended: map[string]bool{}}
+	r := &referee{t: t, p: newPlan(t, text, map[string]string{"./.github/workflows/c.yml": callee}, plan.Options{}), chained: strings.Contains(callee, "needs: x"), defs: map[string]*workflows.Job{}, ended: map[string]bool{}}
 	for _, j := range wf.Jobs {
 		r.defs[j.ID.Text] = j
 	}

@@ -125,13 +125,16 @@ func (p *Plan) setGitHub() {
 	p.github = slices.Concat(p.o.GitHub, p.o.Event.facts(), []expr.Member{{Name: "workflow", Value: expr.String(p.workflow)}})
 }
 
-// githubOf is the github context of a job.
+// githubOf is the github context of a job. Most jobs name little of it, and a run may
+// have thousands, so its members are put together when they are asked for.
 func (p *Plan) githubOf(job string) *expr.Object {
 	members := p.github
-	if job != "" {
-		members = append([]expr.Member{{Name: "job", Value: expr.String(job)}}, members...)
-	}
-	return expr.NewObject(members...)
+	return expr.LazyObject(func() []expr.Member {
+		if job == "" {
+			return members
+		}
+		return slices.Concat([]expr.Member{{Name: "job", Value: expr.String(job)}}, members)
+	})
 }
 
 // contexts are those that every value can name.
@@ -282,12 +285,13 @@ func (p *Plan) Cancel(reason string) {
 
 // Stops are the running jobs that are to end, each once.
 func (p *Plan) Stops() []Stop {
-	list := p.stops
+	list := slices.DeleteFunc(p.stops, func(s Stop) bool { return p.cells[s.ID].state != Running }) // it was faster
 	p.stops = nil
 	return list
 }
 
-// Done says whether the run has ended, and how.
+// Done says whether the run has ended, and how: Skipped if no job ran, which is no
+// failure.
 func (p *Plan) Done() (Conclusion, bool) { return p.conclusion, p.done }
 
 // Jobs are all jobs so far, in the order of the file, a calling job before what it calls.

@@ -310,7 +310,7 @@ func TestCall(t *testing.T) {
 		{
 			"a job inside wants the group of its caller", "GitHub's message", "c: {concurrency: H, uses: ./.github/workflows/h.yml}", `
 			is c.e cancelled
-			why c.e a deadlock for concurrency group
+			why c.e a deadlock for concurrency group 'h' was detected between 'c' and 'c / e'
 			done cancelled`,
 		},
 		{
@@ -379,7 +379,7 @@ func TestConcurrency(t *testing.T) {
 		if p.Group != (plan.Group{Name: "G", Cancel: true}) {
 			t.Errorf("got %v", p.Group)
 		}
-		play(t, p, "is a cancelled\n why a deadlock\n ready b")
+		play(t, p, "is a cancelled\n why a deadlock for concurrency group 'g' was detected between 'top level workflow' and 'a'\n ready b")
 	})
 }
 
@@ -416,6 +416,15 @@ func TestCancel(t *testing.T) {
 			finish a success
 			is a success
 			done cancelled`,
+		},
+		{
+			"one that ended before the stop was asked for", "ours", "a: {strategy: {matrix: {v: [1, 2]}}}", `
+			start a._1 a._2
+			finish a._1 failure
+			finish a._2 success
+			stops
+			is a._2 success
+			done failure`,
 		},
 		{
 			"after the end", "ours", "a: {}", `

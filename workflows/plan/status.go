@@ -53,13 +53,14 @@ func (n *node) statusFunctions() map[string]expr.Func {
 func (p *Plan) nodeContexts(n *node) expr.Values {
 	if n.contexts == nil {
 		n.contexts = p.contexts(n.scope, n.def.ID.Text)
-		n.contexts["needs"] = results(n.needs)
+		n.contexts["needs"] = expr.LazyObject(func() []expr.Member { return results(n.needs) })
 	}
 	return n.contexts
 }
 
-// results is a context of jobs: needs of a job, jobs of a called workflow.
-func results(nodes []*node) *expr.Object {
+// results are the members of a context of jobs that are done: needs of a job, jobs of a
+// called workflow.
+func results(nodes []*node) []expr.Member {
 	var list []expr.Member
 	for _, n := range nodes {
 		var outputs []expr.Member
@@ -71,5 +72,5 @@ func results(nodes []*node) *expr.Object {
 			expr.Member{Name: "outputs", Value: expr.NewObject(outputs...)},
 		)})
 	}
-	return expr.NewObject(list...)
+	return list
 }
