@@ -3,6 +3,7 @@
 package plan_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/zviz/run/workflows"
+	"github.com/zviz/run/workflows/expr"
 	"github.com/zviz/run/workflows/plan"
 )
 
@@ -236,6 +238,46 @@ func FuzzRun(f *testing.F) {
 		first := run(t, data)
 		if diff := cmp.Diff(first, run(t, data)); diff != "" {
 			t.Errorf("the same run is another one\n%s", diff)
+		}
+	})
+}
+
+// FuzzWorkflow: whatever a file says that GitHub would take, its run ends.
+func FuzzWorkflow(f *testing.F) {
+	for _, text := range []string{
+		whole, callee, onEvents(dispatch), matrixOf(3), chainOf(3),
+		jobs("a: {strategy: {matrix: {v: '${{ fromJSON(github.x) }}', include: '${{ github.y }}', exclude: [{v: 1}]}, max-parallel: '${{ github.n }}'}}\n b: {needs: a, if: success('a') && failure('x')}"),
+		"on: push\njobs:\n  a: {runs-on: x, steps: [{run: x}], services: '${{ github.x }}', environment: '${{ github.x }}', container: {env: '${{ github.x }}', ports: '${{ github.x }}'}}\n",
+		"on: push\njobs:\n  c: {uses: ./.github/workflows/c.yml, with: {n: '${{ github.n }}'}, strategy: {matrix: {v: [1, 2]}}}\n",
+	} {
+		f.Add(text, `{"x": [1, "a", {"b": null}], "n": 3}`)
+	}
+	f.Fuzz(func(t *testing.T, text, github string) {
+		wf, problems := workflows.Parse("f.yml", text, workflows.Options{Open: func(string) (string, error) { return callee, nil }})
+		v, err := expr.ParseJSON(github)
+		facts, ok := v.(*expr.Object)
+		if len(problems.Errors) > 0 || err != nil || !ok {
+			t.Skip()
+		}
+		o := plan.Options{Any: true, MaxJobs: 300}
+		for name, v := range facts.All() {
+			o.GitHub = append(o.GitHub, expr.Member{Name: name, Value: v})
+		}
+		for _, on := range append(wf.On, workflows.Event{Name: "push"}) {
+			o.Event.Name = on.Name
+			p, err := plan.New(wf, o)
+			if err != nil {
+				continue // it says what cannot be evaluated
+			}
+			p.Graph()
+			for j := p.Next(); j != nil; j = p.Next() {
+				if err := errors.Join(p.Started(j.ID), p.Finish(j.ID, plan.Result{Conclusion: plan.Success})); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, done := p.Done(); !done {
+				t.Errorf("no end: %v", p.Jobs())
+			}
 		}
 	})
 }
