@@ -28,7 +28,7 @@ func (b *builder) callee(c *cell) {
 		return
 	}
 	inner := builder{p: b.p, job: b.job, env: expr.Env{Contexts: b.p.contexts(s, "")}}
-	c.wants = append(c.wants, inner.group("concurrency", d.Call.Concurrency))
+	c.want(inner.group("concurrency", d.Call.Concurrency))
 	b.err = inner.err
 	c.callee = s
 }

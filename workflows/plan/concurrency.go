@@ -66,11 +66,24 @@ func (p *Plan) group(t *syntax.Token, env expr.Env) (Group, error) {
 	return g, nil
 }
 
+// want makes a cell wait for a group.
+func (c *cell) want(g Group) {
+	if g.Name != "" {
+		c.named, c.wants = append(c.named, g), append(c.wants, g)
+	}
+}
+
+// groups are those that a cell runs in: its own, then those of its callers.
+func (c *cell) groups() []Group {
+	list := slices.Clone(c.named)
+	for s := c.node.scope; s.caller != nil; s = s.caller.node.scope {
+		list = append(list, s.caller.named...)
+	}
+	return list
+}
+
 // acquire gives a group to a cell. If it cannot, the cell waits in the group, or ends.
 func (p *Plan) acquire(c *cell, want Group) bool {
-	if want.Name == "" {
-		return true
-	}
 	key := expr.Fold(want.Name)
 	if above := p.heldAbove(c, key); above != "" {
 		c.why = fmt.Sprintf("Canceling since a deadlock for concurrency group '%s' was detected between '%s' and '%s'", want.Name, above, c.name)

@@ -31,6 +31,6 @@
 // waiting jobs when a run is cancelled, and that failure is stronger than cancelled, rest
 // on the documentation and on issues 491 and 2205 of that repository.
 //
-// What it cannot do: concurrency groups that other runs hold too (Group and Job.Group say
-// which they are), gates of environments, and gates of the repository's policy.
+// What it cannot do: concurrency groups that other runs hold too (Plan.Group and Job.Groups
+// say which they are), gates of environments, and gates of the repository's policy.
 package plan

@@ -28,7 +28,7 @@ type Job struct {
 	Container   *Container // nil: on the machine itself
 	Services    []Container
 	Permissions *workflows.Permissions // nil: what the operator gives
-	Group       string                 // of concurrency; empty: none
+	Groups      []Group                // of concurrency that it holds: its own, then those of its callers
 
 	Steps   []*workflows.Step // not evaluated
 	Outputs *syntax.Token     // a mapping, evaluated when the job ends; nil: none

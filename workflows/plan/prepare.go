@@ -36,7 +36,7 @@ func (p *Plan) prepare(c *cell) error {
 	}
 	c.tolerated = e.bool("continue-on-error", d.ContinueOnError)
 	own := e.group("concurrency", d.Concurrency)
-	c.wants = []Group{own}
+	c.want(own)
 	if d.Uses != nil {
 		e.callee(c)
 		return e.err
@@ -50,7 +50,7 @@ func (p *Plan) prepare(c *cell) error {
 		Tolerated:   c.tolerated,
 		Environment: e.environment(d.Environment),
 		Permissions: d.Permissions,
-		Group:       own.Name,
+		Groups:      c.groups(),
 		Steps:       d.Steps,
 		Outputs:     d.Outputs,
 		Contexts:    c.contexts,

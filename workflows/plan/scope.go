@@ -70,7 +70,8 @@ type cell struct {
 	strategy *expr.Object
 	state    State
 	entered  bool     // counts in node.active
-	wants    []Group  // concurrency groups still to get
+	named    []Group  // concurrency groups, of a called file too
+	wants    []Group  // those still to get
 	holds    []*group // those that it has
 	waitsIn  *group
 	job      *Job   // once it has had its turn, until it is done
