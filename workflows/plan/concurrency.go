@@ -109,14 +109,17 @@ func (p *Plan) acquire(c *cell, want Group) bool {
 		p.end(c, Cancelled)
 		return false
 	}
+	// It waits before it drives others out: what ends with them may end it too, or leave
+	// the group to it.
+	others := slices.Clone(g.pending)
+	c.state, c.waitsIn = Pending, g
+	g.pending = append(g.pending, c)
 	if !want.Queue {
-		for _, other := range slices.Clone(g.pending) {
+		for _, other := range others {
 			p.cancelCell(other, reason)
 		}
 	}
-	c.state, c.waitsIn = Pending, g
-	g.pending = append(g.pending, c)
-	if want.Cancel {
+	if want.Cancel && c.state == Pending && g.holder != nil {
 		p.cancelCell(g.holder, reason)
 	}
 	return false
