@@ -89,69 +89,81 @@ func fail(t *syntax.Token, err error) error {
 // and ${{ insert }} stands for the members of its value. A nil token has none. The same
 // name twice, without regard to case, has the last text at the first place.
 func EvalMapping(t *syntax.Token, o expr.Options, env expr.Env) ([]Value, error) {
+	var l values
+	err := l.mapping(t, o, env)
+	return l.list, err
+}
+
+// values are names and texts in the order in which the names came.
+type values struct {
+	list  []Value
+	index map[string]int // by folded name
+}
+
+// set adds a name, or changes the text of one that is there.
+func (l *values) set(name, text string) {
+	key := expr.Fold(name)
+	if i, ok := l.index[key]; ok {
+		l.list[i].Text = text
+		return
+	}
+	if l.index == nil {
+		l.index = map[string]int{}
+	}
+	l.index[key] = len(l.list)
+	l.list = append(l.list, Value{name, text})
+}
+
+func (l *values) has(name string) bool {
+	_, ok := l.index[expr.Fold(name)]
+	return ok
+}
+
+func (l *values) mapping(t *syntax.Token, o expr.Options, env expr.Env) error {
 	if t == nil {
-		return nil, nil
+		return nil
 	}
 	if t.Kind == syntax.Expression {
-		return insert(nil, t, o, env)
+		return l.object(t, o, env)
 	}
-	var list []Value
 	for _, p := range t.Pairs {
 		if p.Key.Kind == syntax.Insert {
-			var err error
-			if list, err = insert(list, p.Value, o, env); err != nil {
-				return nil, err
+			if err := l.mapping(p.Value, o, env); err != nil {
+				return err
 			}
 			continue
 		}
 		name, err := EvalText(p.Key, o, env)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		text, err := EvalText(p.Value, o, env)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		list = set(list, name, text)
+		l.set(name, text)
 	}
-	return list, nil
+	return nil
 }
 
-// insert adds the members of an object.
-func insert(list []Value, t *syntax.Token, o expr.Options, env expr.Env) ([]Value, error) {
-	if t.Kind == syntax.Mapping {
-		more, err := EvalMapping(t, o, env)
-		for _, v := range more {
-			list = set(list, v.Name, v.Text)
-		}
-		return list, err
-	}
+// object adds the members of an object that an expression yields.
+func (l *values) object(t *syntax.Token, o expr.Options, env expr.Env) error {
 	v, err := eval(t, o, env)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	object, ok := v.(*expr.Object)
 	if !ok {
-		return nil, fail(t, fmt.Errorf("Unexpected value '%s'", expr.ToString(v))) //nolint:staticcheck // GitHub's text
+		return fail(t, fmt.Errorf("Unexpected value '%s'", expr.ToString(v))) //nolint:staticcheck // GitHub's text
 	}
 	for name, member := range object.All() {
 		text, err := asText(t, member)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		list = set(list, name, text)
+		l.set(name, text)
 	}
-	return list, nil
-}
-
-func set(list []Value, name, text string) []Value {
-	for i := range list {
-		if sameName(list[i].Name, name) {
-			list[i].Text = text
-			return list
-		}
-	}
-	return append(list, Value{name, text})
+	return nil
 }
 
 func sameName(a, b string) bool { return expr.Fold(a) == expr.Fold(b) }

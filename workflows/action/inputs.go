@@ -23,24 +23,16 @@ type Inputs struct {
 // along, with a warning. A nil manifest, which is that of docker://image, knows nothing
 // and warns of nothing.
 func (m *Manifest) Resolve(given []Value, env expr.Env) (Inputs, error) {
-	var in Inputs
+	var l values
 	for _, v := range given {
-		in.Values = set(in.Values, v.Name, v.Text)
+		l.set(v.Name, v.Text)
 	}
 	if m == nil {
-		return in, nil
+		return Inputs{Values: l.list}, nil
 	}
-	for _, v := range in.Values {
-		// The runner finds a deprecated input by its exact name.
-		if i, ok := m.Input(v.Name); ok && i.Name == v.Name && i.Deprecation != "" {
-			in.Warnings = append(in.Warnings, fmt.Sprintf("Input '%s' has been deprecated with message: %s", v.Name, i.Deprecation))
-		}
-	}
-	if w := m.unexpected(in.Values); w != "" {
-		in.Warnings = append(in.Warnings, w)
-	}
+	in := Inputs{Warnings: m.warnings(l.list)}
 	for _, i := range m.Inputs {
-		if _, ok := in.Get(i.Name); ok {
+		if l.has(i.Name) {
 			continue
 		}
 		text, err := EvalText(i.Default, syntax.Allowed("action-input-default"), env)
@@ -50,41 +42,42 @@ func (m *Manifest) Resolve(given []Value, env expr.Env) (Inputs, error) {
 		if i.Required && i.Default == nil {
 			in.Missing = append(in.Missing, i.Name)
 		}
-		in.Values = append(in.Values, Value{i.Name, text})
+		l.set(i.Name, text)
 	}
+	in.Values = l.list
 	return in, nil
 }
 
-// unexpected is the warning about inputs that the action does not know.
-func (m *Manifest) unexpected(given []Value) string {
-	var valid, wrong []string
+// warnings are about inputs that are deprecated, which the runner finds by their exact
+// names, and about those that the action does not know.
+func (m *Manifest) warnings(given []Value) (list []string) {
+	var valid values
 	if m.Runs.Kind == Docker { // with.entryPoint and with.args are always taken
-		valid = append(valid, "entryPoint", "args")
+		valid.set("entryPoint", "")
+		valid.set("args", "")
 	}
-	add := func(name string) {
-		for _, v := range valid {
-			if sameName(v, name) {
-				return
-			}
-		}
-		valid = append(valid, name)
-	}
+	deprecated := map[string]string{}
 	for _, i := range m.Inputs {
-		add(i.Name)
+		valid.set(i.Name, "")
+		deprecated[i.Name] = i.Deprecation
 	}
-	known := make(map[string]bool, len(valid))
-	for _, v := range valid {
-		known[expr.Fold(v)] = true
-	}
+	var unexpected []string
 	for _, v := range given {
-		if !known[expr.Fold(v.Name)] {
-			wrong = append(wrong, v.Name)
+		if message := deprecated[v.Name]; message != "" {
+			list = append(list, fmt.Sprintf("Input '%s' has been deprecated with message: %s", v.Name, message))
+		}
+		if !valid.has(v.Name) {
+			unexpected = append(unexpected, v.Name)
 		}
 	}
-	if len(wrong) == 0 {
-		return ""
+	if len(unexpected) == 0 {
+		return list
 	}
-	return fmt.Sprintf("Unexpected input(s) '%s', valid inputs are ['%s']", strings.Join(wrong, "', '"), strings.Join(valid, "', '"))
+	names := make([]string, len(valid.list))
+	for i, v := range valid.list {
+		names[i] = v.Name
+	}
+	return append(list, fmt.Sprintf("Unexpected input(s) '%s', valid inputs are ['%s']", strings.Join(unexpected, "', '"), strings.Join(names, "', '")))
 }
 
 // Get finds an input without regard to case.
