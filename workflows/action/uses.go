@@ -119,7 +119,7 @@ func (u Uses) Workflow() bool {
 // the action's folder, as that of actions/cache/save does, but not out.
 func (u Uses) Script(file string) (string, error) {
 	p := path.Join(u.Path, strings.ReplaceAll(file, `\`, "/"))
-	if path.IsAbs(file) || p == ".." || strings.HasPrefix(p, "../") || strings.ContainsFunc(p, control) {
+	if p == u.Path || p == "." || p == ".." || path.IsAbs(file) || strings.HasPrefix(p, "../") || strings.ContainsFunc(p, control) {
 		return "", fmt.Errorf("%s: the file '%s' is not in the action's repository", u, file)
 	}
 	return p, nil
