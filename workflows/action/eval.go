@@ -41,9 +41,9 @@ func EvalText(t *syntax.Token, o expr.Options, env expr.Env) (string, error) {
 }
 
 var (
-	errSequence = errors.New("A sequence was not expected") //nolint:revive,staticcheck // GitHub's text
-	errMapping  = errors.New("A mapping was not expected")  //nolint:revive,staticcheck // GitHub's text
-	errInsert   = errors.New("Unexpected value '${{ insert }}'")
+	errSequence = errors.New("A sequence was not expected")      //nolint:staticcheck // GitHub's text
+	errMapping  = errors.New("A mapping was not expected")       //nolint:staticcheck // GitHub's text
+	errInsert   = errors.New("Unexpected value '${{ insert }}'") //nolint:staticcheck // GitHub's text
 )
 
 func asText(t *syntax.Token, v expr.Value) (string, error) {

@@ -72,8 +72,8 @@ const always = "always()"
 
 // ImageRef is the image that a docker action names; false if it is built of a Dockerfile.
 func (r Runs) ImageRef() (string, bool) {
-	if len(r.Image) >= len(dockers) && strings.EqualFold(r.Image[:len(dockers)], dockers) {
-		return r.Image[len(dockers):], true
+	if len(r.Image) >= len(dockerPrefix) && strings.EqualFold(r.Image[:len(dockerPrefix)], dockerPrefix) {
+		return r.Image[len(dockerPrefix):], true
 	}
 	return "", false
 }

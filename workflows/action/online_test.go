@@ -56,7 +56,7 @@ func TestPublished(t *testing.T) {
 		{"actions/cache", "v4", "save/action.yml", action.Node, "key"},
 		{"actions/upload-artifact", "v4", "action.yml", action.Node, "retention-days"},
 		{"actions/attest-build-provenance", "v2", "action.yml", action.Composite, "subject-path"},
-		{"pypa/gh-action-pypi-publish", "release/v1", "action.yml", action.Composite, "user"},
+		{"pypa/gh-action-pypi-publish", "v1.8.14", "action.yml", action.Docker, "user"},
 		{"docker/login-action", "v3", "action.yml", action.Node, "registry"},
 		{"actions-rust-lang/setup-rust-toolchain", "v1", "action.yml", action.Composite, "toolchain"},
 		{"dtolnay/rust-toolchain", "master", "action.yml", action.Composite, "toolchain"},

@@ -14,12 +14,16 @@ type UsesKind string
 
 // The kinds.
 const (
-	Remote  UsesKind = "remote"  // owner/repo[/path]@ref
-	Local   UsesKind = "local"   // ./path: a folder of the workspace
-	SameRef UsesKind = "same"    // $/path: a folder of the repository that says it, at its commit
-	Image   UsesKind = "image"   // docker://image
-	dockers          = "docker://"
-	selfs            = "$/"
+	Remote  UsesKind = "remote" // owner/repo[/path]@ref
+	Local   UsesKind = "local"  // ./path: a folder of the workspace
+	SameRef UsesKind = "same"   // $/path: a folder of the repository that says it, at its commit
+	Image   UsesKind = "image"  // docker://image
+)
+
+// What a uses begins with that names no repository.
+const (
+	dockerPrefix = "docker://"
+	selfPrefix   = "$/"
 )
 
 // Uses is what a step uses.
@@ -48,7 +52,7 @@ func (e *UsesError) Error() string { return e.text }
 // and addresses.
 func ParseUses(text string) (Uses, error) {
 	u := Uses{text: text}
-	if image, ok := strings.CutPrefix(text, dockers); ok {
+	if image, ok := strings.CutPrefix(text, dockerPrefix); ok {
 		u.Kind, u.Image = Image, image
 		if image == "" || strings.ContainsFunc(image, control) || strings.Contains(image, " ") {
 			return Uses{}, usesError(text, "'%s' names no image. Expected docker://image[:tag]", text)
@@ -59,7 +63,7 @@ func ParseUses(text string) (Uses, error) {
 		u.Kind = Local
 		return u.below(text)
 	}
-	if rest := strings.TrimLeft(strings.TrimPrefix(text, selfs), "/"); strings.HasPrefix(text, selfs) && rest != "" {
+	if rest := strings.TrimLeft(strings.TrimPrefix(text, selfPrefix), "/"); strings.HasPrefix(text, selfPrefix) && rest != "" {
 		u.Kind = SameRef
 		if strings.Contains(rest, "@") {
 			return Uses{}, usesError(text, "'%s' cannot have an @ref: $/ is always the commit that says it", text)
@@ -118,8 +122,9 @@ func (u Uses) Workflow() bool {
 // Script is where a script of an action is, below its repository: main may go up from
 // the action's folder, as that of actions/cache/save does, but not out.
 func (u Uses) Script(file string) (string, error) {
-	p := path.Join(u.Path, strings.ReplaceAll(file, `\`, "/"))
-	if p == u.Path || p == "." || p == ".." || path.IsAbs(file) || strings.HasPrefix(p, "../") || strings.ContainsFunc(p, control) {
+	slashed := strings.ReplaceAll(file, `\`, "/")
+	p := path.Join(u.Path, slashed)
+	if p == u.Path || p == "." || p == ".." || path.IsAbs(slashed) || strings.HasPrefix(p, "../") || strings.ContainsFunc(p, control) {
 		return "", fmt.Errorf("%s: the file '%s' is not in the action's repository", u, file)
 	}
 	return p, nil

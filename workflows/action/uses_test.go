@@ -105,7 +105,7 @@ func TestScript(t *testing.T) {
 	if got, err := u.Script("../dist/index.js"); err != nil || got != "dist/index.js" {
 		t.Errorf("%q %v", got, err)
 	}
-	for _, file := range []string{"", ".", "..", "../save", "../../x", "/etc/passwd", `..\..\x`, "a\x00"} {
+	for _, file := range []string{"", ".", "..", "../save", "../../x", "/etc/passwd", `\etc`, `..\..\x`, "a\x00"} {
 		if got, err := u.Script(file); err == nil {
 			t.Errorf("%q is %q", file, got)
 		}
