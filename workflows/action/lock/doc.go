@@ -27,5 +27,8 @@
 //
 // What it cannot do: ask the forge whether a commit is reachable from its ref, which is
 // what keeps a commit of a fork out; Pin.Check compares what the caller has found. Keys
-// that differ in case only count as the same key, those of refs too.
+// that differ in case only count as the same key, those of refs too. GitHub's reader takes
+// what we refuse: plain texts that YAML reads as numbers, a second @ in a key (the runner
+// refuses such a uses), and characters that no repository or ref can have. We take what it
+// refuses: numbers of owners and repositories in other notations (0x10, 1e3).
 package lock
