@@ -153,6 +153,22 @@ func TestCellTimeout(t *testing.T) {
 	}
 }
 
+// TestCellInterrupt: a step that is to end hears SIGINT first.
+func TestCellInterrupt(t *testing.T) {
+	cell := openCell(t, executor.CellRequest{})
+	var out buffer
+	res, err := cell.Run(t.Context(), executor.Step{
+		Args: []string{"bash", "-c", "trap 'echo interrupted' INT; trap 'echo terminated; exit 7' TERM; echo ready; while :; do sleep 0.05; done"},
+		Dir:  executor.RunnerWork, Stdout: &out, Timeout: 500 * time.Millisecond, Interrupt: 500 * time.Millisecond, Grace: time.Minute,
+	})
+	if err != nil || out.String() != "ready\ninterrupted\nterminated\n" {
+		t.Errorf("%+v, %v: %q", res, err, out.String())
+	}
+	if res.Cause != sandbox.CauseTimeout {
+		t.Errorf("%+v", res)
+	}
+}
+
 // TestCellLimits are those of the job, not of each step.
 func TestCellLimits(t *testing.T) {
 	cell := openCell(t, executor.CellRequest{Policy: executor.Policy{Limits: sandbox.Limits{Pids: 20, MemoryBytes: 64 << 20}}})
