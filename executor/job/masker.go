@@ -15,6 +15,7 @@ import (
 type masker struct {
 	mu     sync.Mutex
 	values []string
+	set    *mask.Set
 	out    bytes.Buffer
 	w      *mask.Writer
 }
@@ -39,7 +40,8 @@ func (m *masker) add(values ...string) {
 		}
 	}
 	if m.w == nil || len(m.values) > known {
-		m.w = mask.New(&m.out, m.values)
+		m.set = mask.NewSet(m.values)
+		m.w = m.set.NewWriter(&m.out)
 	}
 }
 
@@ -63,5 +65,5 @@ func (m *masker) holds(s string) bool { return m.text(s) != s }
 func (m *masker) writer(out *bytes.Buffer) *mask.Writer {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return mask.New(out, m.values)
+	return m.set.NewWriter(out)
 }

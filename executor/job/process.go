@@ -70,6 +70,9 @@ func (st *stepRun) judge(p process, res sandbox.Result, err error) Conclusion {
 	case errors.As(err, &denied) || errors.As(err, &canary):
 		st.fail("%v", err)
 		return Failure
+	case isDir(err):
+		st.fail("An error occurred trying to start process '%s' with working directory '%s'. %v", p.args[0], p.dir, err)
+		return Failure
 	case err != nil:
 		st.fail("The step could not be started: %v", err)
 		st.r.ours(err)
@@ -90,6 +93,12 @@ func (st *stepRun) judge(p process, res sandbox.Result, err error) Conclusion {
 		return Failure
 	}
 	return Success
+}
+
+// isDir says whether an error is about the directory that the job named.
+func isDir(err error) bool {
+	dir, ok := errors.AsType[*fs.PathError](err)
+	return ok && dir.Op == sandbox.OpDir
 }
 
 // variables is the environment of the step's process.

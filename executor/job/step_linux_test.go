@@ -246,10 +246,10 @@ func TestStepTimeout(t *testing.T) {
 	q := request(t, `
 steps:
   - {run: echo fine, timeout-minutes: 0.5}
-  - {run: echo never, timeout-minutes: "${{ 'x' }}"}
+  - {run: echo never, timeout-minutes: "${{ github.job }}"}
 `)
 	_, rec := run(t, q, job.Failure)
-	contains(t, rec, "stdout: fine", "timeout-minutes: expected a number, got 'x'")
+	contains(t, rec, "stdout: fine", "timeout-minutes: expected a number, got 'a'")
 	lacks(t, rec, "stdout: never")
 }
 
