@@ -4,7 +4,9 @@ package job
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/zviz/run/sandbox"
 	"github.com/zviz/run/workflows"
@@ -21,6 +23,9 @@ type Actions interface {
 
 // Using is how an action runs.
 type Using string
+
+// deepest is how many composite actions may be in each other.
+const deepest = 9
 
 // The ways.
 const (
@@ -61,6 +66,85 @@ type Output struct {
 	Value *syntax.Token
 }
 
+// local reports whether an action is in the workspace.
+func local(uses string) bool { return strings.HasPrefix(uses, "./") || strings.HasPrefix(uses, `.\`) }
+
+// instance is one use of an action: its pre, main and post share it.
+type instance struct {
+	action     *Action
+	state      []Variable
+	registered bool // its post
+	children   map[*workflows.Step]*instance
+}
+
+// instanceOf returns the use of an action by a step of the scope.
+func (r *runner) instanceOf(sc *scope, s *workflows.Step) *instance {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	in := sc.uses[s]
+	if in == nil {
+		in = &instance{children: map[*workflows.Step]*instance{}}
+		sc.uses[s] = in
+	}
+	return in
+}
+
+// load reads an action once for each use; one that is not local once for the job.
+func (r *runner) load(ctx context.Context, uses string) (*Action, error) {
+	switch {
+	case strings.HasPrefix(uses, "docker://"):
+		return nil, fmt.Errorf("%s: docker actions are not run here", uses)
+	case r.q.Actions == nil:
+		return nil, fmt.Errorf("%s: this job may use no action", uses)
+	}
+	if !local(uses) {
+		r.mu.Lock()
+		a := r.loaded[uses]
+		r.mu.Unlock()
+		if a != nil {
+			return a, nil
+		}
+	}
+	workspace, err := fs.Sub(r.q.Cell.Work(), r.repo+"/"+r.repo)
+	if err != nil {
+		return nil, err
+	}
+	a, err := r.q.Actions.Load(ctx, uses, workspace)
+	if err != nil {
+		return nil, err
+	}
+	if !local(uses) {
+		r.mu.Lock()
+		r.loaded[uses] = a
+		r.mu.Unlock()
+	}
+	return a, nil
+}
+
+// loadAll loads every action that can be reached before the first step; those that a
+// local one uses are known only when it runs.
+func (r *runner) loadAll(ctx context.Context, list []*workflows.Step, depth int) error {
+	if depth > deepest {
+		return fmt.Errorf("Composite action depth exceeded max depth %d", deepest) //nolint:revive,staticcheck // GitHub's text
+	}
+	for _, s := range list {
+		if err := r.loadAll(ctx, s.Parallel, depth); err != nil {
+			return err
+		}
+		if s.Kind != workflows.UsesStep || local(s.Uses.Text) {
+			continue
+		}
+		a, err := r.load(ctx, s.Uses.Text)
+		if err != nil {
+			return err
+		}
+		if err := r.loadAll(ctx, a.Steps, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // post is what an action wants to do after the job's steps.
 type post struct {
 	run func(ctx context.Context)
@@ -80,10 +164,4 @@ func (r *runner) runPosts(ctx context.Context) {
 		r.mu.Unlock()
 		p.run(ctx)
 	}
-}
-
-// useAction runs a step that uses an action.
-func (st *stepRun) useAction(context.Context) Conclusion {
-	st.fail("%s: actions are not run here yet", st.s.Uses.String())
-	return Failure
 }

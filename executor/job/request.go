@@ -55,8 +55,9 @@ type Request struct {
 	Timeout       time.Duration // 0: 6 hours
 	CancelTimeout time.Duration // how long steps may go on after the end of the context; 0: 5 minutes
 
-	Actions Actions     // nil: no step may use one
-	Emit    func(Event) // may be nil; never called twice at a time
+	Actions   Actions     // nil: no step may use one
+	ActionEnv []Variable  // for the processes of actions only, as the addresses of caches are
+	Emit      func(Event) // may be nil; never called twice at a time
 }
 
 // Variable is a name and its value.

@@ -16,7 +16,6 @@ import (
 	"github.com/zviz/run/workflows"
 	"github.com/zviz/run/workflows/command"
 	"github.com/zviz/run/workflows/expr"
-	"github.com/zviz/run/workflows/syntax"
 )
 
 // Defaults and limits of GitHub's.
@@ -53,6 +52,7 @@ type runner struct {
 	emitting sync.Mutex
 	closed   bool // nothing is emitted any more
 	work     sync.WaitGroup
+	slots    chan struct{} // of steps in the background
 
 	mu       sync.Mutex // guards what follows
 	env      environment
@@ -63,6 +63,7 @@ type runner struct {
 	results  []StepResult
 	ahead    bool // a sandbox is prepared
 	names    map[string]int
+	loaded   map[string]*Action
 	failures []error // of ours
 }
 
@@ -99,9 +100,16 @@ func Run(ctx context.Context, q Request) (Result, error) {
 	})
 	defer end()
 
-	top := &scope{inputs: q.Inputs, contexts: jobContexts(), secrets: true, results: map[string]*stepRecord{}, defaults: q.Defaults}
-	r.steps(hard, q.Steps, top)
-	r.runPosts(hard)
+	top := &scope{inputs: q.Inputs, contexts: jobContexts(), secrets: true, results: map[string]*stepRecord{}, defaults: q.Defaults, uses: map[*workflows.Step]*instance{}}
+	if err := r.loadAll(hard, q.Steps, 0); err != nil {
+		r.annotate("", "error", err.Error())
+		r.failJob()
+	} else {
+		r.pre(hard, q.Steps, top)
+		r.steps(hard, q.Steps, top)
+		r.waitAll(top)
+		r.runPosts(hard)
+	}
 	res := r.finish(top)
 	r.work.Wait()
 	r.close()
@@ -125,7 +133,7 @@ func newRunner(q Request) (*runner, error) {
 	if t, ok := q.GitHub.Get("token"); ok {
 		hidden = append(hidden, expr.ToString(t))
 	}
-	r := &runner{q: q, masks: newMasker(hidden), env: newEnvironment(q.Env), status: Success, names: map[string]int{}}
+	r := &runner{q: q, masks: newMasker(hidden), env: newEnvironment(q.Env), status: Success, names: map[string]int{}, loaded: map[string]*Action{}, slots: make(chan struct{}, mostBackground)}
 	full, _ := q.GitHub.Get("repository")
 	r.repo = "repo"
 	if name, ok := full.(expr.String); ok {
@@ -274,5 +282,3 @@ func (r *runner) globals(sc *scope) environment {
 
 // unique makes a name of a file that nobody can foresee.
 func unique() string { return strings.ToLower(rand.Text()) }
-
-var _ = syntax.Null

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/zviz/run/executor"
+	"github.com/zviz/run/workflows"
 	"github.com/zviz/run/workflows/expr"
 )
 
@@ -19,7 +20,7 @@ type scope struct {
 	env      []Variable // of the steps around it, on top of the job's
 	defaults Defaults
 	action   *Action // whose steps these are; nil for the job's own
-	uses     string
+	uses     map[*workflows.Step]*instance
 	depth    int
 
 	status  Conclusion // of a composite action so far

@@ -43,16 +43,17 @@ type stepRun struct {
 	started time.Time
 	shown   bool // StepStarted was emitted
 
-	mu       sync.Mutex // guards what follows: output comes in two streams
-	done     bool       // what comes now is a background process's
-	failed   bool       // a command could not be done
-	exitCode int
-	echo     bool
-	stop     string // the word that ends stop-commands
-	counts   map[string]int
-	effects  effects
-	outcome  Conclusion
-	deferred bool // effects are applied when it is waited for
+	mu        sync.Mutex // guards what follows: output comes in two streams
+	concluded Conclusion
+	done      bool // what comes now is a background process's
+	failed    bool // a command could not be done
+	exitCode  int
+	echo      bool
+	stop      string // the word that ends stop-commands
+	counts    map[string]int
+	effects   effects
+	outcome   Conclusion
+	deferred  bool // effects are applied when it is waited for
 }
 
 // effects are what a step leaves behind.
@@ -90,12 +91,15 @@ func (st *stepRun) view() view {
 // facts are the members of the github context that differ from step to step.
 func (st *stepRun) facts() []Variable {
 	list := []Variable{{"action", st.s.ID}}
+	if a := st.sc.action; a != nil {
+		list = append(list, Variable{"action_path", a.Dir})
+	}
 	a := st.action.Load()
 	if a == nil {
 		a = st.sc.action
 	}
 	if a != nil {
-		list = append(list, Variable{"action_path", a.Dir}, Variable{"action_repository", a.Repository}, Variable{"action_ref", a.Ref})
+		list = append(list, Variable{"action_repository", a.Repository}, Variable{"action_ref", a.Ref})
 	}
 	if st.sc.action != nil {
 		list = append(list, Variable{"action_status", string(st.r.statusFor(view{sc: st.sc}))})
@@ -114,14 +118,17 @@ func (r *runner) step(ctx context.Context, s *workflows.Step, sc *scope, more bo
 	st := r.newStep(s, sc, phaseMain)
 	st.more = more
 	if s.Background != nil && s.Background.Bool {
-		r.background(ctx, st)
+		r.inBackground(ctx, st)
 		return
 	}
-	st.run(ctx)
+	if st.ready() {
+		st.finish(st.guard(ctx, st.main))
+	}
 }
 
-// run runs the step from its condition to its conclusion.
-func (st *stepRun) run(ctx context.Context) {
+// ready evaluates the step's env, condition and name. If it is not to run it is
+// finished.
+func (st *stepRun) ready() bool {
 	r := st.r
 	st.started = time.Now()
 	own, err := r.evalMap(st.s.Env, st.view())
@@ -130,28 +137,25 @@ func (st *stepRun) run(ctx context.Context) {
 		st.begin()
 		st.fail("The template is not valid. env: %v", err)
 		st.finish(Failure)
-		return
+		return false
 	}
 	st.own = own
 	st.name = st.defaultName()
-	wanted, err := r.condition(st.s.If, st.view())
-	if st.s.Name != nil {
-		if name, err := r.evalString(st.s.Name, st.view()); err == nil && name != "" {
-			st.name = name
-		}
-	}
+	wanted, err := r.condition(st.condition(), st.view())
 	switch {
 	case err != nil:
 		st.begin()
 		st.fail("The condition could not be evaluated: %v", err)
 		st.finish(Failure)
-		return
+		return false
 	case !wanted:
-		st.finish(Skipped)
-		return
+		if st.phase == phaseMain {
+			st.finish(Skipped)
+		}
+		return false
 	}
 	st.begin()
-	st.finish(st.guard(ctx, st.main))
+	return true
 }
 
 // begin says that the step has started.
@@ -247,10 +251,16 @@ func (st *stepRun) fail(format string, args ...any) {
 
 // defaultName is the name of a step that has none.
 func (st *stepRun) defaultName() string {
-	name := "Run"
+	before := ""
 	if st.phase != phaseMain {
-		name = string(st.phase) + " Run"
+		before = string(st.phase) + " "
 	}
+	if st.s.Name != nil {
+		if name, err := st.r.evalString(st.s.Name, st.view()); err == nil && name != "" {
+			return before + name
+		}
+	}
+	name := before + "Run"
 	switch {
 	case st.s.Kind == workflows.UsesStep && st.s.Uses != nil:
 		return name + " " + st.s.Uses.Text
@@ -288,8 +298,11 @@ func (st *stepRun) finish(outcome Conclusion) {
 		}
 	}
 	res := StepResult{ID: st.id, Name: r.text(st.name), Outcome: outcome, Conclusion: conclusion, Duration: time.Since(st.started), ExitCode: exit}
+	st.mu.Lock()
+	st.concluded = conclusion
+	st.mu.Unlock()
 	if !st.deferred {
-		st.apply(outcome, conclusion)
+		st.apply()
 	}
 	r.mu.Lock()
 	if st.sc.action == nil {
@@ -300,20 +313,25 @@ func (st *stepRun) finish(outcome Conclusion) {
 }
 
 // apply makes the step's effects those of the job and records its conclusion.
-func (st *stepRun) apply(outcome, conclusion Conclusion) {
+func (st *stepRun) apply() {
 	st.applyEffects()
+	st.mu.Lock()
+	outcome, conclusion := st.outcome, st.concluded
+	st.mu.Unlock()
 	r := st.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if rec := st.sc.record(st.s.ID); rec != nil && st.phase == phaseMain {
 		rec.done, rec.outcome, rec.conclusion = true, outcome, conclusion
 	}
-	if conclusion != Failure {
-		return
-	}
-	if st.sc.action != nil && st.phase == phaseMain {
+	inAction := st.sc.action != nil && st.phase == phaseMain
+	switch {
+	case conclusion == Cancelled && inAction && st.sc.status == Success:
+		st.sc.status = Cancelled
+	case conclusion != Failure:
+	case inAction:
 		st.sc.status = Failure
-	} else {
+	default:
 		r.status = Failure
 	}
 }

@@ -10,7 +10,7 @@
 // (standard and URL alphabet, at any alignment), hex, URL escapes and JSON
 // escapes. It cannot hide what a job encrypts, compresses or spells out letter by
 // letter. Values shorter than four bytes are not hidden: they would blot out
-// ordinary text.
+// ordinary text. Values that overlap or touch each other are hidden as one.
 package mask
 
 import (
