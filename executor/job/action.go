@@ -125,7 +125,7 @@ func (r *runner) load(ctx context.Context, uses string) (*Action, error) {
 // local one uses are known only when it runs.
 func (r *runner) loadAll(ctx context.Context, list []*workflows.Step, depth int) error {
 	if depth > deepest {
-		return fmt.Errorf("Composite action depth exceeded max depth %d", deepest) //nolint:revive,staticcheck // GitHub's text
+		return says("Composite action depth exceeded max depth %d", deepest)
 	}
 	for _, s := range list {
 		if err := r.loadAll(ctx, s.Parallel, depth); err != nil {

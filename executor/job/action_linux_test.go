@@ -27,7 +27,7 @@ func (a actions) Load(_ context.Context, uses string, _ fs.FS) (*job.Action, err
 	if found := a[uses]; found != nil {
 		return found, nil
 	}
-	return nil, fmt.Errorf("Can't find 'action.yml', 'action.yaml' or 'Dockerfile' under '%s'. Did you forget to run actions/checkout before running your local action?", uses) //nolint:revive,staticcheck // GitHub's text
+	return nil, fmt.Errorf("Can't find 'action.yml', 'action.yaml' or 'Dockerfile' under '%s'. Did you forget to run actions/checkout before running your local action?", uses)
 }
 
 // stepsOf are steps as written in a workflow.
@@ -98,7 +98,7 @@ steps:
 		"first", line("main", "one", "pre"), "main", line("main", "two", "pre"), line("main", "four", "pre"),
 		line("post", "four", "main"), line("post", "three", "pre"), line("post", "two", "main"), line("post", "one", "main"),
 	}
-	if diff := cmp.Diff(want, rec.lines(job.Stdout)); diff != "" {
+	if diff := cmp.Diff(want, rec.printed()); diff != "" {
 		t.Errorf("%s\n%s", diff, rec.log())
 	}
 	contains(t, rec, "Unexpected input(s) 'odd', valid inputs are ['name', 'my-key', 'sp ace', 'fail']", "Input 'fail' has been deprecated with message: do not fail",
@@ -139,7 +139,7 @@ steps:
 `),
 	}}
 	_, rec := run(t, q, job.Success)
-	if diff := cmp.Diff([]string{"inner world yes", "inner post"}, rec.lines(job.Stdout)); diff != "" {
+	if diff := cmp.Diff([]string{"inner world yes", "inner post"}, rec.printed()); diff != "" {
 		t.Errorf("%s\n%s", diff, rec.log())
 	}
 	contains(t, rec, "c/same = success/success", "c/__octo_inner step.started", "c/post:__octo_inner = success/success")
@@ -169,7 +169,7 @@ steps:
 `),
 	}}
 	_, rec := run(t, q, job.Failure)
-	if diff := cmp.Diff([]string{"A success", "B", "C", "outcome"}, rec.lines(job.Stdout)); diff != "" {
+	if diff := cmp.Diff([]string{"A success", "B", "C", "outcome"}, rec.printed()); diff != "" {
 		t.Errorf("%s\n%s", diff, rec.log())
 	}
 	contains(t, rec, "Unrecognized named-value: 'secrets'")
@@ -207,7 +207,7 @@ func TestActionErrors(t *testing.T) {
 		t.Run(tt.step, func(t *testing.T) {
 			_, rec := run(t, q(tt.step), job.Failure)
 			contains(t, rec, tt.want)
-			if got := len(rec.lines(job.Stdout)) == 1; got != tt.before {
+			if got := len(rec.printed()) == 1; got != tt.before {
 				t.Errorf("steps ran: %t\n%s", got, rec.log())
 			}
 		})

@@ -99,7 +99,9 @@ func (st *stepRun) do(c command.Command) error {
 			st.annotateLocked("warning", "Can't add secret mask for empty string in ##[add-mask] command.")
 			return nil
 		}
-		r.masks.add(c.Data)
+		if !r.masks.addOf(c.Data) {
+			return fmt.Errorf("too many masks: a job may add %d of together %d KiB; what this one names is not hidden", mostMasks, largestMasks>>10)
+		}
 	case "echo":
 		switch strings.ToLower(strings.TrimSpace(c.Data)) {
 		case "on":
@@ -107,13 +109,13 @@ func (st *stepRun) do(c command.Command) error {
 		case "off":
 			st.echo = false
 		default:
-			return fmt.Errorf("Invalid echo command value. Possible values can be: 'on', 'off'. Current value is: '%s'.", c.Data) //nolint:revive,staticcheck // GitHub's text
+			return says("Invalid echo command value. Possible values can be: 'on', 'off'. Current value is: '%s'.", c.Data)
 		}
 	case "stop-commands":
 		return st.stopCommands(c.Data)
 	case "set-output", "save-state":
 		if name == "" {
-			return fmt.Errorf("Required field 'name' is missing in ##[%s] command.", strings.ToLower(c.Name)) //nolint:revive,staticcheck // GitHub's text
+			return says("Required field 'name' is missing in ##[%s] command.", strings.ToLower(c.Name))
 		}
 		if c.Is("set-output") {
 			st.effects.outputs = append(st.effects.outputs, Variable{name, c.Data})
@@ -144,11 +146,11 @@ func property(c command.Command, name string) string {
 func (st *stepRun) stopCommands(token string) error {
 	known := slices.ContainsFunc(command.Names(), func(n string) bool { return strings.EqualFold(n, token) })
 	if token == "" || known || strings.EqualFold(token, "pause-logging") {
-		return fmt.Errorf("Invalid stop-commands token. The token '%s' must not be empty, the name of a command or 'pause-logging'.", token) //nolint:revive,staticcheck // as GitHub's text
+		return says("Invalid stop-commands token. The token '%s' must not be empty, the name of a command or 'pause-logging'.", token)
 	}
 	st.stop = token
 	if len(token) > shortestToken {
-		st.r.masks.add(token)
+		st.r.masks.addOf(token)
 	}
 	return nil
 }
@@ -158,7 +160,7 @@ func (st *stepRun) unsecure(c command.Command, name string) error {
 	allowed := "ACTIONS_ALLOW_UNSECURE_COMMANDS"
 	value, _ := st.r.globals(st.sc).with(st.own).get(allowed)
 	if !strings.EqualFold(value, "true") {
-		return fmt.Errorf("The `%s` command is disabled. Please upgrade to using Environment Files or opt into unsecure command execution by setting the `%s` environment variable to `true`. For more information see: https://github.blog/changelog/2020-10-01-github-actions-deprecating-set-env-and-add-path-commands/", strings.ToLower(c.Name), allowed) //nolint:revive,staticcheck // GitHub's text
+		return says("The `%s` command is disabled. Please upgrade to using Environment Files or opt into unsecure command execution by setting the `%s` environment variable to `true`. For more information see: https://github.blog/changelog/2020-10-01-github-actions-deprecating-set-env-and-add-path-commands/", strings.ToLower(c.Name), allowed)
 	}
 	if c.Is("add-path") {
 		st.effects.path = append(st.effects.path, c.Data)
@@ -259,7 +261,7 @@ func (st *stepRun) found(a command.Annotation) {
 // matcherFile reads a file of problem matchers: of the workspace, or of an action.
 func (st *stepRun) matcherFile(name string) ([]byte, error) {
 	if name == "" {
-		return nil, fmt.Errorf("A file path must be specified.") //nolint:revive,staticcheck,perfsprint // GitHub's text
+		return nil, says("A file path must be specified.")
 	}
 	full := st.r.workingDir(name)
 	for _, a := range []*Action{st.action.Load(), st.sc.action} {
@@ -271,7 +273,7 @@ func (st *stepRun) matcherFile(name string) ([]byte, error) {
 		}
 	}
 	if !strings.HasPrefix(full, executor.RunnerWork+"/") {
-		return nil, fmt.Errorf("File not found '%s': a problem matcher lies in the workspace or in its action", name) //nolint:revive,staticcheck // as GitHub's text
+		return nil, says("File not found '%s': a problem matcher lies in the workspace or in its action", name)
 	}
 	return st.r.q.Cell.ReadFile(full, largestMatcher)
 }
@@ -300,7 +302,7 @@ func (st *stepRun) addMatcher(name string) error {
 func (st *stepRun) removeMatcher(c command.Command) error {
 	owner := property(c, "owner")
 	if owner == "" && c.Data == "" {
-		return fmt.Errorf("Either the owner or a file path must be specified") //nolint:revive,staticcheck,perfsprint // GitHub's text
+		return says("Either the owner or a file path must be specified")
 	}
 	owners := []string{owner}
 	if owner == "" {

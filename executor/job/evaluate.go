@@ -140,9 +140,9 @@ func (r *runner) evalString(t *syntax.Token, v view) (string, error) {
 	}
 	switch value.Kind() {
 	case expr.KindArray:
-		return "", errors.New("A sequence was not expected") //nolint:revive,staticcheck // GitHub's text
+		return "", says("A sequence was not expected")
 	case expr.KindObject:
-		return "", errors.New("A mapping was not expected") //nolint:revive,staticcheck // GitHub's text
+		return "", says("A mapping was not expected")
 	default:
 		return expr.ToString(value), nil
 	}
@@ -160,7 +160,7 @@ func (r *runner) evalMap(t *syntax.Token, v view) ([]Variable, error) {
 		}
 		return variables(value)
 	case t.Kind != syntax.Mapping:
-		return nil, errors.New("Expected a mapping") //nolint:revive,staticcheck // GitHub's text
+		return nil, says("Expected a mapping")
 	}
 	var out []Variable
 	for _, p := range t.Pairs {
@@ -196,7 +196,7 @@ func variables(value expr.Value) ([]Variable, error) {
 		if value.Kind() == expr.KindNull {
 			return nil, nil
 		}
-		return nil, errors.New("Expected a mapping") //nolint:revive,staticcheck // GitHub's text
+		return nil, says("Expected a mapping")
 	}
 	var out []Variable
 	for name, x := range object.All() {

@@ -56,7 +56,7 @@ func (st *stepRun) readFiles() {
 	}
 	st.pairs("output", f.output, func(p command.Pair) error {
 		if p.Name == "" {
-			return errors.New("Required field 'name' is missing in ##[set-output] command.") //nolint:revive,staticcheck // GitHub's text
+			return says("Required field 'name' is missing in ##[set-output] command.")
 		}
 		st.mu.Lock()
 		defer st.mu.Unlock()
@@ -76,7 +76,7 @@ func (st *stepRun) readFiles() {
 // programs load what the step says.
 func (st *stepRun) setVariable(p command.Pair) error {
 	if p.Name == "" {
-		return errors.New("Required field 'name' is missing in ##[set-env] command.") //nolint:revive,staticcheck // GitHub's text
+		return says("Required field 'name' is missing in ##[set-env] command.")
 	}
 	if reason := refused(p.Name); reason != "" {
 		st.r.annotate(st.id, "error", reason)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/executor/job"
@@ -52,7 +53,7 @@ func request(t *testing.T, text string) job.Request {
 		t.Fatal(problems)
 	}
 	j := wf.Jobs[0]
-	q := job.Request{Steps: j.Steps, Outputs: j.Outputs, GitHub: expr.NewObject(
+	q := job.Request{Timeout: time.Minute, CancelTimeout: 10 * time.Second, Steps: j.Steps, Outputs: j.Outputs, GitHub: expr.NewObject(
 		expr.Member{Name: "repository", Value: expr.String("octo/hello")},
 		expr.Member{Name: "event_name", Value: expr.String("push")},
 		expr.Member{Name: "sha", Value: expr.String("0123456789012345678901234567890123456789")},
@@ -108,13 +109,13 @@ func (r *record) log() string {
 	return b.String()
 }
 
-// lines are those of a stream.
-func (r *record) lines(stream string) []string {
+// printed are the lines on stdout.
+func (r *record) printed() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var out []string
 	for _, e := range r.events {
-		if e.Kind == job.Line && e.Stream == stream {
+		if e.Kind == job.Line && e.Stream == job.Stdout {
 			out = append(out, e.Text)
 		}
 	}
@@ -124,7 +125,7 @@ func (r *record) lines(stream string) []string {
 func runIn(ctx context.Context, t *testing.T, q job.Request) (job.Result, *record) {
 	t.Helper()
 	if q.Cell == nil {
-		q.Cell = openCell(t)
+		q.Cell = openCell(t) //nolint:contextcheck // tear-down outlives the context
 	}
 	var rec record
 	q.Emit = rec.add

@@ -11,10 +11,18 @@ import (
 	"github.com/zviz/run/internal/mask"
 )
 
+// What a job may have hidden in all; what is more is refused, since it would take the
+// runner's memory and time.
+const (
+	mostMasks    = 1000
+	largestMasks = 256 << 10 // bytes
+)
+
 // masker hides the secrets of a job, more of which may come at any time.
 type masker struct {
 	mu     sync.Mutex
 	values []string
+	bytes  int
 	set    *mask.Set
 	out    bytes.Buffer
 	w      *mask.Writer
@@ -24,6 +32,20 @@ func newMasker(values []string) *masker {
 	m := &masker{}
 	m.add(values...)
 	return m
+}
+
+// addOf hides a value that a job names; false if it named too many.
+func (m *masker) addOf(value string) bool {
+	m.mu.Lock()
+	full := len(m.values) >= mostMasks || m.bytes+len(value) > largestMasks
+	if !full {
+		m.bytes += len(value)
+	}
+	m.mu.Unlock()
+	if !full {
+		m.add(value)
+	}
+	return !full
 }
 
 // add hides values from now on.

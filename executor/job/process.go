@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -111,9 +112,7 @@ func (st *stepRun) variables() map[string]string {
 	for _, x := range st.extra {
 		env[x.Name] = x.Value
 	}
-	for name, value := range st.r.contextVariables(v) {
-		env[name] = value
-	}
+	maps.Copy(env, st.r.contextVariables(v))
 	if _, ok := env["CI"]; !ok {
 		env["CI"] = "true"
 	}

@@ -103,8 +103,13 @@ func textObject(list []Variable) *expr.Object {
 // runnerContext is the runner context.
 func (r *runner) runnerContext() []Variable {
 	list := []Variable{
-		{"os", "Linux"}, {"arch", architecture()}, {"name", r.q.Runner.Name}, {"environment", r.q.Runner.Environment},
-		{"tool_cache", executor.ToolCache}, {"temp", tempDir}, {"workspace", executor.RunnerWork + "/" + r.repo},
+		{"os", "Linux"},
+		{"arch", architecture()},
+		{"name", r.q.Runner.Name},
+		{"environment", r.q.Runner.Environment},
+		{"tool_cache", executor.ToolCache},
+		{"temp", tempDir},
+		{"workspace", executor.RunnerWork + "/" + r.repo},
 	}
 	if r.q.Runner.Debug {
 		list = append(list, Variable{"debug", "1"})

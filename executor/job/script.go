@@ -4,7 +4,6 @@ package job
 
 import (
 	"context"
-	"fmt"
 	"path"
 	"strings"
 
@@ -38,7 +37,7 @@ func shellOf(name string, bash bool) (shell, error) {
 	}
 	command, arguments, _ := strings.Cut(name, " ")
 	if !strings.Contains(arguments, "{0}") {
-		return shell{}, fmt.Errorf("Invalid shell option. Shell must be a valid built-in (bash, sh, cmd, powershell, pwsh) or a format string containing '{0}'") //nolint:revive,staticcheck,perfsprint // GitHub's text
+		return shell{}, says("Invalid shell option. Shell must be a valid built-in (bash, sh, cmd, powershell, pwsh) or a format string containing '{0}'")
 	}
 	return shell{command: command, arguments: arguments}, nil
 }

@@ -181,7 +181,7 @@ func (st *stepRun) guard(ctx context.Context, part func(context.Context) Conclus
 	}
 	if r.cancelled.Err() == nil {
 		// The condition is asked again: always() goes on.
-		defer context.AfterFunc(r.cancelled, func() {
+		defer context.AfterFunc(r.cancelled, func() { //nolint:contextcheck // the job's, which the step may outlive
 			if wanted, err := r.condition(st.condition(), st.view()); r.shutdown() || err != nil || !wanted {
 				cancel(errCancelled)
 			}

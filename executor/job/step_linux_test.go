@@ -122,11 +122,11 @@ steps:
     env: {CI: no}
   - run: cat; echo end
 `), job.Success)
-	got := strings.Fields(rec.lines(job.Stdout)[0])
-	want := strings.Fields(`CI GITHUB_ACTION GITHUB_ACTIONS GITHUB_ENV GITHUB_EVENT_NAME GITHUB_EVENT_PATH GITHUB_JOB GITHUB_OUTPUT GITHUB_PATH
+	got := strings.Fields(rec.printed()[0])
+	want := strings.FieldsSeq(`CI GITHUB_ACTION GITHUB_ACTIONS GITHUB_ENV GITHUB_EVENT_NAME GITHUB_EVENT_PATH GITHUB_JOB GITHUB_OUTPUT GITHUB_PATH
 		GITHUB_REPOSITORY GITHUB_SHA GITHUB_STATE GITHUB_STEP_SUMMARY GITHUB_WORKSPACE HOME PATH RUNNER_ARCH RUNNER_ENVIRONMENT RUNNER_NAME
 		RUNNER_OS RUNNER_TEMP RUNNER_TOOL_CACHE RUNNER_TRACKING_ID RUNNER_WORKSPACE`)
-	for _, w := range want {
+	for w := range want {
 		if !slices.Contains(got, w) {
 			t.Errorf("%s is not set: %q", w, got)
 		}
@@ -160,7 +160,7 @@ steps:
 `)
 	_, rec := run(t, q, job.Success)
 	var got []string
-	for _, l := range rec.lines(job.Stdout) {
+	for _, l := range rec.printed() {
 		name := strings.Index(l, "/home/runner/work/_temp/")
 		if name >= 0 {
 			l = strings.ReplaceAll(l, l[name:name+len("/home/runner/work/_temp/")+26], "F")
@@ -235,7 +235,7 @@ steps:
   - {run: echo no, if: "failure() && fromJSON('bad')"}
   - {run: echo G, if: failure(), name: "name ${{ steps.hard.outcome }}"}
 `), job.Failure)
-	if diff := cmp.Diff([]string{"A", "B", "C", "D", "E", "F", "G"}, rec.lines(job.Stdout)); diff != "" {
+	if diff := cmp.Diff([]string{"A", "B", "C", "D", "E", "F", "G"}, rec.printed()); diff != "" {
 		t.Errorf("%s\n%s", diff, rec.log())
 	}
 	contains(t, rec, "The condition could not be evaluated", `"name failure"`)
@@ -265,7 +265,7 @@ steps:
 `)
 	q.Timeout = 700 * time.Millisecond
 	res, rec := run(t, q, job.Cancelled)
-	if diff := cmp.Diff([]string{"interrupted", "always", "cancelled"}, rec.lines(job.Stdout)); diff != "" {
+	if diff := cmp.Diff([]string{"interrupted", "always", "cancelled"}, rec.printed()); diff != "" {
 		t.Errorf("%s\n%s", diff, rec.log())
 	}
 	if !res.TimedOut || res.Steps[0].Outcome != job.Cancelled {
@@ -286,7 +286,7 @@ steps:
 	ctx, cancel := context.WithCancelCause(t.Context())
 	time.AfterFunc(600*time.Millisecond, func() { cancel(errors.New("stop")) })
 	res, rec := runIn(ctx, t, q)
-	if diff := cmp.Diff([]string{"begin", "end", "last"}, rec.lines(job.Stdout)); diff != "" {
+	if diff := cmp.Diff([]string{"begin", "end", "last"}, rec.printed()); diff != "" {
 		t.Errorf("%s\n%s", diff, rec.log())
 	}
 	if res.Conclusion != job.Cancelled || res.TimedOut {
@@ -304,7 +304,7 @@ steps:
 	ctx, cancel := context.WithCancelCause(t.Context())
 	time.AfterFunc(600*time.Millisecond, func() { cancel(job.ErrShutdown) })
 	res, rec := runIn(ctx, t, q)
-	if res.Conclusion != job.Failure || len(rec.lines(job.Stdout)) != 1 {
+	if res.Conclusion != job.Failure || len(rec.printed()) != 1 {
 		t.Errorf("%+v\n%s", res, rec.log())
 	}
 	contains(t, rec, "shutdown signal")
@@ -332,7 +332,7 @@ steps:
       echo "want $want got ${{ hashFiles('b.txt', 'd/a.txt') }}"
       test "${{ hashFiles('none') }}" = ""
 `), job.Success)
-	if f := strings.Fields(rec.lines(job.Stdout)[0]); len(f) != 4 || f[1] != f[3] {
+	if f := strings.Fields(rec.printed()[0]); len(f) != 4 || f[1] != f[3] {
 		t.Errorf("%q", f)
 	}
 }

@@ -50,7 +50,7 @@ func (st *stepRun) inputs(a *Action) ([]Variable, error) {
 	r := st.r
 	given, err := r.evalMap(st.s.With, st.view())
 	if err != nil {
-		return nil, fmt.Errorf("The template is not valid. with: %w", err) //nolint:revive,staticcheck // GitHub's text
+		return nil, says("The template is not valid. with: %v", err)
 	}
 	var out []Variable
 	known := map[string]bool{}
@@ -83,7 +83,7 @@ func (st *stepRun) inputs(a *Action) ([]Variable, error) {
 		v.sc = &scope{contexts: []string{"github", "strategy", "matrix", "job", "runner"}, inputs: expr.Null{}, action: st.sc.action, status: Success}
 		value, err := r.evalString(i.Default, v)
 		if err != nil {
-			return nil, fmt.Errorf("The template is not valid. inputs.%s.default: %w", i.Name, err) //nolint:revive,staticcheck // GitHub's text
+			return nil, says("The template is not valid. inputs.%s.default: %v", i.Name, err)
 		}
 		out = append(out, Variable{i.Name, value})
 	}
