@@ -213,3 +213,13 @@ func TestActionErrors(t *testing.T) {
 		})
 	}
 }
+
+// noCheckout has one action, which does nothing.
+type noCheckout struct{}
+
+func (noCheckout) Load(_ context.Context, uses string, _ fs.FS) (*job.Action, error) {
+	if !strings.HasPrefix(uses, "actions/checkout@") {
+		return nil, fmt.Errorf("no action %s", uses)
+	}
+	return &job.Action{Using: job.Composite, Dir: "/opt/zviz/actions/checkout"}, nil
+}

@@ -4,7 +4,7 @@
 //
 //	cell, err := x.OpenCell(ctx, executor.CellRequest{Policy: policy})
 //	...
-//	res, err := job.Run(ctx, job.Request{Cell: cell, Steps: wf.Jobs[0].Steps, GitHub: github, Emit: show})
+//	res, err := job.Run(ctx, job.Request{Cell: cell, Steps: wf.Jobs[0].Steps, Contexts: contexts, Emit: show})
 //	// res.Conclusion, res.Outputs
 //
 // It does what the worker of GitHub's runner does (actions/runner, src/Runner.Worker,

@@ -61,7 +61,10 @@ func (c contexts) Context(name string) (expr.Value, error) {
 		}
 		return textObject(q.Secrets), nil
 	}
-	value := map[string]expr.Value{"inputs": c.v.sc.inputs, "vars": q.Vars, "needs": q.Needs, "strategy": q.Strategy, "matrix": q.Matrix}[name]
+	value := q.Contexts[name]
+	if name == "inputs" {
+		value = c.v.sc.inputs
+	}
 	if value == nil {
 		return expr.Null{}, nil
 	}

@@ -53,23 +53,31 @@ func request(t *testing.T, text string) job.Request {
 		t.Fatal(problems)
 	}
 	j := wf.Jobs[0]
-	q := job.Request{Timeout: time.Minute, CancelTimeout: 10 * time.Second, Steps: j.Steps, Outputs: j.Outputs, GitHub: expr.NewObject(
+	q := job.Request{Timeout: time.Minute, CancelTimeout: 10 * time.Second, Steps: j.Steps, Outputs: j.Outputs, Contexts: expr.Values{"github": expr.NewObject(
 		expr.Member{Name: "repository", Value: expr.String("octo/hello")},
 		expr.Member{Name: "event_name", Value: expr.String("push")},
 		expr.Member{Name: "sha", Value: expr.String("0123456789012345678901234567890123456789")},
 		expr.Member{Name: "job", Value: expr.String("a")},
 		expr.Member{Name: "event", Value: expr.NewObject(expr.Member{Name: "x", Value: expr.Number(1)})},
 		expr.Member{Name: "token", Value: expr.String("ghs_placeholder")},
-	)}
+	)}}
 	if j.Env != nil {
 		for _, p := range j.Env.Pairs {
-			q.Env = append(q.Env, job.Variable{Name: p.Key.String(), Value: p.Value.String()})
+			q.Env = append(q.Env, job.Setting{Name: p.Key.String(), Text: later(p.Value)})
 		}
 	}
 	if run := j.Defaults.Get("run"); run != nil {
-		q.Defaults = job.Defaults{Shell: run.Get("shell").String(), Dir: run.Get("working-directory").String()}
+		q.Defaults = job.Defaults{Shell: later(run.Get("shell")), Dir: later(run.Get("working-directory"))}
 	}
 	return q
+}
+
+// later is a text as written.
+func later(t *syntax.Token) job.Text {
+	if t.IsExpression() {
+		return job.Text{Later: t}
+	}
+	return job.Text{Value: t.String()}
 }
 
 // record is what a job showed.

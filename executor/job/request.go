@@ -37,16 +37,13 @@ type Request struct {
 	Cell  Cell
 	Steps []*workflows.Step
 
-	GitHub   *expr.Object // what the engine knows better (action, workspace, …) is put in its place
-	Inputs   expr.Value
-	Vars     expr.Value
-	Needs    expr.Value
-	Strategy expr.Value
-	Matrix   expr.Value
+	// Contexts are github, inputs, vars, needs, strategy and matrix. What the engine
+	// knows better of github (action, workspace, …) is put in its place.
+	Contexts expr.Values
 	Job      *expr.Object // further members of the job context
 	Secrets  []Variable   // masked, and given to expressions only
 
-	Env      []Variable // of the workflow, then of the job; the last of a name counts
+	Env      []Setting // of the workflow, then of the job; the last of a name counts
 	Defaults Defaults
 	Outputs  *syntax.Token // a mapping, evaluated after the last step
 
@@ -63,8 +60,20 @@ type Request struct {
 // Variable is a name and its value.
 type Variable struct{ Name, Value string }
 
-// Defaults are those of a job's run steps, evaluated.
-type Defaults struct{ Shell, Dir string }
+// Text is a text, or an expression of what is known only now, as github.workspace is.
+type Text struct {
+	Value string
+	Later *syntax.Token // nil: Value is it
+}
+
+// Setting is a variable of a job's environment. Without a name, Later is a mapping.
+type Setting struct {
+	Name string
+	Text
+}
+
+// Defaults are those of a job's run steps.
+type Defaults struct{ Shell, Dir Text }
 
 // Runner is what a job may know of its runner.
 type Runner struct {

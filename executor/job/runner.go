@@ -44,6 +44,7 @@ var (
 type runner struct {
 	q         Request
 	masks     *masker
+	github    *expr.Object
 	workspace string
 	repo      string // name of the repository, as in the path of the workspace
 
@@ -100,8 +101,8 @@ func Run(ctx context.Context, q Request) (Result, error) {
 	})
 	defer end()
 
-	top := &scope{inputs: q.Inputs, contexts: jobContexts(), secrets: true, results: map[string]*stepRecord{}, defaults: q.Defaults, uses: map[*workflows.Step]*instance{}}
-	if err := r.loadAll(hard, q.Steps, 0); err != nil {
+	top := &scope{inputs: q.Contexts["inputs"], contexts: jobContexts(), secrets: true, results: map[string]*stepRecord{}, uses: map[*workflows.Step]*instance{}}
+	if err := r.setUp(hard, top); err != nil {
 		r.annotate("", "error", err.Error())
 		r.failJob()
 	} else {
@@ -120,8 +121,9 @@ func Run(ctx context.Context, q Request) (Result, error) {
 }
 
 func newRunner(q Request) (*runner, error) {
-	if q.GitHub == nil {
-		q.GitHub = expr.NewObject()
+	github, ok := q.Contexts["github"].(*expr.Object)
+	if !ok {
+		github = expr.NewObject()
 	}
 	if q.Runner.Environment == "" {
 		q.Runner.Environment = "self-hosted"
@@ -130,11 +132,11 @@ func newRunner(q Request) (*runner, error) {
 	for _, s := range q.Secrets {
 		hidden = append(hidden, s.Value)
 	}
-	if t, ok := q.GitHub.Get("token"); ok {
+	if t, ok := github.Get("token"); ok {
 		hidden = append(hidden, expr.ToString(t))
 	}
-	r := &runner{q: q, masks: newMasker(hidden), env: newEnvironment(q.Env), status: Success, names: map[string]int{}, loaded: map[string]*Action{}, slots: make(chan struct{}, mostBackground)}
-	full, _ := q.GitHub.Get("repository")
+	r := &runner{q: q, github: github, masks: newMasker(hidden), status: Success, names: map[string]int{}, loaded: map[string]*Action{}, slots: make(chan struct{}, mostBackground)}
+	full, _ := github.Get("repository")
 	r.repo = "repo"
 	if name, ok := full.(expr.String); ok {
 		if base := path.Base(string(name)); base != "." && base != "/" && base != ".." && !strings.HasPrefix(base, "_") {
@@ -147,7 +149,7 @@ func newRunner(q Request) (*runner, error) {
 			return nil, fmt.Errorf("set up the job: %w", err)
 		}
 	}
-	event, ok := q.GitHub.Get("event")
+	event, ok := github.Get("event")
 	if !ok {
 		event = expr.NewObject()
 	}
@@ -159,6 +161,50 @@ func newRunner(q Request) (*runner, error) {
 		return nil, fmt.Errorf("set up the job: %w", err)
 	}
 	return r, nil
+}
+
+// setUp evaluates what is known only now, and loads the actions.
+func (r *runner) setUp(ctx context.Context, top *scope) error {
+	q := r.q
+	v := view{sc: &scope{inputs: top.inputs, contexts: envContexts(), secrets: true}}
+	var env []Variable
+	for _, s := range q.Env {
+		switch {
+		case s.Later == nil:
+			env = append(env, Variable{s.Name, s.Value})
+		case s.Name == "":
+			list, err := r.evalMap(s.Later, v)
+			if err != nil {
+				return fmt.Errorf("env: %w", err)
+			}
+			env = append(env, list...)
+		default:
+			value, err := r.evalString(s.Later, v)
+			if err != nil {
+				return fmt.Errorf("env: %s: %w", s.Name, err)
+			}
+			env = append(env, Variable{s.Name, value})
+		}
+	}
+	r.mu.Lock()
+	r.env = newEnvironment(env)
+	r.mu.Unlock()
+	v.sc.contexts, v.env = append(envContexts(), "env"), newEnvironment(env)
+	for _, d := range []struct {
+		what string
+		text Text
+		to   *string
+	}{{"shell", q.Defaults.Shell, &top.shell}, {"working-directory", q.Defaults.Dir, &top.dir}} {
+		*d.to = d.text.Value
+		if d.text.Later == nil {
+			continue
+		}
+		var err error
+		if *d.to, err = r.evalString(d.text.Later, v); err != nil {
+			return fmt.Errorf("defaults.run.%s: %w", d.what, err)
+		}
+	}
+	return r.loadAll(ctx, q.Steps, 0)
 }
 
 // toJSON prints a value as the language's function does.

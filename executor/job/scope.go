@@ -18,8 +18,9 @@ type scope struct {
 	contexts []string   // that expressions may name
 	secrets  bool       // they may name secrets too
 	env      []Variable // of the steps around it, on top of the job's
-	defaults Defaults
-	action   *Action // whose steps these are; nil for the job's own
+	shell    string     // of a run step that names none
+	dir      string     // the same
+	action   *Action    // whose steps these are; nil for the job's own
 	uses     map[*workflows.Step]*instance
 	depth    int
 
@@ -40,6 +41,11 @@ type stepRecord struct {
 // jobContexts are those that a step's expressions may name.
 func jobContexts() []string {
 	return []string{"github", "inputs", "vars", "needs", "strategy", "matrix", "secrets", "steps", "job", "runner", "env"}
+}
+
+// envContexts are those that the job's env may name.
+func envContexts() []string {
+	return []string{"github", "inputs", "vars", "needs", "strategy", "matrix", "secrets"}
 }
 
 // actionContexts are those of the steps of a composite action.
@@ -130,7 +136,7 @@ func (r *runner) githubContext(v view) *expr.Object {
 		seen[b.Name] = true
 		members = append(members, expr.Member{Name: b.Name, Value: expr.String(b.Value)})
 	}
-	for name, value := range r.q.GitHub.All() {
+	for name, value := range r.github.All() {
 		if !seen[name] {
 			members = append(members, expr.Member{Name: name, Value: value})
 		}

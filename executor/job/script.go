@@ -103,12 +103,12 @@ func (st *stepRun) script(ctx context.Context) Conclusion {
 		st.fail("The template is not valid. run: %v", err)
 		return Failure
 	}
-	name, err := st.setting(st.s.Shell, st.sc.defaults.Shell)
+	name, err := st.setting(st.s.Shell, st.sc.shell)
 	if err != nil {
 		st.fail("The template is not valid. shell: %v", err)
 		return Failure
 	}
-	dir, err := st.setting(st.s.Dir, st.sc.defaults.Dir)
+	dir, err := st.setting(st.s.Dir, st.sc.dir)
 	if err != nil {
 		st.fail("The template is not valid. working-directory: %v", err)
 		return Failure
