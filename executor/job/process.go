@@ -139,6 +139,7 @@ func (r *runner) prepareNext(ctx context.Context, st *stepRun, takes bool) {
 		return
 	}
 	r.ahead = true
+	ctx = context.WithoutCancel(ctx) // it outlives this step
 	r.work.Go(func() {
 		if err := r.q.Cell.Prepare(ctx); err != nil {
 			// The step makes its own then, and says what is wrong.
