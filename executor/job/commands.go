@@ -117,6 +117,9 @@ func (st *stepRun) do(c command.Command) error {
 		if name == "" {
 			return says("Required field 'name' is missing in ##[%s] command.", strings.ToLower(c.Name))
 		}
+		if err := r.keep(Variable{name, c.Data}); err != nil {
+			return err
+		}
 		if c.Is("set-output") {
 			st.effects.outputs = append(st.effects.outputs, Variable{name, c.Data})
 		} else {

@@ -50,9 +50,15 @@ func (st *stepRun) readFiles() {
 	f := st.files.Load()
 	st.pairs("env", f.env, st.setVariable)
 	if text, ok := st.readFile("path", f.path); ok {
-		st.mu.Lock()
-		st.effects.path = append(st.effects.path, command.ParsePaths(text)...)
-		st.mu.Unlock()
+		for _, dir := range command.ParsePaths(text) {
+			if err := st.r.keep(Variable{Value: dir}); err != nil {
+				st.badFile("path", err)
+				break
+			}
+			st.mu.Lock()
+			st.effects.path = append(st.effects.path, dir)
+			st.mu.Unlock()
+		}
 	}
 	st.pairs("output", f.output, func(p command.Pair) error {
 		if p.Name == "" {
@@ -119,7 +125,11 @@ func (st *stepRun) pairs(what, name string, do func(command.Pair) error) {
 	}
 	pairs, err := command.ParseValues(text)
 	for _, p := range pairs {
-		if e := do(p); e != nil {
+		e := st.r.keep(Variable(p))
+		if e == nil {
+			e = do(p)
+		}
+		if e != nil {
 			err = e
 			break
 		}

@@ -236,3 +236,30 @@ steps:
 		t.Errorf("%d bytes are held", grown)
 	}
 }
+
+// TestLargeState: outputs of a job are bounded, and so is what its steps keep.
+func TestLargeState(t *testing.T) {
+	res, rec := run(t, request(t, `
+outputs: {a: "${{ steps.one.outputs.a }}", b: "${{ steps.one.outputs.b }}"}
+steps:
+  - id: one
+    run: for n in a b; do echo "$n=$(head -c 600000 /dev/zero | tr '\0' x)" >> "$GITHUB_OUTPUT"; done
+`), job.Failure)
+	contains(t, rec, "The job's outputs take more than 1024 KiB; 'b'")
+	if len(res.Outputs) != 1 {
+		t.Errorf("%d outputs", len(res.Outputs))
+	}
+	q := request(t, "\nsteps:\n"+strings.Repeat("  - {run: 'echo \"n=$(head -c 16000000 /dev/zero | tr \"\\0\" x)\" >> $GITHUB_OUTPUT', if: always()}\n", 5))
+	_, rec = run(t, q, job.Failure)
+	contains(t, rec, "__run_4 = success", "the steps of this job set more than 64 MiB")
+}
+
+// TestLongInfo: what we print ourselves comes in lines that are not too long either.
+func TestLongInfo(t *testing.T) {
+	_, rec := run(t, request(t, "\nsteps:\n  - {run: echo x, env: {A: "+strings.Repeat("y", 100000)+", B: \"1\\n2\"}}\n"), job.Success)
+	for _, e := range rec.events {
+		if len(e.Text) > 65536 || strings.Contains(e.Text, "\n") {
+			t.Errorf("%s: %d bytes", e.Kind, len(e.Text))
+		}
+	}
+}

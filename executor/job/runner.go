@@ -22,6 +22,8 @@ import (
 const (
 	defaultTimeout       = 6 * time.Hour
 	defaultCancelTimeout = 5 * time.Minute
+	largestOutputs       = 1 << 20                 // bytes of a job's outputs
+	mostKept             = 64 << 20                // bytes of all that the steps of a job set; GitHub has no such limit
 	interruptTime        = 7500 * time.Millisecond // between SIGINT and SIGTERM
 	terminateTime        = 2500 * time.Millisecond // between SIGTERM and SIGKILL
 )
@@ -48,6 +50,7 @@ type runner struct {
 	workspace string
 	repo      string // name of the repository, as in the path of the workspace
 
+	timeout   time.Duration
 	cancelled context.Context //nolint:containedctx // it ends when the job is cancelled; steps may go on
 
 	emitting sync.Mutex
@@ -62,6 +65,7 @@ type runner struct {
 	matchers command.Matchers
 	posts    []*post
 	results  []StepResult
+	kept     int  // bytes of outputs, variables and state
 	ahead    bool // a sandbox is prepared
 	names    map[string]int
 	loaded   map[string]*Action
@@ -82,7 +86,7 @@ func Run(ctx context.Context, q Request) (Result, error) {
 	}
 	ctx, stop := context.WithTimeoutCause(ctx, timeout, errJobTimeout)
 	defer stop()
-	r.cancelled = ctx
+	r.cancelled, r.timeout = ctx, timeout
 	// Nothing outlives this one.
 	hard, kill := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer kill(nil)
@@ -102,7 +106,7 @@ func Run(ctx context.Context, q Request) (Result, error) {
 	defer end()
 
 	top := &scope{inputs: q.Contexts["inputs"], contexts: jobContexts(), secrets: true, results: map[string]*stepRecord{}, uses: map[*workflows.Step]*instance{}}
-	if err := r.setUp(hard, top); err != nil {
+	if err := r.setUp(ctx, top); err != nil {
 		r.annotate("", "error", err.Error())
 		r.failJob()
 	} else {
@@ -251,6 +255,16 @@ func (r *runner) failJob() {
 	r.status = Failure
 }
 
+// keep counts what steps set for later ones.
+func (r *runner) keep(v Variable) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.kept += len(v.Name) + len(v.Value); r.kept > mostKept {
+		return fmt.Errorf("the steps of this job set more than %d MiB of outputs, variables and state", mostKept>>20)
+	}
+	return nil
+}
+
 // ours records an error that is no step's.
 func (r *runner) ours(err error) {
 	r.mu.Lock()
@@ -286,11 +300,12 @@ func (r *runner) finish(top *scope) Result {
 	switch {
 	case errors.Is(context.Cause(r.cancelled), errJobTimeout):
 		res.TimedOut = true
-		r.annotate("", "error", "The job has exceeded the maximum execution time.")
+		r.annotate("", "error", "The job has exceeded the maximum execution time of "+r.timeout.String()+".")
 	case r.shutdown():
 		r.annotate("", "error", ErrShutdown.Error()+".")
 		r.failJob()
 	}
+	size := 0
 	if r.q.Outputs != nil && !r.shutdown() {
 		for _, p := range r.q.Outputs.Pairs {
 			v := view{sc: top, env: r.globals(top)}
@@ -303,7 +318,11 @@ func (r *runner) finish(top *scope) Result {
 			case value == "":
 			case r.masks.holds(value):
 				r.annotate("", "warning", "Skip output '"+name+"' since it may contain secret.")
+			case size+len(value) > largestOutputs:
+				r.annotate("", "error", fmt.Sprintf("The job's outputs take more than %d KiB; '%s' and what follows are left out.", largestOutputs>>10, name))
+				r.failJob()
 			default:
+				size += len(value)
 				res.Outputs = append(res.Outputs, Variable{name, value})
 			}
 		}

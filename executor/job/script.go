@@ -153,12 +153,16 @@ func (st *stepRun) show(text, command string) {
 	r := st.r
 	r.emit(Event{Kind: GroupStarted, Step: st.id, Text: r.text(st.name)})
 	say := func(s string) {
-		r.emit(Event{Kind: Line, Step: st.id, Stream: Info, Text: r.text(s)})
+		for line := range strings.SplitSeq(r.text(s), "\n") {
+			for len(line) > longestLine {
+				r.emit(Event{Kind: Line, Step: st.id, Stream: Info, Text: strings.ToValidUTF8(line[:longestLine], "")})
+				line = line[longestLine:]
+			}
+			r.emit(Event{Kind: Line, Step: st.id, Stream: Info, Text: strings.ToValidUTF8(line, "")})
+		}
 	}
 	if text != "" {
-		for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-			say(line)
-		}
+		say(strings.TrimRight(text, "\n"))
 	}
 	say("shell: " + command)
 	env := st.view().env
