@@ -4,6 +4,7 @@ package job_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -173,6 +174,46 @@ steps:
 		t.Errorf("%s\n%s", diff, rec.log())
 	}
 	contains(t, rec, "Unrecognized named-value: 'secrets'")
+}
+
+// TestCompositeCancel: a step of an action that is cancelled ends, one with always()
+// runs, and so do the posts.
+func TestCompositeCancel(t *testing.T) {
+	for outer, want := range map[string][]string{
+		"success()": {"begin", "interrupted", "post"},
+		"always()":  {"begin", "interrupted", "inner always", "post"},
+	} {
+		t.Run(outer, func(t *testing.T) {
+			last := nodeAction(t, "last", map[string]string{"main.js": "", "post.js": "console.log('post')"})
+			last.Post = "post.js"
+			q := request(t, "\nsteps:\n  - uses: octo/last@v1\n  - {id: c, uses: octo/c@v1, if: "+outer+"}\n  - {run: echo never}\n")
+			q.Actions = actions{"octo/last@v1": last, "octo/c@v1": {
+				Using: job.Composite, Dir: "/opt/zviz/actions/c",
+				Steps: stepsOf(t, `
+- {shell: bash, run: "trap 'echo interrupted; exit 1' INT; echo begin; while true; do sleep 0.05; done"}
+- {shell: bash, run: echo no}
+- {shell: bash, run: echo inner always, if: always()}
+`),
+			}}
+			q.Cell = openCell(t) //nolint:contextcheck // tear-down outlives the context
+			ctx, cancel := context.WithCancelCause(t.Context())
+			var rec record
+			q.Emit = func(e job.Event) {
+				rec.add(e)
+				if e.Text == "begin" && e.Stream == job.Stdout {
+					cancel(errors.New("stop"))
+				}
+			}
+			res, err := job.Run(ctx, q)
+			if err != nil || res.Conclusion != job.Cancelled {
+				t.Errorf("%+v, %v", res, err)
+			}
+			if diff := cmp.Diff(want, rec.printed()); diff != "" {
+				t.Errorf("%s\n%s", diff, rec.log())
+			}
+			contains(t, &rec, "c = cancelled/cancelled")
+		})
+	}
 }
 
 // TestActionErrors fail the step, or the job if they are known before it.

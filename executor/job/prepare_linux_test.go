@@ -27,7 +27,7 @@ func (c *counted) Prepare(ctx context.Context) error {
 // one before it ran; none is made for nobody.
 func TestPrepare(t *testing.T) {
 	for steps, want := range map[int]int64{1: 0, 4: 3} {
-		cell := counted{Cell: openCell(t)} //nolint:contextcheck // tear-down outlives the context
+		cell := counted{Cell: openCell(t)}
 		q := request(t, "\nsteps:\n"+strings.Repeat("  - {run: 'true'}\n", steps))
 		q.Cell = &cell
 		run(t, q, job.Success)

@@ -51,6 +51,7 @@ type runner struct {
 	repo      string // name of the repository, as in the path of the workspace
 
 	timeout   time.Duration
+	minute    time.Duration   // of timeout-minutes; tests have less of it
 	cancelled context.Context //nolint:containedctx // it ends when the job is cancelled; steps may go on
 
 	emitting sync.Mutex
@@ -80,6 +81,11 @@ func Run(ctx context.Context, q Request) (Result, error) {
 	if err != nil {
 		return Result{Conclusion: Failure}, err
 	}
+	return r.run(ctx)
+}
+
+func (r *runner) run(ctx context.Context) (Result, error) {
+	q := r.q
 	timeout := q.Timeout
 	if timeout <= 0 {
 		timeout = defaultTimeout
@@ -139,7 +145,7 @@ func newRunner(q Request) (*runner, error) {
 	if t, ok := github.Get("token"); ok {
 		hidden = append(hidden, expr.ToString(t))
 	}
-	r := &runner{q: q, github: github, masks: newMasker(hidden), status: Success, names: map[string]int{}, loaded: map[string]*Action{}, slots: make(chan struct{}, mostBackground)}
+	r := &runner{q: q, github: github, masks: newMasker(hidden), status: Success, minute: time.Minute, names: map[string]int{}, loaded: map[string]*Action{}, slots: make(chan struct{}, mostBackground)}
 	full, _ := github.Get("repository")
 	r.repo = "repo"
 	if name, ok := full.(expr.String); ok {

@@ -176,7 +176,7 @@ func (st *stepRun) guard(ctx context.Context, part func(context.Context) Conclus
 	}
 	if minutes > 0 {
 		var stop context.CancelFunc
-		ctx, stop = context.WithTimeoutCause(ctx, time.Duration(minutes)*time.Minute, errStepTimeout)
+		ctx, stop = context.WithTimeoutCause(ctx, time.Duration(minutes)*r.minute, errStepTimeout)
 		defer stop()
 	}
 	if r.cancelled.Err() == nil {
@@ -187,7 +187,10 @@ func (st *stepRun) guard(ctx context.Context, part func(context.Context) Conclus
 			}
 		})()
 	}
-	outcome := part(ctx)
+	outcome := Cancelled
+	if ctx.Err() == nil { // else what it is part of has been ended
+		outcome = part(ctx)
+	}
 	switch cause := context.Cause(ctx); {
 	case cause == nil:
 	case errors.Is(cause, errStepTimeout):

@@ -253,6 +253,27 @@ steps:
 	lacks(t, rec, "stdout: never")
 }
 
+// TestStepIsEnded when its time is over, and the job goes on as after a failure.
+func TestStepIsEnded(t *testing.T) {
+	q := request(t, `
+steps:
+  - {run: "trap 'echo interrupted; exit 0' INT; while true; do sleep 0.05; done", timeout-minutes: 5, name: slow, continue-on-error: true}
+  - {run: echo next}
+  - {run: "sleep 1000", timeout-minutes: "${{ fromJSON('1.9') }}"}
+`)
+	q.Cell = openCell(t)
+	var rec record
+	q.Emit = rec.add
+	res, err := job.RunWith(t.Context(), q, 100*time.Millisecond)
+	if err != nil || res.Conclusion != job.Failure || res.Steps[0].Outcome != job.Failure || res.Steps[2].Outcome != job.Failure {
+		t.Errorf("%+v, %v\n%s", res, err, rec.log())
+	}
+	if diff := cmp.Diff([]string{"interrupted", "next"}, rec.printed()); diff != "" {
+		t.Errorf("%s\n%s", diff, rec.log())
+	}
+	contains(t, &rec, "The action 'slow' has timed out after 5 minutes.", "has timed out after 1 minutes.")
+}
+
 // TestJobTimeout is a cancellation.
 func TestJobTimeout(t *testing.T) {
 	q := request(t, `
