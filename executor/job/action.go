@@ -47,8 +47,10 @@ type Action struct {
 	Inputs  []Input
 	Outputs []Output // of Composite
 
-	Pre, Main, Post string        // of Node: paths below Dir
-	PreIf, PostIf   *syntax.Token // nil: always()
+	Pre, Main, Post string // of Node: paths below Dir
+	// PreIf and PostIf are expressions; always() if empty. Unlike the if of a step they
+	// are not joined with success().
+	PreIf, PostIf string
 
 	Steps []*workflows.Step // of Composite
 }

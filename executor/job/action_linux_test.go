@@ -109,6 +109,32 @@ steps:
 	}
 }
 
+// TestPostIf is not joined with success(), and looks at the job's status.
+func TestPostIf(t *testing.T) {
+	a := func(name, pre, post string) *job.Action {
+		a := nodeAction(t, name, map[string]string{"pre.js": "console.log('pre " + name + "')", "main.js": "", "post.js": "console.log('post " + name + "')"})
+		a.Pre, a.Post, a.PreIf, a.PostIf = "pre.js", "post.js", pre, post
+		return a
+	}
+	q := request(t, `
+steps:
+  - uses: octo/plain@v1
+  - uses: octo/good@v1
+  - uses: octo/bad@v1
+  - uses: octo/broken@v1
+  - run: exit 1
+`)
+	q.Actions = actions{
+		"octo/plain@v1": a("plain", "runner.os == 'Linux'", "runner.os == 'Linux'"), "octo/good@v1": a("good", "failure()", "success()"),
+		"octo/bad@v1": a("bad", "success()", "failure()"), "octo/broken@v1": a("broken", "", "fromJSON('bad')"),
+	}
+	_, rec := run(t, q, job.Failure)
+	if diff := cmp.Diff([]string{"pre plain", "pre bad", "pre broken", "post bad", "post plain"}, rec.printed()); diff != "" {
+		t.Errorf("%s\n%s", diff, rec.log())
+	}
+	contains(t, rec, "post:__octo_broken = failure/failure")
+}
+
 // TestComposite: inputs, outputs, a scope of steps of its own, what it leaves behind.
 func TestComposite(t *testing.T) {
 	inner := nodeAction(t, "inner", map[string]string{"main.js": `console.log('inner ' + process.env.INPUT_X + ' ' + process.env.OUTER)`, "post.js": `console.log('inner post')`})
@@ -195,7 +221,7 @@ func TestCompositeCancel(t *testing.T) {
 - {shell: bash, run: echo inner always, if: always()}
 `),
 			}}
-			q.Cell = openCell(t) //nolint:contextcheck // tear-down outlives the context
+			q.Cell = openCell(t)
 			ctx, cancel := context.WithCancelCause(t.Context())
 			var rec record
 			q.Emit = func(e job.Event) {

@@ -226,6 +226,16 @@ func (r *runner) condition(t *syntax.Token, v view) (bool, error) {
 	return c.Eval(r.environ(v))
 }
 
+// plainCondition evaluates a condition as it is written.
+func (r *runner) plainCondition(text string, v view) (bool, error) {
+	x, err := expr.Parse(text, v.options(true))
+	if err != nil {
+		return false, err
+	}
+	value, err := x.Eval(r.environ(v))
+	return err == nil && expr.Truthy(value), err
+}
+
 // hashFiles is the function of that name.
 func (r *runner) hashFiles(args []expr.Value) (expr.Value, error) {
 	var patterns []string

@@ -3,6 +3,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,6 @@ import (
 
 	"github.com/zviz/run/workflows"
 	"github.com/zviz/run/workflows/expr"
-	"github.com/zviz/run/workflows/syntax"
 )
 
 // phase is which part of a step runs.
@@ -141,7 +141,7 @@ func (st *stepRun) ready() bool {
 	}
 	st.own = own
 	st.name = st.defaultName()
-	wanted, err := r.condition(st.condition(), st.view())
+	wanted, err := st.wanted()
 	switch {
 	case err != nil:
 		st.begin()
@@ -182,7 +182,7 @@ func (st *stepRun) guard(ctx context.Context, part func(context.Context) Conclus
 	if r.cancelled.Err() == nil {
 		// The condition is asked again: always() goes on.
 		defer context.AfterFunc(r.cancelled, func() { //nolint:contextcheck // the job's, which the step may outlive
-			if wanted, err := r.condition(st.condition(), st.view()); r.shutdown() || err != nil || !wanted {
+			if wanted, err := st.wanted(); r.shutdown() || err != nil || !wanted {
 				cancel(errCancelled)
 			}
 		})()
@@ -203,24 +203,17 @@ func (st *stepRun) guard(ctx context.Context, part func(context.Context) Conclus
 	return outcome
 }
 
-// condition is the if of the part that runs.
-func (st *stepRun) condition() *syntax.Token {
+// wanted evaluates the if of the part that runs.
+func (st *stepRun) wanted() (bool, error) {
 	a := st.action.Load()
 	switch {
 	case st.phase == phasePre && a != nil:
-		return orAlways(a.PreIf)
+		return st.r.plainCondition(cmp.Or(a.PreIf, "always()"), st.view())
 	case st.phase == phasePost && a != nil:
-		return orAlways(a.PostIf)
+		return st.r.plainCondition(cmp.Or(a.PostIf, "always()"), st.view())
 	default:
-		return st.s.If
+		return st.r.condition(st.s.If, st.view())
 	}
-}
-
-func orAlways(t *syntax.Token) *syntax.Token {
-	if t == nil {
-		return &syntax.Token{Kind: syntax.Expression, Text: "always()"}
-	}
-	return t
 }
 
 // minutes is the time limit of the step; 0 means none.
