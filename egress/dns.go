@@ -37,14 +37,14 @@ func newResolver(g *gateway) *resolver {
 }
 
 // run serves until close.
-func (r *resolver) run(ctx context.Context, udp net.PacketConn, tcp net.Listener) {
+func (r *resolver) run(ctx context.Context, udp *net.UDPConn, tcp net.Listener) {
 	tcpLimited := &limitListener{Listener: tcp, slots: make(chan struct{}, dnsStreams), over: func() {
 		e := limited(Event{Door: DoorDNS, Transport: "tcp"}, "", 0)
 		e.Hint = "at most " + strconv.Itoa(dnsStreams) + " connections at the same time are served"
 		r.g.rec.emit(e)
 	}}
 	for _, s := range []*dns.Server{
-		{PacketConn: udp, Handler: r, MsgAcceptFunc: r.accept, MsgInvalidFunc: r.invalid, UDPSize: 4096},
+		{PacketConn: pacedConn{udp, r}, Handler: r, MsgAcceptFunc: r.accept, MsgInvalidFunc: r.invalid, UDPSize: 4096},
 		{Listener: tcpLimited, Handler: r, MsgAcceptFunc: r.accept, MsgInvalidFunc: r.invalid, MaxTCPQueries: 128, ReadTimeout: 5 * time.Second},
 	} {
 		started := make(chan struct{})
@@ -100,13 +100,11 @@ func (r *resolver) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
 	defer r.g.survive(context.Background(), DoorDNS)
 	start := time.Now()
 	local, remote := addrPort(w.LocalAddr()), addrPort(w.RemoteAddr())
-	if !r.bucket.take(start) {
-		r.g.rec.emit(limited(Event{Door: DoorDNS}, "dns_per_second", r.g.limits.DNSPerSecond))
-		return // silence: the client tries again later
-	}
-	proto := uint8(protoUDP)
+	proto := uint8(protoUDP) // of which each was let in by pacedConn
 	if w.LocalAddr().Network() == "tcp" {
-		proto = protoTCP
+		if proto = protoTCP; !r.admit(start) {
+			return
+		}
 	}
 	var o origin
 	many := r.g.policies.many()
@@ -123,6 +121,35 @@ func (r *resolver) ServeDNS(w dns.ResponseWriter, req *dns.Msg) {
 		r.g.rec.emit(e)
 	}
 	_ = w.WriteMsg(resp) // the client may be gone
+}
+
+// admit reports whether one more question is answered. Else there is silence: the
+// client tries again later.
+func (r *resolver) admit(now time.Time) bool {
+	if r.bucket.take(now) {
+		return true
+	}
+	r.g.rec.emit(limited(Event{Door: DoorDNS}, "dns_per_second", r.g.limits.DNSPerSecond))
+	return false
+}
+
+// pacedConn drops packets that are too many where they are read: the server starts a
+// goroutine for each one that it gets, and a flood would be a hundred thousand of them.
+type pacedConn struct {
+	*net.UDPConn
+	r *resolver
+}
+
+func (c pacedConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	for {
+		n, from, err := c.ReadFromUDPAddrPort(b)
+		if err != nil {
+			return n, nil, err
+		}
+		if c.r.admit(time.Now()) {
+			return n, net.UDPAddrFromAddrPort(from), nil
+		}
+	}
 }
 
 // first reports whether the question was not told of yet. Allowed ones are

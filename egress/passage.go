@@ -4,6 +4,7 @@ package egress
 
 import (
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -45,6 +46,21 @@ func (s *passages) all() []*passage {
 		list = append(list, p)
 	}
 	return list
+}
+
+// stepReader ends with the passage: a host that sees the end of the connection may
+// send last words, which are not for the new step.
+type stepReader struct {
+	io.ReadCloser
+	of *passage
+}
+
+func (r stepReader) Read(b []byte) (int, error) {
+	n, err := r.ReadCloser.Read(b)
+	if r.of.cut.Load() {
+		return 0, errStep
+	}
+	return n, err
 }
 
 // passages are those of a job.

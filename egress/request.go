@@ -372,7 +372,7 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 			if resp.StatusCode == http.StatusSwitchingProtocols {
 				return socket.over(resp)
 			}
-			down.r = resp.Body
+			down.r = stepReader{resp.Body, q.way}
 			resp.Body = down
 			return nil
 		},

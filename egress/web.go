@@ -43,7 +43,7 @@ type doorKey struct{}
 
 func newWeb(ctx context.Context, g *gateway) *web {
 	w := &web{g: g, queue: connQueue{conns: make(chan net.Conn), closed: make(chan struct{})}, inFlight: make(chan struct{}, g.limits.Requests)}
-	w.buffers.New = func() any { b := make([]byte, 32<<10); return &b }
+	w.buffers.New = func() any { b := make([]byte, 16<<10); return &b } // no TLS record is larger
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)

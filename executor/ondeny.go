@@ -44,6 +44,10 @@ type denials struct {
 	cancel context.CancelCauseFunc // of the running command; nil if none runs
 }
 
+// lastWords is how long after the beginning of a step a refusal that no living process
+// asked for is taken for one of the step before.
+const lastWords = time.Second
+
 // observe looks at an event.
 func (d *denials) observe(e egress.Event) {
 	if e.Canary != "" {
@@ -55,8 +59,10 @@ func (d *denials) observe(e egress.Event) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.onDeny == egress.FailStep && e.Time.Before(d.began) {
-		return // of a step before, told late
+	// Of a step before: told late, or asked by a process that was ended with it, and of
+	// which a question was still on its way.
+	if d.onDeny == egress.FailStep && (e.Time.Before(d.began) || e.PID == 0 && e.Time.Before(d.began.Add(lastWords))) {
+		return
 	}
 	if d.denied == nil {
 		d.denied = &DeniedError{e, d.onDeny}

@@ -16,6 +16,14 @@ type stepScope struct {
 	known map[string]bool // as written: GitHub compares with case
 }
 
+// ConvertSteps makes steps of a token that r has read: those of a composite action too
+// (the same function serves both in GitHub's runner). What is wrong is recorded in r; the
+// result are the warnings beside the steps.
+func ConvertSteps(r *syntax.Reader, t *syntax.Token) ([]*Step, []*syntax.Error) {
+	c := converter{r: r}
+	return c.steps(t), c.warningList
+}
+
 func (c *converter) steps(t *syntax.Token) []*Step {
 	if !c.want(t, syntax.Sequence, "job steps") {
 		return nil

@@ -82,7 +82,7 @@ func TestByTest(t *testing.T) {
 		outside, inside := "./attack "+a.ID, []string{"./attack", a.ID}
 		switch a.ID {
 		case "fs-24":
-			outside = `cp /bin/sleep runner; ./runner 0.3 & ./attack fs-24 $!`
+			outside = `cp /bin/sleep runner; ./runner 1 & until readlink /proc/$!/exe | grep -q runner; do sleep 0.01; done; ./attack fs-24 $!` // not the shell, before it is one
 		case "fs-16-output":
 			outside = `./attack fs-16-output >log; cat log`
 		case "proc-07-ipc":

@@ -224,3 +224,7 @@ func newScope(names []string) *scope {
 }
 
 const maxArguments = 1<<31 - 1
+
+// Allowed is what expressions may name where a definition of the schema stands alone:
+// what they are parsed with again when they are evaluated.
+func Allowed(def string) expr.Options { return newScope(schema()[def].context).options }

@@ -113,7 +113,7 @@ func (e *execution) log() *slog.Logger {
 
 // heapGoal is from where on the collector works harder rather than let garbage
 // double what a job makes us keep. It is no limit: what is needed is had.
-const heapGoal = 20 << 20
+const heapGoal = 14 << 20
 
 // refuse ends an execution whose command did not run.
 func (e *execution) refuse(err error) error {
