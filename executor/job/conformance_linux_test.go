@@ -3,22 +3,25 @@
 package job_test
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/zviz/run/executor/job"
 	"github.com/zviz/run/workflows"
 	"github.com/zviz/run/workflows/expr"
+	"github.com/zviz/run/workflows/plan"
 	"github.com/zviz/run/workflows/syntax"
 )
 
-// TestConformance runs the cases of the shared set whose workflow is one plain job: no
-// matrix, no needs, no called workflow, and no action but checkout, which does
-// nothing here. The rest needs what plans a run.
+// TestConformance runs the cases of the shared set as a run would, one job after the
+// other, each in a cell of its own with the files of the set in the workspace. The
+// checkout of the own repository does nothing. Cases with arguments of act's, or whose
+// called workflows are in a repository, need the command line.
 func TestConformance(t *testing.T) {
 	dir := os.Getenv("ZVIZ_CONFORMANCE")
 	if dir == "" {
@@ -31,29 +34,39 @@ func TestConformance(t *testing.T) {
 		}
 		t.Skip(err)
 	}
+	data := os.DirFS(filepath.Join(dir, "act", "data"))
 	ran := 0
 	for row := range strings.Lines(string(table)) {
 		c := append(strings.Split(strings.TrimRight(row, "\n"), "\t"), make([]string, 9)...)
 		id, file, event, args, expect, must, mustnot, needs := c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]
-		if id == "id" || event != "push" || args != "" || needs != "none" && needs != "node" {
+		if id == "id" || args != "" || needs != "none" && needs != "node" {
 			continue
 		}
-		text, err := os.ReadFile(filepath.Join(dir, "act", "data", file))
+		text, err := fs.ReadFile(data, file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		wf, problems := workflows.Parse(file, string(text), workflows.Options{Syntax: syntax.Options{BackgroundSteps: true}})
-		if wf == nil || len(problems.Errors) > 0 || !plain(wf) {
-			continue
+		open := func(uses string) (string, error) {
+			if uses == "./.github/workflows/zv-callee.yml" {
+				uses = "own/_callee.yml"
+			}
+			b, err := fs.ReadFile(data, strings.TrimPrefix(uses, "./"))
+			if err != nil {
+				return "", errors.Join(err, workflows.ErrNotHere)
+			}
+			return string(b), nil
 		}
+		wf, problems := workflows.Parse(file, string(text), workflows.Options{Open: open, Syntax: syntax.Options{BackgroundSteps: true}})
 		ran++
 		t.Run(id, func(t *testing.T) {
-			q := planned(wf)
-			res, rec := runIn(t.Context(), t, q)
-			if got := res.Conclusion == job.Success; got != (expect == "success") {
-				t.Errorf("%s, want %s", res.Conclusion, expect)
+			var rec record
+			got := plan.Failure
+			if len(problems.Errors) == 0 {
+				got = runWhole(t, wf, event, data, &rec)
 			}
-			// As a log, in which the scripts are not shown.
+			if (got == plan.Success) != (expect == "success") {
+				t.Errorf("%s, want %s", got, expect)
+			}
 			log := strings.Join(append(rec.printed(), rec.log()), "\n")
 			for m := range strings.SplitSeq(must, ",") {
 				if m != "" && !regexp.MustCompile(m).MatchString(log) {
@@ -66,60 +79,64 @@ func TestConformance(t *testing.T) {
 				}
 			}
 			if t.Failed() {
-				t.Log(rec.log())
+				t.Log(problems, rec.log())
 			}
 		})
 	}
 	t.Logf("%d cases", ran)
-	if ran < 20 {
+	if ran < 50 {
 		t.Errorf("only %d cases", ran)
 	}
 }
 
-// plain reports whether a workflow is a job without a plan.
-func plain(wf *workflows.Workflow) bool {
-	if len(wf.Jobs) != 1 {
-		return false
+// runWhole runs a workflow.
+func runWhole(t *testing.T, wf *workflows.Workflow, event string, data fs.FS, rec *record) plan.Conclusion {
+	t.Helper()
+	text := func(name, value string) expr.Member { return expr.Member{Name: name, Value: expr.String(value)} }
+	p, err := plan.New(wf, plan.Options{Event: plan.Event{Name: event, Ref: "refs/heads/main"}, Any: true, GitHub: []expr.Member{
+		text("repository", "nektos/conformance"), text("repository_owner", "nektos"), text("sha", strings.Repeat("a", 40)),
+		text("actor", "octo"), text("server_url", "https://github.com"),
+	}})
+	if err != nil {
+		t.Log(err)
+		return plan.Failure
 	}
-	j := wf.Jobs[0]
-	return j.Uses == nil && j.Strategy == nil && j.Container == nil && j.Services == nil && len(j.Needs) == 0 &&
-		!slices.ContainsFunc(j.Steps, func(s *workflows.Step) bool {
-			return s.Uses != nil && !strings.HasPrefix(s.Uses.Text, "actions/checkout@")
+	for {
+		if conclusion, done := p.Done(); done {
+			return conclusion
+		}
+		j := p.Next()
+		if j == nil {
+			t.Fatal("no job may start, and the run has not ended")
+		}
+		if err := p.Started(j.ID); err != nil {
+			t.Fatal(err)
+		}
+		q, err := job.FromPlan(j, func(string) string { return "" })
+		if err != nil {
+			t.Fatal(err)
+		}
+		cell := openCell(t)
+		err = fs.WalkDir(data, ".", func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			b, err := fs.ReadFile(data, name)
+			if err != nil {
+				return err
+			}
+			return cell.WriteFile("/home/runner/work/conformance/conformance/"+name, b, 0o755)
 		})
-}
-
-// planned is the job of a plain workflow as a planner would have it.
-func planned(wf *workflows.Workflow) job.Request {
-	j := wf.Jobs[0]
-	github := expr.NewObject(
-		expr.Member{Name: "repository", Value: expr.String("nektos/conformance")},
-		expr.Member{Name: "repository_owner", Value: expr.String("nektos")},
-		expr.Member{Name: "event_name", Value: expr.String("push")},
-		expr.Member{Name: "ref", Value: expr.String("refs/heads/main")},
-		expr.Member{Name: "ref_name", Value: expr.String("main")},
-		expr.Member{Name: "sha", Value: expr.String(strings.Repeat("a", 40))},
-		expr.Member{Name: "job", Value: expr.String(j.ID.Text)},
-		expr.Member{Name: "workflow", Value: expr.String(wf.Name.String())},
-		expr.Member{Name: "actor", Value: expr.String("octo")},
-		expr.Member{Name: "server_url", Value: expr.String("https://github.com")},
-	)
-	q := job.Request{Steps: j.Steps, Outputs: j.Outputs, Contexts: expr.Values{"github": github}, Actions: noCheckout{}}
-	for _, m := range []*syntax.Token{wf.Env, j.Env} {
-		if m != nil {
-			for _, p := range m.Pairs {
-				q.Env = append(q.Env, job.Setting{Name: p.Key.String(), Text: later(p.Value)})
-			}
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Cell, q.Actions, q.Emit = cell, workspaceActions{}, rec.add
+		res, err := job.Run(t.Context(), q)
+		if err != nil {
+			t.Errorf("%s: %v", j.ID, err)
+		}
+		if err := p.Finish(j.ID, res.Plan()); err != nil {
+			t.Fatal(err)
 		}
 	}
-	for _, d := range []*syntax.Token{wf.Defaults, j.Defaults} {
-		if run := d.Get("run"); run != nil {
-			if s := run.Get("shell"); s != nil {
-				q.Defaults.Shell = later(s)
-			}
-			if s := run.Get("working-directory"); s != nil {
-				q.Defaults.Dir = later(s)
-			}
-		}
-	}
-	return q
 }
