@@ -242,6 +242,29 @@ func TestCompositeCancel(t *testing.T) {
 	}
 }
 
+// TestActionFiles: the steps of a composite action see its files, and later steps those
+// of an action that put a directory of its own into PATH.
+func TestActionFiles(t *testing.T) {
+	a := nodeAction(t, "files", map[string]string{"tool": "#!/bin/sh\necho from the action\n"})
+	if err := os.Chmod(filepath.Join(a.Mounts[0].Source, "tool"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	a.Using, a.Steps = job.Composite, stepsOf(t, `
+- {shell: bash, run: '"$GITHUB_ACTION_PATH/tool"; echo "$GITHUB_ACTION_PATH" >> "$GITHUB_PATH"'}
+`)
+	q := request(t, `
+steps:
+  - run: test ! -e /opt/zviz/actions/files
+  - uses: octo/files@v1
+  - run: tool; ! touch /opt/zviz/actions/files/x
+`)
+	q.Actions = actions{"octo/files@v1": a}
+	_, rec := run(t, q, job.Success)
+	if diff := cmp.Diff([]string{"from the action", "from the action"}, rec.printed()); diff != "" {
+		t.Errorf("%s\n%s", diff, rec.log())
+	}
+}
+
 // TestActionErrors fail the step, or the job if they are known before it.
 func TestActionErrors(t *testing.T) {
 	deep := &job.Action{Using: job.Composite, Dir: "/opt/zviz/actions/deep"}
@@ -279,14 +302,4 @@ func TestActionErrors(t *testing.T) {
 			}
 		})
 	}
-}
-
-// noCheckout has one action, which does nothing.
-type noCheckout struct{}
-
-func (noCheckout) Load(_ context.Context, uses string, _ fs.FS) (*job.Action, error) {
-	if !strings.HasPrefix(uses, "actions/checkout@") {
-		return nil, fmt.Errorf("no action %s", uses)
-	}
-	return &job.Action{Using: job.Composite, Dir: "/opt/zviz/actions/checkout"}, nil
 }

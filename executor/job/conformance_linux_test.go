@@ -19,8 +19,8 @@ import (
 )
 
 // TestConformance runs the cases of the shared set as a run would, one job after the
-// other, each in a cell of its own with the files of the set in the workspace. The
-// checkout of the own repository does nothing. Cases with arguments of act's, or whose
+// other, each in a cell of its own. The
+// checkout of the own repository copies the files of the set. Cases with arguments of act's, or whose
 // called workflows are in a repository, need the command line.
 func TestConformance(t *testing.T) {
 	dir := os.Getenv("ZVIZ_CONFORMANCE")
@@ -62,7 +62,7 @@ func TestConformance(t *testing.T) {
 			var rec record
 			got := plan.Failure
 			if len(problems.Errors) == 0 {
-				got = runWhole(t, wf, event, data, &rec)
+				got = runWhole(t, wf, event, filepath.Join(dir, "act", "data"), &rec)
 			}
 			if (got == plan.Success) != (expect == "success") {
 				t.Errorf("%s, want %s", got, expect)
@@ -90,12 +90,13 @@ func TestConformance(t *testing.T) {
 }
 
 // runWhole runs a workflow.
-func runWhole(t *testing.T, wf *workflows.Workflow, event string, data fs.FS, rec *record) plan.Conclusion {
+func runWhole(t *testing.T, wf *workflows.Workflow, event, dir string, rec *record) plan.Conclusion {
 	t.Helper()
 	text := func(name, value string) expr.Member { return expr.Member{Name: name, Value: expr.String(value)} }
 	p, err := plan.New(wf, plan.Options{Event: plan.Event{Name: event, Ref: "refs/heads/main"}, Any: true, GitHub: []expr.Member{
 		text("repository", "nektos/conformance"), text("repository_owner", "nektos"), text("sha", strings.Repeat("a", 40)),
 		text("actor", "octo"), text("server_url", "https://github.com"),
+		text("workspace", job.Workspace("nektos/conformance")),
 	}})
 	if err != nil {
 		t.Log(err)
@@ -117,20 +118,7 @@ func runWhole(t *testing.T, wf *workflows.Workflow, event string, data fs.FS, re
 			t.Fatal(err)
 		}
 		cell := openCell(t)
-		err = fs.WalkDir(data, ".", func(name string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			b, err := fs.ReadFile(data, name)
-			if err != nil {
-				return err
-			}
-			return cell.WriteFile("/home/runner/work/conformance/conformance/"+name, b, 0o755)
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		q.Cell, q.Actions, q.Emit = cell, workspaceActions{}, rec.add
+		q.Cell, q.Actions, q.Emit = cell, workspaceActions{checkout(t, dir)}, rec.add
 		res, err := job.Run(t.Context(), q)
 		if err != nil {
 			t.Errorf("%s: %v", j.ID, err)

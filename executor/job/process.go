@@ -47,10 +47,11 @@ func (st *stepRun) process(ctx context.Context, p process) Conclusion {
 	r.mu.Lock()
 	first := slices.Clone(r.path)
 	r.mu.Unlock()
-	r.prepareNext(ctx, st, len(p.mounts) == 0)
+	mounts := r.mounts(st.sc, p.mounts, first)
+	r.prepareNext(ctx, st, len(mounts) == 0)
 	res, err := r.q.Cell.Run(ctx, executor.Step{
 		As:   egress.StepName{ID: st.s.ID, Name: st.name, Uses: st.s.Uses.String()},
-		Args: p.args, Env: env, Path: first, Dir: p.dir, Mounts: p.mounts,
+		Args: p.args, Env: env, Path: first, Dir: p.dir, Mounts: mounts,
 		Stdout: stdout, Stderr: stderr, Interrupt: interruptTime, Grace: terminateTime,
 	})
 	stdout.flush()
@@ -58,6 +59,29 @@ func (st *stepRun) process(ctx context.Context, p process) Conclusion {
 	outcome := st.judge(p, res, err)
 	st.readFiles()
 	return outcome
+}
+
+// mounts shows a process the files of its action, of those around it, and of those that
+// put a directory of theirs into PATH.
+func (r *runner) mounts(sc *scope, own []sandbox.Mount, dirs []string) []sandbox.Mount {
+	list := slices.Concat(sc.mounts, own)
+	r.mu.Lock()
+	for _, a := range r.loaded {
+		if slices.ContainsFunc(dirs, func(d string) bool { return d == a.Dir || strings.HasPrefix(d, a.Dir+"/") }) {
+			list = append(list, a.Mounts...)
+		}
+	}
+	r.mu.Unlock()
+	var out []sandbox.Mount
+	seen := map[string]bool{}
+	for _, m := range list {
+		if !seen[m.Target] {
+			seen[m.Target] = true
+			out = append(out, m)
+		}
+	}
+	slices.SortFunc(out, func(a, b sandbox.Mount) int { return strings.Compare(a.Target, b.Target) })
+	return out
 }
 
 // judge says what the end of a process means.

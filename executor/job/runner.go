@@ -130,6 +130,22 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 	return res, errors.Join(r.failures...)
 }
 
+// Workspace is where the files of a repository, named owner/repo, are for its jobs:
+// github.workspace, which a plan has to know.
+func Workspace(repository string) string {
+	return path.Join(executor.RunnerWork, folder(repository), folder(repository))
+}
+
+// folder is the name of a repository as a folder beside the runner's own, which begin
+// with _.
+func folder(repository string) string {
+	base := path.Base(repository)
+	if base == "." || base == "/" || base == ".." || strings.HasPrefix(base, "_") {
+		return "repo"
+	}
+	return base
+}
+
 func newRunner(q Request) (*runner, error) {
 	github, ok := q.Contexts["github"].(*expr.Object)
 	if !ok {
@@ -147,13 +163,9 @@ func newRunner(q Request) (*runner, error) {
 	}
 	r := &runner{q: q, github: github, masks: newMasker(hidden), status: Success, minute: time.Minute, names: map[string]int{}, loaded: map[string]*Action{}, slots: make(chan struct{}, mostBackground)}
 	full, _ := github.Get("repository")
-	r.repo = "repo"
-	if name, ok := full.(expr.String); ok {
-		if base := path.Base(string(name)); base != "." && base != "/" && base != ".." && !strings.HasPrefix(base, "_") {
-			r.repo = base
-		}
-	}
-	r.workspace = path.Join(executor.RunnerWork, r.repo, r.repo)
+	name, _ := full.(expr.String)
+	r.repo = folder(string(name))
+	r.workspace = Workspace(string(name))
 	for _, dir := range []string{r.workspace, commandsDir, tempDir + "/_github_home"} {
 		if err := q.Cell.MkdirAll(dir); err != nil {
 			return nil, fmt.Errorf("set up the job: %w", err)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/zviz/run/executor"
+	"github.com/zviz/run/sandbox"
 	"github.com/zviz/run/workflows"
 	"github.com/zviz/run/workflows/expr"
 )
@@ -22,6 +23,7 @@ type scope struct {
 	dir      string     // the same
 	action   *Action    // whose steps these are; nil for the job's own
 	uses     map[*workflows.Step]*instance
+	mounts   []sandbox.Mount // of the actions around it
 	depth    int
 
 	status  Conclusion // of a composite action so far

@@ -197,7 +197,7 @@ func (st *stepRun) inner(in *instance, inputs []Variable) *scope {
 	id := st.sc.prefix + st.s.ID
 	return &scope{
 		prefix: id + "/", inputs: textObject(inputs), contexts: actionContexts(),
-		env: slices.Concat(st.sc.env, st.own), action: in.action, uses: in.children, depth: st.sc.depth + 1,
+		env: slices.Concat(st.sc.env, st.own), action: in.action, uses: in.children, mounts: slices.Concat(st.sc.mounts, in.action.Mounts), depth: st.sc.depth + 1,
 		status: Success, results: map[string]*stepRecord{},
 	}
 }
