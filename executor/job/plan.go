@@ -51,6 +51,7 @@ func FromManifest(m *action.Manifest, dir string) *Action {
 		Using: Using(m.Runs.Kind), Dir: dir, Main: m.Runs.Main, Pre: m.Runs.Pre, Post: m.Runs.Post,
 		PreIf: m.Runs.PreIf, PostIf: m.Runs.PostIf, Steps: m.Runs.Steps,
 	}
+	a.NodeVersion, _ = m.Runs.NodeVersion(func(string) string { return "" })
 	for _, i := range m.Inputs {
 		a.Inputs = append(a.Inputs, Input{Name: i.Name, Default: i.Default, Deprecation: i.Deprecation})
 	}
