@@ -264,7 +264,7 @@ steps:
 	q.Cell = openCell(t)
 	var rec record
 	q.Emit = rec.add
-	res, err := job.RunWith(t.Context(), q, 100*time.Millisecond)
+	res, err := job.RunWith(t.Context(), q, 500*time.Millisecond)
 	if err != nil || res.Conclusion != job.Failure || res.Steps[0].Outcome != job.Failure || res.Steps[2].Outcome != job.Failure {
 		t.Errorf("%+v, %v\n%s", res, err, rec.log())
 	}
@@ -284,7 +284,7 @@ steps:
   - {run: echo cancelled, if: cancelled()}
   - {run: echo failure, if: failure()}
 `)
-	q.Timeout = 700 * time.Millisecond
+	q.Timeout = 3 * time.Second
 	res, rec := run(t, q, job.Cancelled)
 	if diff := cmp.Diff([]string{"interrupted", "always", "cancelled"}, rec.printed()); diff != "" {
 		t.Errorf("%s\n%s", diff, rec.log())
@@ -294,19 +294,37 @@ steps:
 	}
 }
 
+// runUntil runs a job and cancels it when a line is printed.
+func runUntil(t *testing.T, q job.Request, line string, cause error) (job.Result, *record) {
+	t.Helper()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	var rec record
+	q.Cell = openCell(t)
+	q.Emit = func(e job.Event) {
+		rec.add(e)
+		if e.Kind == job.Line && e.Stream == job.Stdout && e.Text == line {
+			cancel(cause)
+		}
+	}
+	res, err := job.Run(ctx, q)
+	if err != nil {
+		t.Errorf("%v\n%s", err, rec.log())
+	}
+	return res, &rec
+}
+
 // TestCancel: a step with always() goes on, what comes after it is skipped, and
 // after the grace everything ends.
 func TestCancel(t *testing.T) {
 	q := request(t, `
 steps:
-  - {run: "echo begin; sleep 1; echo end", if: always()}
+  - {run: "echo begin; sleep 0.2; echo end", if: always()}
   - {run: echo never}
   - {run: "echo last; sleep 1000", if: always()}
 `)
-	q.CancelTimeout = 2 * time.Second
-	ctx, cancel := context.WithCancelCause(t.Context())
-	time.AfterFunc(600*time.Millisecond, func() { cancel(errors.New("stop")) })
-	res, rec := runIn(ctx, t, q)
+	q.CancelTimeout = 5 * time.Second
+	res, rec := runUntil(t, q, "begin", errors.New("stop"))
 	if diff := cmp.Diff([]string{"begin", "end", "last"}, rec.printed()); diff != "" {
 		t.Errorf("%s\n%s", diff, rec.log())
 	}
@@ -317,14 +335,11 @@ steps:
 
 // TestShutdown: no step runs any more, whatever its condition.
 func TestShutdown(t *testing.T) {
-	q := request(t, `
+	res, rec := runUntil(t, request(t, `
 steps:
   - {run: "echo begin; sleep 1000", if: always()}
   - {run: echo never, if: always()}
-`)
-	ctx, cancel := context.WithCancelCause(t.Context())
-	time.AfterFunc(600*time.Millisecond, func() { cancel(job.ErrShutdown) })
-	res, rec := runIn(ctx, t, q)
+`), "begin", job.ErrShutdown)
 	if res.Conclusion != job.Failure || len(rec.printed()) != 1 {
 		t.Errorf("%+v\n%s", res, rec.log())
 	}
@@ -333,14 +348,29 @@ steps:
 
 // TestBackgroundProcess: what a step leaves running is no command's source any more.
 func TestBackgroundProcess(t *testing.T) {
-	_, rec := run(t, request(t, `
+	q := request(t, `
 steps:
   - id: one
-    run: (while [ ! -e go ]; do sleep 0.05; done; echo "::set-output name=x::late"; echo plain; touch went) & echo now
-  - run: touch go; while [ ! -e went ]; do sleep 0.05; done; sleep 0.3
+    run: (while [ ! -e go ]; do sleep 0.05; done; echo "::set-output name=x::late"; echo plain) & echo now
+  - run: touch go; while [ ! -e seen ]; do sleep 0.05; done
   - run: test -z "${{ steps.one.outputs.x }}"
-`), job.Success)
-	contains(t, rec, "one stdout: ::set-output name=x::late", "one stdout: plain")
+`)
+	cell := openCell(t)
+	q.Cell = cell
+	var rec record
+	q.Emit = func(e job.Event) {
+		rec.add(e)
+		if e.Text == "plain" {
+			if err := cell.WriteFile(job.Workspace("octo/hello")+"/seen", nil, 0o644); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	res, err := job.Run(t.Context(), q)
+	if err != nil || res.Conclusion != job.Success {
+		t.Errorf("%+v, %v\n%s", res, err, rec.log())
+	}
+	contains(t, &rec, "one stdout: ::set-output name=x::late", "one stdout: plain")
 }
 
 // TestHashFiles: links and other kinds of files lead nowhere.
