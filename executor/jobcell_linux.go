@@ -25,11 +25,8 @@ import (
 	"github.com/zviz/run/sandbox/seccomp"
 )
 
-// Where a job's folders are inside. They are those of GitHub's hosted runners.
+// Who a job is inside.
 const (
-	RunnerHome = "/home/runner"
-	RunnerWork = "/home/runner/work" // holds the workspace and _temp
-	ToolCache  = "/opt/hostedtoolcache"
 	runnerUser = "runner"
 	runnerUID  = 1001
 )
@@ -287,9 +284,6 @@ func (l *Cell) mkdir(rel string) error {
 	}
 	return l.work.Lchown(rel, int(l.owner.UID), int(l.owner.GID))
 }
-
-// ErrTooLarge says that a file of a job's is larger than the caller reads.
-var ErrTooLarge = errors.New("file too large")
 
 // ReadFile reads a file of the job's in RunnerWork, given by its path inside:
 // regular, at most limit bytes. No link leads out of there.

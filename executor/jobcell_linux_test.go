@@ -4,6 +4,7 @@ package executor_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -150,6 +151,35 @@ func TestCellTimeout(t *testing.T) {
 	}
 	if out, _ := step(t, cell, "echo next"); out != "next\n" {
 		t.Errorf("%q", out)
+	}
+}
+
+// when is a buffer that calls a function once something is in it.
+type when struct {
+	buffer
+	once sync.Once
+	do   func()
+}
+
+func (w *when) Write(p []byte) (int, error) {
+	defer w.once.Do(w.do)
+	return w.buffer.Write(p)
+}
+
+// TestCellInterrupt: a step that is to end hears SIGINT first.
+func TestCellInterrupt(t *testing.T) {
+	cell := openCell(t, executor.CellRequest{})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	out := when{do: func() { cancel(errors.New("enough")) }}
+	res, err := cell.Run(ctx, executor.Step{
+		Args: []string{"bash", "-c", "trap 'echo interrupted' INT; trap 'echo terminated; exit 7' TERM; echo ready; while :; do sleep 0.05; done"},
+		Dir:  executor.RunnerWork, Stdout: &out, Interrupt: 2 * time.Second, Grace: time.Minute,
+	})
+	if err != nil || out.String() != "ready\ninterrupted\nterminated\n" {
+		t.Errorf("%+v, %v: %q", res, err, out.String())
+	}
+	if res.Cause != sandbox.CauseCancelled {
+		t.Errorf("%+v", res)
 	}
 }
 

@@ -6,36 +6,17 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
-	"github.com/zviz/run/egress"
 	"github.com/zviz/run/sandbox"
 )
-
-// Step is one process of a job, with all that it starts.
-type Step struct {
-	As   egress.StepName // how policies and events name it
-	Args []string
-	Env  map[string]string // on top of Environ
-	Path []string          // directories in front of the cell's PATH
-	Dir  string            // inside, absolute
-
-	// Mounts are shown read-only, outside of home, /tmp and RunnerWork.
-	Mounts []sandbox.Mount
-
-	Stdin          io.Reader
-	Stdout, Stderr io.Writer // written to as long as the job lives: a background process may print
-
-	Timeout time.Duration // 0 means none
-	Grace   time.Duration // between SIGTERM and the end; 0 means 500 ms
-}
 
 // stepBox is the sandbox of a step.
 type stepBox struct {
@@ -132,6 +113,13 @@ func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
 	}
 	ctx, full := context.WithCancelCause(ctx)
 	defer full(nil)
+	ended := make(chan struct{})
+	end := ctx // when SIGTERM comes
+	var interrupt context.CancelCauseFunc
+	if s.Interrupt > 0 {
+		end, interrupt = context.WithCancelCause(context.WithoutCancel(ctx))
+		defer interrupt(nil)
+	}
 	cmd := sandbox.Cmd{
 		Args: s.Args, Env: l.environ(s), Dir: s.Dir, Stdin: s.Stdin, Stdout: l.c.listen(s.Stdout), Stderr: l.c.listen(s.Stderr),
 		Stay: true, Grace: cmp.Or(s.Grace, 500*time.Millisecond),
@@ -139,17 +127,42 @@ func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
 	if err := l.c.denials.begin(full); err != nil {
 		return sandbox.Result{}, err
 	}
-	p, err := l.start(ctx, s, &cmd)
+	p, err := l.start(end, s, &cmd)
 	if err != nil {
 		return sandbox.Result{}, errors.Join(err, l.c.denials.end())
 	}
-	ended := make(chan struct{})
 	var watch sync.WaitGroup
 	watch.Go(func() { watchDisk(ended, full, l.c.job.Dir) })
+	if s.Interrupt > 0 {
+		watch.Go(func() {
+			interruptFirst(ctx, p, s.Interrupt, ended)
+			interrupt(context.Cause(ctx))
+		})
+	}
 	res, err := p.Wait()
 	close(ended)
 	watch.Wait()
 	return res, errors.Join(err, l.c.denials.end())
+}
+
+// interruptFirst sends SIGINT when the context ends, and returns when the time for
+// that is over or the step has ended.
+func interruptFirst(ctx context.Context, p *sandbox.Process, wait time.Duration, ended <-chan struct{}) {
+	select {
+	case <-ended:
+		return
+	case <-ctx.Done():
+	}
+	if errors.Is(context.Cause(ctx), sandbox.ErrDisk) {
+		return
+	}
+	_ = p.Signal(syscall.SIGINT) // ESRCH: it is gone already
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-ended:
+	case <-t.C:
+	}
 }
 
 // environ is the environment of a step as a list.

@@ -22,6 +22,10 @@ const (
 	CauseNotStarted Cause = "not_started" // not found, not executable
 )
 
+// OpDir is the operation of the *fs.PathError that Start returns if Cmd.Dir cannot be
+// entered.
+const OpDir = "working directory"
+
 // ErrDisk as the cause of the context of Start ends the command with CauseDisk,
 // and at once: in a time of grace it would write on.
 var ErrDisk = errors.New("the disk is almost full")

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -271,8 +272,9 @@ func closeAll(fds ...int) {
 	}
 }
 
+// workingDirectory is the error of a directory that cannot be entered.
 func workingDirectory(dir string, err error) error {
-	return fmt.Errorf("working directory %s: %w", dir, err)
+	return &fs.PathError{Op: OpDir, Path: dir, Err: err}
 }
 
 // describe adds what a user needs to an error of the child.
