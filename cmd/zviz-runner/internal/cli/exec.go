@@ -248,10 +248,10 @@ func (o *execOptions) network(r *executor.Request, file executor.PolicyFile) (no
 		}
 	}
 	if o.origin["allow"] == "" && !file.DecidesHosts {
-		if preset, ok := egress.PresetOf(o.args[0]); ok {
+		if preset, ok := egress.PresetOf(program(o.args)); ok {
 			o.guessed, r.Guessed = preset, []string{preset}
 			presets = append(presets, preset)
-			notes = append(notes, fmt.Sprintf("allowing %s (preset of %s); to allow other hosts: --allow %s,HOST", preset, filepath.Base(o.args[0]), preset))
+			notes = append(notes, fmt.Sprintf("allowing %s (preset of %s); to allow other hosts: --allow %s,HOST", preset, filepath.Base(program(o.args)), preset))
 		}
 	}
 	for _, preset := range presets {
@@ -265,6 +265,23 @@ func (o *execOptions) network(r *executor.Request, file executor.PolicyFile) (no
 
 func egressModes() []string {
 	return []string{string(egress.ModeDeny), string(egress.ModeAudit), string(egress.ModeLearn)}
+}
+
+// program is the one that a command is about: behind sudo, which runs it as it is, the
+// first word that is neither an option without a value nor a variable.
+func program(args []string) string {
+	if filepath.Base(args[0]) != "sudo" {
+		return args[0]
+	}
+	for _, a := range args[1:] {
+		switch {
+		case slices.Contains([]string{"-n", "-E", "-H", "-nE", "-EH", "--", "--preserve-env", "--non-interactive", "--set-home"}, a):
+		case strings.Contains(a, "=") && !strings.HasPrefix(a, "-"):
+		default:
+			return a
+		}
+	}
+	return args[0]
 }
 
 func contradiction(a, b string) error {

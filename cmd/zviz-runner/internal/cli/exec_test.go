@@ -85,6 +85,8 @@ func TestExecHosts(t *testing.T) {
 		{name: "no network", policy: decides, args: "--no-network -- npm ci"},
 		{name: "no network by variable", env: "ZVIZ_NO_NETWORK=1", args: "--allow a.test -- npm ci"},
 		{name: "but a flag brings it back", env: "ZVIZ_NO_NETWORK=1", args: "--no-network=false --allow a.test -- npm ci", hosts: "a.test"},
+		{name: "behind sudo", args: "-- sudo -n A=1 npm ci", presets: "npm", note: "preset of npm"},
+		{name: "sudo with an option that we do not look into", args: "-- sudo -u npm ci"},
 		{name: "a slip", args: "--allow nmp -- npm ci", hosts: "nmp", note: `"nmp" is taken as a host; did you mean the preset npm?`},
 		{name: "localhost is no slip", args: "--allow localhost:8080 -- x", hosts: "localhost:8080"},
 	} {
