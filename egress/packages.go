@@ -33,8 +33,6 @@ type Packages interface {
 	// there. Told is called with what was found out, from any goroutine, at the latest
 	// when the answer has been read.
 	Transport(r Registry, next http.RoundTripper, told func(Fetched)) (http.RoundTripper, error)
-	// Check says what is wrong with the rules of a policy.
-	Check(Policy) error
 }
 
 // Fetched is what was found out about a request to a registry.

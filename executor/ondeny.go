@@ -41,6 +41,7 @@ type denials struct {
 	canary error // a *CanaryError: nothing runs any more
 	denied *DeniedError
 	began  time.Time               // of the running command
+	after  bool                    // it follows one that was ended
 	cancel context.CancelCauseFunc // of the running command; nil if none runs
 }
 
@@ -61,7 +62,7 @@ func (d *denials) observe(e egress.Event) {
 	defer d.mu.Unlock()
 	// Of a step before: told late, or asked by a process that was ended with it, and of
 	// which a question was still on its way.
-	if d.onDeny == egress.FailStep && (e.Time.Before(d.began) || e.PID == 0 && e.Time.Before(d.began.Add(lastWords))) {
+	if d.onDeny == egress.FailStep && (e.Time.Before(d.began) || d.after && e.PID == 0 && e.Time.Before(d.began.Add(lastWords))) {
 		return
 	}
 	if d.denied == nil {
@@ -95,7 +96,7 @@ func (d *denials) begin(cancel context.CancelCauseFunc) error {
 	if d.denied != nil && d.onDeny == egress.FailJob {
 		return d.denied
 	}
-	d.denied, d.cancel, d.began = nil, cancel, time.Now()
+	d.after, d.denied, d.cancel, d.began = d.denied != nil, nil, cancel, time.Now()
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -55,9 +56,21 @@ func (x *Executor) packages(r Request, c *cell) (egress.Packages, error) {
 		}
 		return nil, nil
 	}
+	if err := unkept(p, slices.Concat(c.presets, c.more)); err != nil {
+		return nil, err
+	}
 	pool, err := x.packageStore.open()
 	if err != nil {
 		return nil, err
+	}
+	for _, preset := range slices.Concat(c.presets, c.more) {
+		for _, reg := range preset.Registries {
+			e := registry.Ecosystem(reg.Ecosystem)
+			if why := (registry.Rules{MinReleaseAge: p.Packages.MinReleaseAge}).Unsupported(e); why != "" && r.Notice != nil {
+				r.Notice(why)
+				break
+			}
+		}
 	}
 	j := &jobPackages{pool: pool, policy: p, offline: r.Policy.Offline, block: map[string][]registry.Blocked{}}
 	for _, rules := range []egress.PackageRules{p.NPM, p.Packages} {
@@ -79,8 +92,24 @@ func (x *Executor) packages(r Request, c *cell) (egress.Packages, error) {
 	return j, nil
 }
 
-// Check finds nothing: a rule that is not kept was refused when it was read.
-func (j *jobPackages) Check(egress.Policy) error { return nil }
+// unkept finds rules that the registries of a preset cannot be held to: nobody looks at
+// the packages of those that the store does not know.
+func unkept(p egress.Policy, presets []egress.Preset) error {
+	for _, preset := range presets {
+		rules := p.Packages
+		if slices.Contains([]string{"npm", "yarn", "pnpm"}, preset.Name) {
+			rules = rules.And(p.NPM)
+		}
+		if rules.Publish = false; rules.Zero() || len(preset.Registries) > 0 {
+			continue
+		}
+		return hinted{
+			"egress.packages: min_release_age, lockfile_only and block cannot be kept for the preset " + preset.Name + ", whose packages the store does not know",
+			"leave the preset out, or the rules; egress.npm is about npm's registries alone",
+		}
+	}
+	return nil
+}
 
 // Transport is of egress.Packages.
 func (j *jobPackages) Transport(r egress.Registry, next http.RoundTripper, told func(egress.Fetched)) (http.RoundTripper, error) {
