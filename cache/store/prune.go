@@ -123,7 +123,23 @@ func (s *Store) Usage(ctx context.Context) (Usage, error) {
 
 // blobs calls each with every file of content.
 func (s *Store) blobs(ctx context.Context, each func(Digest, fs.FileInfo)) error {
-	return fs.WalkDir(s.root.FS(), "blobs/sha256", func(name string, e fs.DirEntry, err error) error {
+	return s.files(ctx, "blobs/sha256", func(name string, e fs.DirEntry) error {
+		d, err := ParseDigest(SHA256 + ":" + path.Base(name))
+		if err != nil {
+			return nil //nolint:nilerr // nothing of ours
+		}
+		info, err := e.Info()
+		if err == nil {
+			each(d, info)
+		}
+		return nil
+	})
+}
+
+// files calls each with every file below dir until it returns fs.SkipAll. What
+// somebody else removes in the meantime is passed over.
+func (s *Store) files(ctx context.Context, dir string, each func(name string, e fs.DirEntry) error) error {
+	return fs.WalkDir(s.root.FS(), dir, func(name string, e fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil
@@ -134,15 +150,7 @@ func (s *Store) blobs(ctx context.Context, each func(Digest, fs.FileInfo)) error
 		case e.IsDir():
 			return nil
 		}
-		d, err := ParseDigest(SHA256 + ":" + path.Base(name))
-		if err != nil {
-			return nil //nolint:nilerr // nothing of ours
-		}
-		info, err := e.Info()
-		if err == nil {
-			each(d, info)
-		}
-		return nil
+		return each(name, e)
 	})
 }
 

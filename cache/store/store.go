@@ -250,17 +250,7 @@ func (s *Store) Remove(key string) error {
 
 // Records calls each with every record until it returns false.
 func (s *Store) Records(ctx context.Context, each func(Record) bool) error {
-	return fs.WalkDir(s.root.FS(), "index", func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil
-		case err != nil:
-			return err
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case d.IsDir():
-			return nil
-		}
+	return s.files(ctx, "index", func(name string, _ fs.DirEntry) error {
 		r, err := s.readRecord(name)
 		if err != nil || indexPath(r.Key) != name {
 			if errors.Is(err, errBadRecord) || err == nil {
