@@ -8,31 +8,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
-)
 
-// conformance is the folder with the cases, which are not ours.
-func conformance(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("ZVIZ_CONFORMANCE")
-	if dir == "" {
-		dir = "../../shared/conformance"
-	}
-	dir = filepath.Join(dir, "egress")
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("ZVIZ_TEST_REQUIRE") == "1" {
-			t.Fatalf("no conformance data: %v; set ZVIZ_CONFORMANCE", err)
-		}
-		t.Skipf("no conformance data: %v; set ZVIZ_CONFORMANCE", err)
-	}
-	return dir
-}
+	"github.com/zviz/run/internal/testenv"
+)
 
 // row is a line of cases.tsv.
 type row struct{ id, attempt, expected, log string }
 
 func readRows(t *testing.T) []row {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(conformance(t), "cases.tsv"))
+	data, err := os.ReadFile(filepath.Join(testenv.Conformance(t, "egress"), "cases.tsv"))
 	if err != nil {
 		t.Fatal(err)
 	}

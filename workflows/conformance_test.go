@@ -12,26 +12,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v4"
 
+	"github.com/zviz/run/internal/testenv"
 	"github.com/zviz/run/workflows"
 	"github.com/zviz/run/workflows/syntax"
 )
-
-// conformance is the folder with the data that nobody here wrote.
-func conformance(t testing.TB) string {
-	t.Helper()
-	dir := os.Getenv("ZVIZ_CONFORMANCE")
-	if dir == "" {
-		dir = "../../shared/conformance"
-	}
-	dir = filepath.Join(dir, "workflow-parser")
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("ZVIZ_TEST_REQUIRE") == "1" {
-			t.Fatalf("no conformance data: %v; set ZVIZ_CONFORMANCE", err)
-		}
-		t.Skipf("no conformance data: %v; set ZVIZ_CONFORMANCE", err)
-	}
-	return dir
-}
 
 // parserCase is a file of the set workflow-parser; its README says how it is laid out.
 type parserCase struct {
@@ -114,7 +98,7 @@ func (c parserCase) got() string {
 // not meet, with the reason.
 func TestConformance(t *testing.T) {
 	known := readKnown(t)
-	paths, err := filepath.Glob(filepath.Join(conformance(t), "*.yml"))
+	paths, err := filepath.Glob(filepath.Join(testenv.Conformance(t, "workflow-parser"), "*.yml"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,8 +122,8 @@ func unplaced(message string) string {
 // says: the verdict, and the errors word by word.
 func TestOracle(t *testing.T) {
 	const count = 400
-	paths, _ := filepath.Glob(filepath.Join(conformance(t), "*.yml"))
-	notLibrary, err := os.ReadFile(filepath.Join(conformance(t), "not-typescript.txt"))
+	paths, _ := filepath.Glob(filepath.Join(testenv.Conformance(t, "workflow-parser"), "*.yml"))
+	notLibrary, err := os.ReadFile(filepath.Join(testenv.Conformance(t, "workflow-parser"), "not-typescript.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}

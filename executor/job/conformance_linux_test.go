@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/zviz/run/executor/job"
+	"github.com/zviz/run/internal/testenv"
 	"github.com/zviz/run/workflows"
 	"github.com/zviz/run/workflows/expr"
 	"github.com/zviz/run/workflows/plan"
@@ -22,25 +23,12 @@ import (
 // other, each in a cell of its own. The
 // checkout of the own repository copies the files of the set.
 func TestConformance(t *testing.T) {
-	dir := os.Getenv("ZVIZ_CONFORMANCE")
-	if dir == "" {
-		dir = "../../../shared/conformance"
-	}
-	table, err := os.ReadFile(filepath.Join(dir, "act", "cases.tsv"))
-	if err != nil {
-		if os.Getenv("ZVIZ_TEST_REQUIRE") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	// A mount's source is opened without following any link.
-	if dir, err = filepath.EvalSymlinks(dir); err == nil {
-		dir, err = filepath.Abs(dir)
-	}
+	dir := testenv.Conformance(t, "act")
+	table, err := os.ReadFile(filepath.Join(dir, "cases.tsv"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	data := os.DirFS(filepath.Join(dir, "act", "data"))
+	data := os.DirFS(filepath.Join(dir, "data"))
 	ran := 0
 	for row := range strings.Lines(string(table)) {
 		c := append(strings.Split(strings.TrimRight(row, "\n"), "\t"), make([]string, 9)...)
@@ -68,7 +56,7 @@ func TestConformance(t *testing.T) {
 			var rec record
 			got := plan.Failure
 			if len(problems.Errors) == 0 {
-				got = runWhole(t, wf, event, strings.Fields(args), filepath.Join(dir, "act", "data"), &rec)
+				got = runWhole(t, wf, event, strings.Fields(args), filepath.Join(dir, "data"), &rec)
 			}
 			if why, ok := refused()[id]; ok {
 				if len(problems.Errors) == 0 || !strings.Contains(problems.Errors[0].Error(), why) {

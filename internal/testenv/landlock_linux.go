@@ -14,9 +14,9 @@ func NeedLandlock(tb testing.TB, abi int) {
 	// landlock_create_ruleset(2): with LANDLOCK_CREATE_RULESET_VERSION the result is the ABI.
 	got, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if errno != 0 {
-		missing(tb, "needs Landlock ABI %d: %v", abi, errno)
+		Missing(tb, "needs Landlock ABI %d: %v", abi, errno)
 	}
 	if int(got) < abi {
-		missing(tb, "needs Landlock ABI %d, the kernel has %d", abi, got)
+		Missing(tb, "needs Landlock ABI %d, the kernel has %d", abi, got)
 	}
 }

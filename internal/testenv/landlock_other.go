@@ -9,5 +9,5 @@ import "testing"
 // NeedLandlock needs Linux.
 func NeedLandlock(tb testing.TB, abi int) {
 	tb.Helper()
-	missing(tb, "needs Landlock ABI %d, which is Linux", abi)
+	Missing(tb, "needs Landlock ABI %d, which is Linux", abi)
 }

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// missing skips the test, or fails it if the machine must have everything.
-func missing(tb testing.TB, format string, args ...any) {
+// Missing skips the test, or fails it if the machine must have everything.
+func Missing(tb testing.TB, format string, args ...any) {
 	tb.Helper()
 	if os.Getenv("ZVIZ_TEST_REQUIRE") == "1" {
 		tb.Fatalf(format+" (ZVIZ_TEST_REQUIRE=1)", args...)
@@ -21,7 +21,7 @@ func missing(tb testing.TB, format string, args ...any) {
 func NeedRoot(tb testing.TB) {
 	tb.Helper()
 	if uid := os.Geteuid(); uid != 0 {
-		missing(tb, "needs root, runs as uid %d", uid)
+		Missing(tb, "needs root, runs as uid %d", uid)
 	}
 }
 
@@ -30,7 +30,7 @@ func NeedTool(tb testing.TB, name string) string {
 	tb.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		missing(tb, "needs %s: %v", name, err)
+		Missing(tb, "needs %s: %v", name, err)
 	}
 	return path
 }

@@ -12,28 +12,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/zviz/run/internal/testenv"
 	"github.com/zviz/run/workflows"
 	"github.com/zviz/run/workflows/action"
 	"github.com/zviz/run/workflows/expr"
 	"github.com/zviz/run/workflows/syntax"
 )
-
-// conformance is a folder of the data that nobody here wrote.
-func conformance(t testing.TB, set string) string {
-	t.Helper()
-	dir := os.Getenv("ZVIZ_CONFORMANCE")
-	if dir == "" {
-		dir = "../../../shared/conformance"
-	}
-	dir = filepath.Join(dir, set)
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("ZVIZ_TEST_REQUIRE") == "1" {
-			t.Fatalf("no conformance data: %v; set ZVIZ_CONFORMANCE", err)
-		}
-		t.Skipf("no conformance data: %v; set ZVIZ_CONFORMANCE", err)
-	}
-	return dir
-}
 
 // expectation is an entry of github-runner/manifests/expected.json.
 type expectation struct {
@@ -50,7 +34,7 @@ type expectation struct {
 }
 
 func TestRunnerManifests(t *testing.T) {
-	dir := conformance(t, "github-runner")
+	dir := testenv.Conformance(t, "github-runner")
 	data, err := os.ReadFile(filepath.Join(dir, "manifests", "expected.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -160,7 +144,7 @@ func checkManifest(t *testing.T, want expectation, m *action.Manifest) {
 
 // TestActManifests reads the actions of the act set: what runs there must be readable.
 func TestActManifests(t *testing.T) {
-	dir := filepath.Join(conformance(t, "act"), "data")
+	dir := filepath.Join(testenv.Conformance(t, "act"), "data")
 	kinds := map[action.Kind]int{}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || d.Name() != "action.yml" && d.Name() != "action.yaml" {
@@ -214,7 +198,7 @@ func scripts(t *testing.T, dir, name string) (list []string, after []*workflows.
 // TestActCases are the cases that are about what a manifest says, and whose manifests are
 // written by a step.
 func TestActCases(t *testing.T) {
-	dir := filepath.Join(conformance(t, "act"), "data")
+	dir := filepath.Join(testenv.Conformance(t, "act"), "data")
 	refused := func(name, text string, want ...string) {
 		t.Helper()
 		m, problems := action.Parse("action.yml", text)

@@ -9,27 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/zviz/run/internal/testenv"
 	"github.com/zviz/run/workflows"
 	"github.com/zviz/run/workflows/expr"
 	"github.com/zviz/run/workflows/plan"
 )
-
-// conformance is the folder of the set act, with data that nobody here wrote.
-func conformance(t testing.TB) string {
-	t.Helper()
-	dir := os.Getenv("ZVIZ_CONFORMANCE")
-	if dir == "" {
-		dir = "../../../shared/conformance"
-	}
-	dir = filepath.Join(dir, "act")
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("ZVIZ_TEST_REQUIRE") == "1" {
-			t.Fatalf("no conformance data: %v; set ZVIZ_CONFORMANCE", err)
-		}
-		t.Skipf("no conformance data: %v; set ZVIZ_CONFORMANCE", err)
-	}
-	return dir
-}
 
 // actCase is a row of cases.tsv.
 type actCase struct{ id, path, event, args, expect string }
@@ -107,7 +91,7 @@ func (c actCase) options(t testing.TB, dir string) plan.Options {
 // What the scripts of the jobs do is played: the cases whose outcome is decided by what
 // runs when, and by values that are known before a step.
 func TestActPlans(t *testing.T) {
-	dir := conformance(t)
+	dir := testenv.Conformance(t, "act")
 	cases := actCases(t, dir)
 	for _, tt := range []struct{ id, script string }{
 		{"own/needs-failure-job-runs", `
@@ -248,7 +232,7 @@ func TestActPlans(t *testing.T) {
 
 // Every case that has a plan comes to an end, and succeeds if all its jobs do.
 func TestActCasesEnd(t *testing.T) {
-	dir := conformance(t)
+	dir := testenv.Conformance(t, "act")
 	known, err := os.ReadFile("testdata/known.txt")
 	if err != nil {
 		t.Fatal(err)
