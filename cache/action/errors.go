@@ -15,13 +15,13 @@ type Reason string
 const (
 	Unreachable Reason = "unreachable" // the forge
 	NoGit       Reason = "no git"
-	NoAccess    Reason = "no access"   // there is no such repository, or it is private
-	NoRef       Reason = "no ref"      // no branch, tag or commit of that name
-	ShortCommit Reason = "short"       // a ref that is the beginning of a commit
-	Offline     Reason = "offline"     // it is not in the cache, and nothing may be fetched
-	TooLarge    Reason = "too large"   // or too slow
-	Refused     Reason = "refused"     // what the repository holds
-	Failed      Reason = "failed"      // git, or the disk
+	NoAccess    Reason = "no access" // there is no such repository, or it is private
+	NoRef       Reason = "no ref"    // no branch, tag or commit of that name
+	ShortCommit Reason = "short"     // a ref that is the beginning of a commit
+	Offline     Reason = "offline"   // it is not in the cache, and nothing may be fetched
+	TooLarge    Reason = "too large" // or too slow
+	Refused     Reason = "refused"   // what the repository holds
+	Failed      Reason = "failed"    // git, or the disk
 )
 
 // Error says what could not be brought, and why.

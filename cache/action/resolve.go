@@ -151,4 +151,3 @@ func (c *Cache) remembered(r Repository, ref string) string {
 	}
 	return commit
 }
-

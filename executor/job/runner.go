@@ -239,7 +239,7 @@ func (r *runner) setUp(ctx context.Context, top *scope) error {
 			return fmt.Errorf("defaults.run.%s: %w", d.what, err)
 		}
 	}
-	return r.loadAll(ctx, q.Steps, 0)
+	return r.loadAll(ctx, q.Steps, nil, 0)
 }
 
 // toJSON prints a value as the language's function does.
