@@ -3,7 +3,6 @@
 package action
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/zviz/run/cache/folders"
 )
 
 // Config says where the trees are and where they come from.
@@ -48,8 +49,10 @@ const (
 type Cache struct {
 	cfg  Config
 	base *url.URL
-	root *os.Root
 	git  git
+
+	folders *folders.Folders
+	root    *os.Root // of folders
 
 	mu      sync.Mutex
 	trusted map[string]bool // trees that this process has hashed
@@ -57,10 +60,7 @@ type Cache struct {
 
 // Open makes or opens a cache. It refuses a folder that others could write to, and
 // removes what dead runners left.
-func Open(cfg Config) (_ *Cache, err error) {
-	if !filepath.IsAbs(cfg.Dir) {
-		return nil, fmt.Errorf("action cache %q: want an absolute path", cfg.Dir)
-	}
+func Open(cfg Config) (*Cache, error) {
 	if cfg.Base == "" {
 		cfg.Base = DefaultBase
 	}
@@ -80,33 +80,15 @@ func Open(cfg Config) (_ *Cache, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("action cache: %w", err)
-	}
-	info, err := os.Lstat(cfg.Dir)
+	f, err := folders.Open(cfg.Dir, "trees", "refs")
 	if err != nil {
 		return nil, fmt.Errorf("action cache: %w", err)
 	}
-	if err := ours(info); err != nil {
-		return nil, fmt.Errorf("action cache %s: %w", cfg.Dir, err)
-	}
-	root, err := os.OpenRoot(cfg.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("action cache: %w", err)
-	}
-	for _, d := range []string{"trees", "refs", "tmp", "locks"} {
-		if err := root.MkdirAll(d, 0o700); err != nil {
-			return nil, errors.Join(fmt.Errorf("action cache %s: %w", cfg.Dir, err), root.Close())
-		}
-	}
-	c := &Cache{cfg: cfg, base: base, root: root, trusted: map[string]bool{}}
-	c.git = newGit(cfg, base)
-	c.sweep()
-	return c, nil
+	return &Cache{cfg: cfg, base: base, folders: f, root: f.Root, git: newGit(cfg, base), trusted: map[string]bool{}}, nil
 }
 
 // Close gives the folder back. Trees that are open stay so.
-func (c *Cache) Close() error { return c.root.Close() }
+func (c *Cache) Close() error { return c.folders.Close() }
 
 // parseBase reads the address of a forge.
 func parseBase(s string) (*url.URL, error) {

@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
-	"path"
 	"path/filepath"
 	"time"
+
+	"github.com/zviz/run/cache/folders"
 )
 
 // errTooSlow is the cause of a fetch that ran out of time.
@@ -27,16 +27,16 @@ func (c *Cache) fetch(ctx context.Context, r Repository, commit, name string) er
 	defer c.phase("")
 	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.Timeout, errTooSlow)
 	defer cancel()
-	t, err := c.temp()
+	t, err := c.folders.Temp()
 	if err != nil {
 		return err
 	}
-	defer t.discard()
+	defer t.Discard()
 	if err := c.pack(ctx, r, commit, t); err != nil {
 		return err
 	}
 	for _, d := range []string{"/entry", "/entry/files"} {
-		if err := c.root.Mkdir(t.name+d, 0o755); err != nil {
+		if err := c.root.Mkdir(t.Name+d, 0o755); err != nil {
 			return fmt.Errorf("action cache: %w", err)
 		}
 	}
@@ -47,22 +47,19 @@ func (c *Cache) fetch(ctx context.Context, r Repository, commit, name string) er
 	if len(x.left) > 0 {
 		c.cfg.Log.Warn("links that lead out of an action's repository were left out", slog.String("action", r.String()), slog.String("first", x.left[0]), slog.Int("count", len(x.left)))
 	}
-	if err := c.write(t.name+"/entry/list", x.list.encode()); err != nil {
-		return err
-	}
-	if err := c.root.MkdirAll(path.Dir(name), 0o700); err != nil {
+	if err := c.folders.Write(t.Name+"/entry/list", x.list.encode()); err != nil {
 		return fmt.Errorf("action cache: %w", err)
 	}
-	if err := c.root.Rename(t.name+"/entry", name); err != nil {
+	if err := c.folders.Keep(t.Name+"/entry", name); err != nil {
 		return fmt.Errorf("action cache: %w", err)
 	}
 	c.trust(name, true) // every object was hashed on its way here
-	return c.sync(path.Dir(name))
+	return nil
 }
 
 // pack fetches what the commit needs into a repository of git's.
-func (c *Cache) pack(ctx context.Context, r Repository, commit string, t *temp) error {
-	repo := filepath.Join(c.cfg.Dir, t.name, "git")
+func (c *Cache) pack(ctx context.Context, r Repository, commit string, t *folders.Temp) error {
+	repo := filepath.Join(c.cfg.Dir, t.Name, "git")
 	format := "sha1"
 	if len(commit) == 64 {
 		format = "sha256"
@@ -74,7 +71,7 @@ func (c *Cache) pack(ctx context.Context, r Repository, commit string, t *temp) 
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		c.watch(ctx, t.name+"/git", stop)
+		c.watch(ctx, t.Name+"/git", stop)
 	}()
 	defer func() { stop(nil); <-watched }()
 	_, err := c.git.run(ctx, "--git-dir="+repo, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--", c.url(r), commit)
@@ -109,8 +106,8 @@ func (c *Cache) watch(ctx context.Context, dir string, stop context.CancelCauseF
 }
 
 // unpack writes the files of a commit that was fetched.
-func (c *Cache) unpack(ctx context.Context, commit string, t *temp) (_ *extraction, err error) {
-	cmd, err := c.git.command(ctx, "--git-dir="+filepath.Join(c.cfg.Dir, t.name, "git"), "cat-file", "--batch")
+func (c *Cache) unpack(ctx context.Context, commit string, t *folders.Temp) (_ *extraction, err error) {
+	cmd, err := c.git.command(ctx, "--git-dir="+filepath.Join(c.cfg.Dir, t.Name, "git"), "cat-file", "--batch")
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +121,7 @@ func (c *Cache) unpack(ctx context.Context, commit string, t *temp) (_ *extracti
 	if err != nil {
 		return nil, err
 	}
-	root, err := c.root.OpenRoot(t.name + "/entry/files")
+	root, err := c.root.OpenRoot(t.Name + "/entry/files")
 	if err != nil {
 		return nil, err
 	}
@@ -150,23 +147,4 @@ func (c *Cache) unpack(ctx context.Context, commit string, t *temp) (_ *extracti
 		return nil, said(stderr.Bytes(), ended)
 	}
 	return x, nil
-}
-
-// write makes a file that is on the disk when it returns.
-func (c *Cache) write(name string, data []byte) error {
-	f, err := c.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("action cache: %w", err)
-	}
-	_, err = f.Write(data)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// sync makes the names in a folder last.
-func (c *Cache) sync(dir string) error {
-	f, err := c.root.Open(dir)
-	if err != nil {
-		return fmt.Errorf("action cache: %w", err)
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -74,13 +73,15 @@ func (c *Cache) Prune(ctx context.Context, most int64) (evicted []Kept, err erro
 }
 
 func (c *Cache) evict(k Kept) (bool, error) {
-	lock, err := c.lockNow(k.Repository, k.Commit, true)
+	name := treeName(k.Repository, k.Commit)
+	lock, err := c.folders.TryLock(name, true)
 	if lock == nil || err != nil {
 		return false, err
 	}
-	err = c.remove(path.Join("trees", k.Repository.folder(), k.Commit))
-	// While it is held: who waits for it finds that it has no name and takes another.
-	return err == nil, errors.Join(err, c.root.Remove(lockName(k.Repository, k.Commit)), lock.Close())
+	if err := c.remove(name); err != nil {
+		return false, errors.Join(err, lock.Close())
+	}
+	return true, c.folders.Forget(name, lock)
 }
 
 // prune is Prune to the limit of Config; what it cannot do the next one does.

@@ -5,7 +5,6 @@ package action
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -45,9 +44,9 @@ func (c *Cache) open(ctx context.Context, r Repository, commit string) (*Tree, e
 	if !fullCommit(commit) {
 		return nil, refuse("%q is not a full commit", clip(commit))
 	}
-	name := path.Join("trees", r.folder(), commit)
+	name := treeName(r, commit)
 	for range 3 {
-		shared, err := c.lock(ctx, r, commit, false)
+		shared, err := c.folders.Lock(ctx, name, false)
 		if err != nil {
 			return nil, err
 		}
@@ -65,6 +64,9 @@ func (c *Cache) open(ctx context.Context, r Repository, commit string) (*Tree, e
 	}
 	return nil, errors.New("it was fetched three times, and each time it was gone: is somebody emptying the cache?")
 }
+
+// treeName is where a tree is, and the key of its lock.
+func treeName(r Repository, commit string) string { return path.Join("trees", r.folder(), commit) }
 
 // found opens a tree that is there and whole; nil if it is not. The lock is the tree's.
 func (c *Cache) found(name, commit string, lock *os.File) (_ *Tree, err error) {
@@ -115,7 +117,7 @@ func (c *Cache) trust(name string, yes bool) {
 
 // bring fetches a tree, unless somebody else did while we waited.
 func (c *Cache) bring(ctx context.Context, r Repository, commit, name string) error {
-	lock, err := c.lock(ctx, r, commit, true)
+	lock, err := c.folders.Lock(ctx, name, true)
 	if err != nil {
 		return err
 	}
@@ -137,16 +139,8 @@ func (c *Cache) bring(ctx context.Context, r Repository, commit, name string) er
 	return nil
 }
 
-// remove takes a tree away, at once for everybody. The caller has the lock.
+// remove takes a tree away. The caller has its lock alone.
 func (c *Cache) remove(name string) error {
 	c.trust(name, false)
-	t, err := c.temp()
-	if err != nil {
-		return err
-	}
-	defer t.discard()
-	if err := c.root.Rename(name, t.name+"/old"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("action cache: %w", err)
-	}
-	return nil
+	return c.folders.Remove(name)
 }

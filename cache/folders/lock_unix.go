@@ -2,7 +2,7 @@
 
 //go:build unix
 
-package action
+package folders
 
 import (
 	"errors"
