@@ -128,9 +128,9 @@ func (c *Cache) bring(ctx context.Context, r Repository, commit, name string) er
 		if err == nil {
 			return nil
 		}
-		if err := c.remove(name); err != nil {
-			return err
-		}
+	}
+	if err := c.remove(name); err != nil { // what is left of a damaged one
+		return err
 	}
 	if err := c.fetch(ctx, r, commit, name); err != nil {
 		return err

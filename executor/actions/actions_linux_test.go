@@ -80,13 +80,9 @@ func run(t *testing.T, s *actions.Source, o actions.Origin, steps string, want j
 		t.Fatal(problems.Errors)
 	}
 	o.Repository, o.Files = "octo/hello", wf.Files
-	list, err := s.For(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var rec record
 	res, err := job.Run(t.Context(), job.Request{
-		Cell: openCell(t), Steps: wf.Jobs[0].Steps, Actions: list, Emit: rec.add, Timeout: time.Minute,
+		Cell: openCell(t), Steps: wf.Jobs[0].Steps, Actions: s.For(o), Emit: rec.add, Timeout: time.Minute,
 		Contexts: expr.Values{"github": expr.NewObject(expr.Member{Name: "repository", Value: expr.String("octo/hello")})},
 	})
 	if err != nil || res.Conclusion != want {

@@ -6,8 +6,8 @@
 //	defer source.Close()
 //	wf, problems := workflows.Parse(file, text, workflows.Options{Open: source.Opener(ctx, own)})
 //	…
-//	list, err := source.For(ctx, actions.Origin{Repository: "octo/hello", Dir: dir, File: file}) // for each job
-//	job.Run(ctx, job.Request{Actions: list, Tools: tools.For(cell), …})
+//	origin := actions.Origin{Repository: "octo/hello", Dir: dir, File: file} // of each job
+//	job.Run(ctx, job.Request{Actions: source.For(origin), Tools: tools.For(cell), …})
 //
 // What it guarantees: a ref is looked up once in a run, so all of its jobs have the same
 // commit. A workflow that a lock file names runs the commits that stand there, and is

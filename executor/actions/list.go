@@ -24,13 +24,16 @@ type list struct {
 	s         *Source
 	o         Origin
 	workspace string
-	self      action.Uses  // what $/ means; Remote only for the jobs of a called workflow
-	lock      *lock.Locked // nil: the workflow is not locked
+	from      once[from]
 }
 
 // Load reads an action.
 func (l *list) Load(ctx context.Context, use job.Use, workspace fs.FS) (*job.Action, error) {
 	u, err := action.ParseUses(use.Text)
+	if err != nil {
+		return nil, err
+	}
+	from, err := l.from.get(func() (from, error) { return l.read(ctx) })
 	if err != nil {
 		return nil, err
 	}
@@ -44,9 +47,9 @@ func (l *list) Load(ctx context.Context, use job.Use, workspace fs.FS) (*job.Act
 		a.Root, a.Manifest = l.workspace, path.Join(u.Path, "action.yml")
 		return a, nil
 	case action.SameRef:
-		return l.same(ctx, u)
+		return l.same(ctx, u, from)
 	case action.Remote:
-		return l.remote(ctx, u, use)
+		return l.remote(ctx, u, use, from)
 	default:
 		return nil, fmt.Errorf("%s: docker actions are not run here yet", u)
 	}
@@ -68,14 +71,14 @@ func find(files fs.FS, u action.Uses) (*action.Manifest, error) {
 }
 
 // remote reads an action of another repository.
-func (l *list) remote(ctx context.Context, u action.Uses, use job.Use) (*job.Action, error) {
+func (l *list) remote(ctx context.Context, u action.Uses, use job.Use, f from) (*job.Action, error) {
 	if u.Workflow() {
 		return nil, fmt.Errorf("%s is a workflow, which a job calls; a step uses an action", u)
 	}
 	commit := ""
 	if _, ok := l.s.folder(u); !ok { // a folder is there because the user said so
 		var err error
-		if commit, err = l.commit(ctx, u, use); err != nil {
+		if commit, err = l.commit(ctx, u, use, f); err != nil {
 			return nil, err
 		}
 	}
@@ -95,11 +98,11 @@ func (l *list) remote(ctx context.Context, u action.Uses, use job.Use) (*job.Act
 }
 
 // commit is that of the lock file, or what the ref is now.
-func (l *list) commit(ctx context.Context, u action.Uses, use job.Use) (string, error) {
-	if l.lock == nil {
+func (l *list) commit(ctx context.Context, u action.Uses, use job.Use, f from) (string, error) {
+	if f.lock == nil {
 		return l.s.Resolve(ctx, u)
 	}
-	pin, err := l.lock.Resolve(u, l.place(use))
+	pin, err := f.lock.Resolve(u, l.place(use))
 	if err != nil {
 		return "", err
 	}
@@ -119,9 +122,9 @@ func (l *list) place(use job.Use) lock.At {
 }
 
 // same reads an action of the workflow's own repository.
-func (l *list) same(ctx context.Context, u action.Uses) (*job.Action, error) {
-	if l.self.Kind == action.Remote {
-		again, err := action.ParseUses(renamed(u, l.self))
+func (l *list) same(ctx context.Context, u action.Uses, f from) (*job.Action, error) {
+	if f.self.Kind == action.Remote {
+		again, err := action.ParseUses(renamed(u, f.self))
 		if err != nil {
 			return nil, err
 		}

@@ -25,35 +25,42 @@ type Origin struct {
 	Files  []string // of the workflow: what a position's File is an index of, from 1
 }
 
-// For is what brings the actions of a job. It reads the lock file of the repository that
-// the job's steps are from; a file that cannot be read is an error.
-func (s *Source) For(ctx context.Context, o Origin) (job.Actions, error) {
-	a := &list{s: s, o: o, workspace: job.Workspace(o.Repository)}
-	file, repo := o.File, repository{}
-	var err error
-	if o.Called != "" {
-		u, err := action.ParseUses(o.Called)
+// For is what brings the actions of a job. The lock file of the repository that the job's
+// steps are from is read with the first of them.
+func (s *Source) For(o Origin) job.Actions {
+	return &list{s: s, o: o, workspace: job.Workspace(o.Repository)}
+}
+
+// from is where the steps of the job are from.
+type from struct {
+	self action.Uses  // what $/ means; Remote only for the jobs of a called workflow
+	lock *lock.Locked // nil: the workflow is not locked
+}
+
+func (l *list) read(ctx context.Context) (f from, err error) {
+	file, repo := l.o.File, repository{}
+	if l.o.Called != "" {
+		u, err := action.ParseUses(l.o.Called)
 		if err != nil {
-			return nil, err
+			return f, err
 		}
 		file = u.Path
 		if u.Kind == action.Remote {
-			a.self = u
+			f.self = u
 		}
 	}
 	switch {
-	case a.self.Kind == action.Remote:
-		repo, err = s.at(ctx, a.self)
-	case o.Dir != "":
-		repo, err = s.local(o.Dir)
+	case f.self.Kind == action.Remote:
+		repo, err = l.s.at(ctx, f.self)
+	case l.o.Dir != "":
+		repo, err = l.s.local(l.o.Dir)
 	default:
-		return a, nil
+		return f, nil
 	}
-	if err != nil {
-		return nil, err
+	if err == nil {
+		f.lock, err = readLock(repo.files, file)
 	}
-	a.lock, err = readLock(repo.files, file)
-	return a, err
+	return f, err
 }
 
 // at opens the repository of a uses at the commit that its ref has now.
