@@ -335,6 +335,14 @@ func (l *Cell) Events() []egress.Event {
 	return slices.Clone(l.c.events)
 }
 
+// Kill ends all processes of the job at once. Steps that run end with that.
+func (l *Cell) Kill() error {
+	if l.group == nil {
+		return nil
+	}
+	return l.group.Kill()
+}
+
 // Close ends everything that still runs and removes the job's folders.
 func (l *Cell) Close() error {
 	var err error

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/zviz/run/egress"
@@ -31,6 +32,12 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 		}
 		e.took = time.Since(began)
 	}()
+	select {
+	case <-r.q.Kill: // nothing is begun any more
+		e.result.Conclusion, e.out.Conclusion, e.out.Why = plan.Cancelled, plan.Cancelled, errCancelled.Error()
+		return e
+	default:
+	}
 	r.emit(Event{Kind: JobStarted, Job: j.ID, Name: j.Name})
 	if why := unfit(j); why != "" {
 		e.out.Why = why
@@ -55,7 +62,18 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 	q.Env = slices.Concat(r.q.Env, q.Env)
 	q.Actions = r.actions(j)
 	q.Emit = func(ev job.Event) { r.emit(Event{Kind: JobStep, Job: j.ID, Name: j.Name, Step: &ev}) }
+	done := make(chan struct{})
+	var killer sync.WaitGroup
+	killer.Go(func() {
+		select {
+		case <-r.q.Kill:
+			_ = cell.Kill() // what does not end by that ends with the cell
+		case <-done:
+		}
+	})
 	res, err := job.Run(ctx, q)
+	close(done)
+	killer.Wait()
 	report := cell.Report()
 	if cerr := cell.Close(); cerr != nil { //nolint:contextcheck // tear-down outlives the context
 		err = errors.Join(err, fmt.Errorf("tear-down: %w", cerr))

@@ -20,6 +20,7 @@ type Cells interface {
 type Cell interface {
 	job.Cell
 	Report() executor.Report
+	Kill() error
 	Close() error
 }
 
