@@ -19,7 +19,7 @@ import (
 	"github.com/zviz/run/internal/testenv"
 )
 
-var hello = action.Repository{Owner: "Octo", Name: "Hello"}
+var hello = action.Repository{Owner: "octo", Name: "hello"}
 
 // forge is a folder of bare repositories.
 type forge struct {
@@ -164,7 +164,7 @@ func TestOpen(t *testing.T) {
 			f := newForge(t)
 			commit := f.repository("octo/hello", format...)
 			c, _ := f.open()
-			repo := action.Repository{Owner: "octo", Name: "hello"}
+			repo := hello
 			got, err := c.Resolve(t.Context(), repo, "main")
 			if err != nil || got != commit {
 				t.Fatalf("%s %v, want %s", got, err, commit)
@@ -198,11 +198,20 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-func failure(t *testing.T, err error, want action.Reason) *action.Error {
+func failureOf(t *testing.T, err error) *action.Error {
 	t.Helper()
 	e, ok := errors.AsType[*action.Error](err)
-	if !ok || e.Reason != want {
-		t.Fatalf("want %s, got %#v: %v", want, err, err)
+	if !ok {
+		t.Fatalf("%T: %v", err, err)
+	}
+	return e
+}
+
+func failure(t *testing.T, err error, want action.Reason) *action.Error {
+	t.Helper()
+	e := failureOf(t, err)
+	if e.Reason != want {
+		t.Fatalf("want %s, got %s: %v", want, e.Reason, e)
 	}
 	return e
 }

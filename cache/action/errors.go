@@ -109,7 +109,7 @@ func gitReason(said string) Reason {
 	}{
 		{Unreachable, []string{
 			"could not resolve", "failed to connect", "couldn't connect", "connection refused", "connection timed out", "timed out", "network is unreachable",
-			"no route to host", "connection reset", "could not connect", "temporary failure in name resolution", "operation too slow", "gnutls", "ssl certificate", "ssl_", "tls",
+			"no route to host", "connection reset", "could not connect", "temporary failure in name resolution", "operation too slow", "gnutls", "ssl certificate", "ssl_", "tls handshake", "tls connection",
 			"the requested url returned error: 5", "the requested url returned error: 429", "received http code 4", "received http code 5", "empty reply from server", "connect tunnel failed",
 		}},
 		{NoAccess, []string{

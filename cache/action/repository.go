@@ -3,7 +3,6 @@
 package action
 
 import (
-	"fmt"
 	"path"
 	"strings"
 )
@@ -20,7 +19,7 @@ func (r Repository) validate() error {
 			return (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' && c != '_' && c != '.'
 		})
 		if bad || part == "" || part == "." || part == ".." || part[0] == '-' || len(part) > 200 {
-			return fmt.Errorf("%q is not the name of a repository", r.String())
+			return refuse("%q is not the name of a repository", clip(r.String()))
 		}
 	}
 	return nil

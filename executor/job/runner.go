@@ -126,7 +126,7 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 
 	top := &scope{inputs: q.Contexts["inputs"], contexts: jobContexts(), secrets: true, results: map[string]*stepRecord{}, uses: map[*workflows.Step]*instance{}}
 	if err := r.setUp(ctx, top); err != nil {
-		r.annotate("", "error", err.Error())
+		r.annotate("", "error", explained(err))
 		r.failJob()
 	} else {
 		r.pre(hard, q.Steps, top)

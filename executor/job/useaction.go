@@ -21,7 +21,7 @@ func (st *stepRun) useAction(ctx context.Context) Conclusion {
 	in := r.instanceOf(st.sc, st.s)
 	a, err := r.load(ctx, st.s, st.sc.action)
 	if err != nil {
-		st.fail("%v", err)
+		st.fail("%s", explained(err))
 		return Failure
 	}
 	in.action = a
@@ -102,7 +102,7 @@ func (st *stepRun) node(ctx context.Context, in *instance, script string, inputs
 	}
 	program, err := st.nodeProgram(ctx, a)
 	if err != nil {
-		st.fail("%v", err)
+		st.fail("%s", explained(err))
 		return Failure
 	}
 	st.extra = slices.Clone(r.q.ActionEnv)
