@@ -12,6 +12,7 @@ import (
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/workflows"
 	"github.com/zviz/run/workflows/plan"
+	wfsyntax "github.com/zviz/run/workflows/syntax"
 )
 
 // stepPolicies gives each run step of a job the presets of the tools that its script
@@ -26,7 +27,7 @@ func stepPolicies(j *plan.Job, more []egress.Rule) []egress.StepPolicy {
 			if s.Kind != workflows.RunStep || s.Run == nil {
 				continue
 			}
-			if presets := toolsOf(s.Run.String()); len(presets) > 0 {
+			if presets := ToolsOf(Template(s.Run)); len(presets) > 0 {
 				out = append(out, egress.StepPolicy{Match: "id=" + s.ID, Presets: presets, Rules: more, Origin: "the tools that the step starts"})
 			}
 		}
@@ -35,12 +36,48 @@ func stepPolicies(j *plan.Job, more []egress.Rule) []egress.StepPolicy {
 	return out
 }
 
+// Template is a text of a workflow as it was written, with "${{ … }}" where it has an
+// expression: the reader makes one expression of all, format('…{0}…', …).
+func Template(t *wfsyntax.Token) string {
+	if t.Kind != wfsyntax.Expression {
+		return t.String()
+	}
+	text, ok := strings.CutPrefix(t.Text, "format('")
+	if !ok {
+		return "${{ … }}"
+	}
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		next := byte(0)
+		if i+1 < len(text) {
+			next = text[i+1]
+		}
+		switch c := text[i]; {
+		case c == '\'' && next != '\'':
+			return b.String()
+		case (c == '\'' || c == '{' || c == '}') && next == c:
+			b.WriteByte(c)
+			i++
+		case c == '{':
+			end := strings.IndexByte(text[i:], '}')
+			if end < 0 {
+				return b.String()
+			}
+			b.WriteString("${{ … }}")
+			i += end
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
 // ${{ … }} in a script becomes a word.
 var expression = regexp.MustCompile(`\$\{\{[^}]*\}\}`)
 
-// toolsOf are the presets of the tools that a shell script starts; none if it is no
+// ToolsOf are the presets of the tools that a shell script starts; none if it is no
 // shell script.
-func toolsOf(script string) []string {
+func ToolsOf(script string) []string {
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(expression.ReplaceAllString(script, "X")), "")
 	if err != nil {
 		return nil

@@ -46,33 +46,42 @@ func (r *running) run(ctx context.Context, list []runnable) (err error) {
 	defer cancel(nil)
 	stop := r.watch(cancel)
 	defer stop.end()
-	view := r.view()
-	defer view.Close()
-
 	var errs []error
 	for _, w := range list {
 		if ctx.Err() != nil {
 			break
 		}
-		q := w.Request
-		q.Cells, q.Emit, q.Kill = run.CellsOf(x), view.Event, stop.kill
-		res, err := run.Run(ctx, q)
+		res, err := r.one(ctx, cancel, x, w, stop.kill)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", w.path, err))
 		}
 		r.results = append(r.results, res)
 	}
-	view.Close()
 	unwritten := r.store(list)
 	switch s, signalled := errors.AsType[signalled](context.Cause(ctx)); {
 	case len(errs) > 0:
 		return ours(errors.Join(errs...))
 	case signalled:
 		return exitStatus(s.exitCode())
+	case errors.Is(context.Cause(ctx), errUnread):
+		return ours(context.Cause(ctx))
 	case unwritten != nil:
 		return unwritten
 	}
 	return r.conclusion()
+}
+
+// one runs one workflow.
+func (r *running) one(ctx context.Context, cancel context.CancelCauseFunc, x *executor.Executor, w runnable, kill <-chan struct{}) (run.Result, error) {
+	jobs := 0
+	if p, err := plan.New(w.Workflow, w.Plan); err == nil { // else Run says so
+		jobs = jobCount(p.Graph())
+	}
+	view := r.view(jobs, cancel)
+	defer view.Close()
+	q := w.Request
+	q.Cells, q.Emit, q.Kill = run.CellsOf(x), view.Event, kill
+	return run.Run(ctx, q)
 }
 
 // conclusion is the exit code of the whole.
@@ -96,7 +105,7 @@ func (r *running) conclusion() error {
 	if n > 0 {
 		return failure{
 			Code: "egress.denied", Exit: exitFailed,
-			What: "the run succeeded, but " + count(n, "request was denied", "requests were denied") + " (--strict-egress)",
+			What: "the run succeeded, but " + ui.Count(n, "request was denied", "requests were denied") + " (--strict-egress)",
 		}
 	}
 	return nil

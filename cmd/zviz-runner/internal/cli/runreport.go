@@ -5,6 +5,7 @@ package cli
 import (
 	"io"
 
+	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/workflows/plan"
 )
@@ -65,7 +66,7 @@ func (r *running) store(list []runnable) error {
 		rep.Workflows = append(rep.Workflows, w)
 	}
 	rep.Conclusion = whole(rep.Workflows)
-	if err := r.reports.put(func(w io.Writer) error { return encodeJSON(w, rep, "  ") }); err != nil {
+	if err := r.reports.put(func(w io.Writer) error { return ui.WriteJSON(w, rep, "  ") }); err != nil {
 		return failure{Code: "report.unwritable", What: badValue("--report", r.report, cause(err)), Fix: hint(err), Exit: exitOurs, err: err}
 	}
 	return nil

@@ -3,42 +3,86 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 
-	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
-	"github.com/zviz/run/executor/job"
-	"github.com/zviz/run/executor/run"
+	"github.com/zviz/run/cmd/zviz-runner/internal/runview"
+	"github.com/zviz/run/workflows/plan"
 )
 
-type runView interface {
-	Event(e run.Event)
-	Close()
+// errUnread is why a run ends whose output nobody reads.
+var errUnread = errors.New("its output cannot be written")
+
+// view shows a run.
+func (r *running) view(jobs int, cancel context.CancelCauseFunc) runview.View {
+	mode := runview.Mode(r.progress)
+	switch {
+	case r.json:
+		mode = runview.JSON
+	case r.quiet:
+		mode = runview.Quiet
+	}
+	return runview.New(runview.Config{
+		Out: r.Out, Getenv: r.getenv, Mode: mode, Color: r.color, Verbose: r.verbose, Jobs: jobs,
+		Broken: func(err error) { cancel(fmt.Errorf("%w: %w", errUnread, err)) },
+	})
 }
 
-type tmpView struct{ r *running }
-
-func (r *running) view() runView { return tmpView{r} }
-func (v tmpView) Close()         {}
-func (v tmpView) Event(e run.Event) {
-	w := v.r.Out
-	switch e.Kind {
-	case run.JobStep:
-		s := e.Step
-		switch s.Kind {
-		case job.Line:
-			fmt.Fprintf(w, "[%s] %s\n", e.Name, ui.CleanLine(s.Text))
-		case job.Annotated:
-			fmt.Fprintf(w, "[%s] %s: %s\n", e.Name, s.Annotation.Level, ui.CleanLine(s.Annotation.Message))
-		case job.StepFinished:
-			fmt.Fprintf(w, "[%s] == %s: %s (%v)\n", e.Name, s.Name, s.Result.Outcome, s.Result.Duration)
+// jobCount is how many jobs there are at least.
+func jobCount(nodes []plan.Node) int {
+	n := 0
+	for _, j := range nodes {
+		switch {
+		case len(j.Jobs) > 0:
+			n += jobCount(j.Jobs) * max(len(j.Cells), 1)
 		default:
-			fmt.Fprintf(w, "[%s] == %s %s %s\n", e.Name, s.Kind, s.Name, s.Text)
+			n += max(len(j.Cells), 1)
 		}
-	case run.JobEgress:
-		fmt.Fprintf(w, "[%s] %s %s %s\n", e.Name, e.Egress.Verdict, e.Egress.Host, e.Egress.Reason)
+	}
+	return n
+}
+
+// shown prints the jobs of a plan as the flags want them.
+func (o *runOptions) shown() func(io.Writer, []plan.Node) error {
+	switch {
+	case o.graph && o.json:
+		return runview.GraphJSON
+	case o.graph:
+		return runview.Graph
+	case o.json:
+		return runview.ListJSON
 	default:
-		fmt.Fprintf(w, "%s %s %s %s %v\n", e.Kind, e.Name, e.Conclusion, e.Why, e.Duration)
+		return runview.List
 	}
 }
 
-func (a app) printPlans(list []runnable, o *runOptions) error { return nil }
+// printPlans prints what would be run.
+func (a app) printPlans(list []runnable, o *runOptions) error {
+	for i, w := range list {
+		p, err := plan.New(w.Workflow, w.Plan)
+		if err != nil {
+			return planError(w.workflowFile, err)
+		}
+		if len(list) > 1 && !o.json {
+			if err := printLine(a.Out, w.path+":"); err != nil {
+				return err
+			}
+		}
+		if o.dry {
+			err = a.dryRun(w, p, o)
+		} else {
+			err = o.shown()(a.Out, p.Graph())
+		}
+		if err != nil {
+			return err
+		}
+		if i+1 < len(list) && !o.json {
+			if err := printLine(a.Out, ""); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
