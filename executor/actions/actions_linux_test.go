@@ -151,14 +151,27 @@ func TestFolder(t *testing.T) {
 	write("js/action.yml", nodeManifest)
 	write("js/dist/main.js", "console.log('from a folder')\n")
 	write("js/dist/post.js", "")
-	write("own/tool/action.yml", "name: tool\nruns:\n  using: composite\n  steps: [{shell: bash, run: 'cat \"$GITHUB_ACTION_PATH/text\"'}, {uses: $/other}]\n")
+	write("own/tool/action.yml", "name: tool\nruns:\n  using: composite\n  steps: [{shell: bash, run: 'cat \"$GITHUB_ACTION_PATH/text\"; ! find /opt/zviz -name secret | grep .'}, {uses: $/other}]\n")
 	write("own/tool/text", "own\n")
+	if err := os.Chmod(filepath.Join(dir, "own/tool/text"), 0o600); err != nil { // only its owner may read it
+		t.Fatal(err)
+	}
+	write("own/.git/evil/action.yml", "name: evil\nruns: {using: composite, steps: [{shell: bash, run: echo evil}]}\n")
+	write("own/secret", "s3cret\n")
+	if err := os.Symlink(filepath.Join(dir, "js"), filepath.Join(dir, "own/out")); err != nil {
+		t.Fatal(err)
+	}
 	write("own/other/action.yml", "name: other\nruns: {using: composite, steps: [{shell: bash, run: echo other}]}\n")
 	s := actions.NewSource(nil, []actions.Folder{{Owner: "octo", Repo: "js", Ref: "v1", Dir: filepath.Join(dir, "js")}})
 	defer s.Close()
 	rec := run(t, s, actions.Origin{File: "ci.yml", Dir: filepath.Join(dir, "own")}, "\n- uses: Octo/js@v1\n- uses: $/tool", job.Success)
 	if diff := cmp.Diff([]string{"from a folder", "own", "other"}, rec.stdout); diff != "" {
 		t.Errorf("(-want +got)\n%s\n%s", diff, rec.log())
+	}
+	for _, uses := range []string{"$/.git/evil", "$/out", "$/missing"} {
+		if rec := run(t, s, actions.Origin{File: "ci.yml", Dir: filepath.Join(dir, "own")}, "\n- run: echo never\n- uses: "+uses, job.Failure); len(rec.stdout) > 0 {
+			t.Errorf("%s:\n%s", uses, rec.log())
+		}
 	}
 	rec = run(t, s, actions.Origin{File: "ci.yml"}, "\n- run: echo never\n- uses: octo/js@v2", job.Failure)
 	if log := rec.log(); !strings.Contains(log, "octo/js@v2: this run fetches no actions") || len(rec.stdout) > 0 {

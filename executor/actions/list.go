@@ -6,9 +6,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/zviz/run/executor"
@@ -17,6 +20,7 @@ import (
 	"github.com/zviz/run/workflows"
 	"github.com/zviz/run/workflows/action"
 	"github.com/zviz/run/workflows/action/lock"
+	"github.com/zviz/run/workflows/syntax"
 )
 
 // list brings the actions of one job.
@@ -44,7 +48,7 @@ func (l *list) Load(ctx context.Context, use job.Use, workspace fs.FS) (*job.Act
 			return nil, err
 		}
 		a := job.FromManifest(m, path.Join(l.workspace, u.Path))
-		a.Root, a.Manifest = l.workspace, path.Join(u.Path, "action.yml")
+		a.Root, a.Manifest = l.workspace, m.File(syntax.Pos{File: 1})
 		return a, nil
 	case action.SameRef:
 		return l.same(ctx, u, from)
@@ -140,19 +144,52 @@ func (l *list) same(ctx context.Context, u action.Uses, f from) (*job.Action, er
 		a.Repository, a.Ref = again.Owner+"/"+again.Repo, again.Ref
 		return a, nil
 	}
+	return l.own(u)
+}
+
+// own reads an action of the repository that is run. A job sees the action's folder and
+// not the whole work tree: there may be files that git ignores, and the configuration of
+// the repository, with what they hold of secrets.
+func (l *list) own(u action.Uses) (*job.Action, error) {
 	if l.o.Dir == "" {
 		return nil, fmt.Errorf("%s: the repository of the workflow is not on this machine", u)
 	}
-	repo, err := l.s.local(l.o.Dir)
+	top, err := l.s.local(l.o.Dir)
 	if err != nil {
 		return nil, err
 	}
-	a, err := shown(repo, u, "own")
+	m, err := find(top.files, u)
 	if err != nil {
 		return nil, err
 	}
+	dir, err := below(l.o.Dir, u.Path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", u, err)
+	}
+	repo, err := l.s.local(dir)
+	if err != nil {
+		return nil, err
+	}
+	a := show(repo, m, "own", "")
 	a.Repository = l.o.Repository
 	return a, nil
+}
+
+// below is a folder below another one, without links. Git's own is none.
+func below(top, name string) (string, error) {
+	top, err := filepath.EvalSymlinks(top)
+	if err != nil {
+		return "", err
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Join(top, filepath.FromSlash(name)))
+	if err != nil {
+		return "", err
+	}
+	rel, err := filepath.Rel(top, dir)
+	if err != nil || !filepath.IsLocal(rel) || slices.Contains(strings.Split(rel, string(filepath.Separator)), ".git") {
+		return "", errors.New("it is no folder of the repository's files")
+	}
+	return dir, nil
 }
 
 // shown is an action with the mount that shows its repository.
@@ -161,13 +198,15 @@ func shown(repo repository, u action.Uses, name string) (*job.Action, error) {
 	if err != nil {
 		return nil, err
 	}
+	return show(repo, m, name, u.Path), nil
+}
+
+func show(repo repository, m *action.Manifest, name, folder string) *job.Action {
 	root := path.Join(executor.ActionsDir, name, repo.name)
-	a := job.FromManifest(m, path.Join(root, u.Path))
-	a.Root, a.Files, a.Mounts = root, repo.files, []sandbox.Mount{{Source: repo.dir, Target: root}}
-	if len(m.Files) > 0 {
-		a.Manifest = m.Files[0]
-	}
-	return a, nil
+	a := job.FromManifest(m, path.Join(root, folder))
+	a.Root, a.Files, a.Manifest = root, repo.files, m.File(syntax.Pos{File: 1})
+	a.Mounts = []sandbox.Mount{{Source: repo.dir, Target: root, Owner: repo.owner}}
+	return a
 }
 
 // rename makes $/path of an action's steps the action's repository.

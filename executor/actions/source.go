@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 
 	cache "github.com/zviz/run/cache/action"
+	"github.com/zviz/run/sandbox"
 	"github.com/zviz/run/workflows/action"
 )
 
@@ -87,8 +90,9 @@ func (o *once[T]) get(ask func() (T, error)) (T, error) {
 // repository is one that is at hand.
 type repository struct {
 	files fs.FS
-	dir   string // of the host
-	name  string // that tells it from others: the commit, or what stands for it
+	dir   string         // of the host
+	name  string         // that tells it from others: the commit, or what stands for it
+	owner *sandbox.Owner // of a folder of the user's, whose files the job reads as its own
 }
 
 // NewSource makes a source. Without a cache there are the folders only. A folder with a
@@ -160,19 +164,31 @@ func (s *Source) open(ctx context.Context, u action.Uses, commit string) (reposi
 			return repository{}, err
 		}
 		s.closeLater(t.Close)
-		return repository{t.FS(), t.Dir, commit}, nil
+		return repository{files: t.FS(), dir: t.Dir, name: commit}, nil
 	})
 }
 
 // local opens a folder of the host. No link leads out of it.
 func (s *Source) local(dir string) (repository, error) {
 	return keyed(&s.mu, s.opened, dir).get(func() (repository, error) {
-		root, err := os.OpenRoot(dir)
+		full, err := filepath.EvalSymlinks(dir) // the source of a mount is no link
+		if err != nil {
+			return repository{}, err
+		}
+		root, err := os.OpenRoot(full)
 		if err != nil {
 			return repository{}, err
 		}
 		s.closeLater(root.Close)
-		return repository{root.FS(), dir, "local-" + short(dir)}, nil
+		r := repository{files: root.FS(), dir: full, name: "local-" + short(full)}
+		info, err := root.Stat(".")
+		if err != nil {
+			return repository{}, err
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			r.owner = &sandbox.Owner{UID: st.Uid, GID: st.Gid}
+		}
+		return r, nil
 	})
 }
 
