@@ -119,7 +119,7 @@ runs:
 		"inner/action.yml": "name: inner\noutputs: {said: {value: '${{ steps.s.outputs.said }}'}}\nruns:\n  using: composite\n  steps:\n    - {id: s, shell: bash, run: 'echo \"said=$(cat \"$GITHUB_ACTION_PATH/../word\")\" >> \"$GITHUB_OUTPUT\"'}\n",
 		"word":             "hello\n",
 	})
-	s := actions.NewSource(f.cache(), nil)
+	s := actions.NewSource(f.open, nil)
 	defer s.Close()
 	rec := run(t, s, actions.Origin{File: "ci.yml"}, `
 - {uses: octo/js@v1, with: {who: me}}
@@ -206,7 +206,7 @@ dependencies:
 	if err := os.WriteFile(filepath.Join(own, ".github/workflows/actions.lock"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s := actions.NewSource(f.cache(), nil)
+	s := actions.NewSource(f.open, nil)
 	defer s.Close()
 	locked := actions.Origin{File: ".github/workflows/ci.yml", Dir: own}
 	for _, tt := range []struct {

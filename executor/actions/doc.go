@@ -2,7 +2,7 @@
 
 // Package actions brings the actions and the called workflows of a run to its jobs.
 //
-//	source := actions.NewSource(cache, folders) // one for a run
+//	source := actions.NewSource(open, folders) // one for a run
 //	defer source.Close()
 //	wf, problems := workflows.Parse(file, text, workflows.Options{Open: source.Opener(ctx, own)})
 //	…

@@ -63,13 +63,7 @@ func (f *forge) git(dir string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// cache is one of the forge.
-func (f *forge) cache() *action.Cache {
-	f.t.Helper()
-	c, err := action.Open(action.Config{Dir: filepath.Join(f.t.TempDir(), "actions"), Base: "file://" + f.dir, Environ: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + f.dir}})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.t.Cleanup(func() { _ = c.Close() })
-	return c
+// open opens a cache of the forge.
+func (f *forge) open() (*action.Cache, error) {
+	return action.Open(action.Config{Dir: filepath.Join(f.t.TempDir(), "actions"), Base: "file://" + f.dir, Environ: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + f.dir}})
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -58,7 +59,7 @@ func (f Folder) is(u action.Uses) bool {
 // the cache and the forge. It is an action.Source, and safe for concurrent use. What it
 // opened stays until Close.
 type Source struct {
-	cache   *cache.Cache
+	cache   func() (*cache.Cache, error)
 	folders []Folder
 
 	mu       sync.Mutex
@@ -95,10 +96,22 @@ type repository struct {
 	owner *sandbox.Owner // of a folder of the user's, whose files the job reads as its own
 }
 
-// NewSource makes a source. Without a cache there are the folders only. A folder with a
-// ref goes before one for all.
-func NewSource(c *cache.Cache, folders []Folder) *Source {
-	return &Source{cache: c, folders: folders, resolved: map[string]*once[string]{}, opened: map[string]*once[repository]{}}
+// NewSource makes a source. The cache is opened when it is needed first, and closed with
+// the source; without one there are the folders only. A folder with a ref goes before one
+// for all.
+func NewSource(open func() (*cache.Cache, error), folders []Folder) *Source {
+	s := &Source{folders: folders, resolved: map[string]*once[string]{}, opened: map[string]*once[repository]{}}
+	s.cache = func() (*cache.Cache, error) { return nil, errNoCache }
+	if open != nil {
+		s.cache = sync.OnceValues(func() (*cache.Cache, error) {
+			c, err := open()
+			if err == nil {
+				s.closeLater(c.Close)
+			}
+			return c, err
+		})
+	}
+	return s
 }
 
 // Close gives all back that was opened. The jobs that use it must have ended.
@@ -106,7 +119,7 @@ func (s *Source) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var err error
-	for _, c := range s.close {
+	for _, c := range slices.Backward(s.close) {
 		err = errors.Join(err, c())
 	}
 	s.close, s.opened = nil, map[string]*once[repository]{}
@@ -136,11 +149,12 @@ func (s *Source) Resolve(ctx context.Context, u action.Uses) (string, error) {
 	if _, ok := s.folder(u); ok {
 		return "", nil
 	}
-	if s.cache == nil {
-		return "", fmt.Errorf("%s: %w", u, errNoCache)
+	c, err := s.cache()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", u, err)
 	}
 	return keyed(&s.mu, s.resolved, u.Pin()).get(func() (string, error) {
-		return s.cache.Resolve(ctx, cache.Repository{Owner: u.Owner, Name: u.Repo}, u.Ref)
+		return c.Resolve(ctx, cache.Repository{Owner: u.Owner, Name: u.Repo}, u.Ref)
 	})
 }
 
@@ -154,12 +168,13 @@ func (s *Source) open(ctx context.Context, u action.Uses, commit string) (reposi
 	if f, ok := s.folder(u); ok {
 		return s.local(f.Dir)
 	}
-	if s.cache == nil {
-		return repository{}, fmt.Errorf("%s: %w", u, errNoCache)
+	c, err := s.cache()
+	if err != nil {
+		return repository{}, fmt.Errorf("%s: %w", u, err)
 	}
 	key := strings.ToLower(u.Owner+"/"+u.Repo) + "@" + commit
 	return keyed(&s.mu, s.opened, key).get(func() (repository, error) {
-		t, err := s.cache.Open(ctx, cache.Repository{Owner: u.Owner, Name: u.Repo}, commit)
+		t, err := c.Open(ctx, cache.Repository{Owner: u.Owner, Name: u.Repo}, commit)
 		if err != nil {
 			return repository{}, err
 		}

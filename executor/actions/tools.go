@@ -32,10 +32,13 @@ import (
 //
 // What is not the major version wanted is said in the log of the step.
 type Tools struct {
-	Home  string      // the operator's: where version managers keep theirs
-	Store *node.Store // nil: nothing is fetched
+	Home string // the operator's: where version managers keep theirs
+	// Open opens the store of those that were fetched, when it is needed first. It is
+	// closed with the tools. Nil: there is none, and nothing is fetched.
+	Open func() (*node.Store, error)
 
 	mu       sync.Mutex
+	opened   *node.Store
 	versions map[string]string // of programs in PATH, by path and what tells that it is the same
 	fetched  map[int]*node.Node
 }
@@ -48,7 +51,10 @@ func (t *Tools) Close() error {
 	for _, n := range t.fetched {
 		err = errors.Join(err, n.Close())
 	}
-	t.fetched = nil
+	if t.opened != nil {
+		err = errors.Join(err, t.opened.Close())
+	}
+	t.fetched, t.opened = nil, nil
 	return err
 }
 
@@ -95,7 +101,8 @@ func (c *cellTools) Node(ctx context.Context, wanted, least int) (job.Program, e
 	if v, ok := newest(kept, wanted); ok {
 		return c.noted(mounted(v.dir, v.version), v.version, "of "+v.manager, wanted), nil
 	}
-	if p, ok := c.t.store(ctx, wanted, false); ok == nil {
+	p, err := c.t.store(ctx, wanted, false)
+	if err == nil {
 		return p, nil
 	}
 	if version != "" && major(version) >= least {
@@ -104,8 +111,7 @@ func (c *cellTools) Node(ctx context.Context, wanted, least int) (job.Program, e
 	if v, ok := newest(kept, least); ok {
 		return c.noted(mounted(v.dir, v.version), v.version, "of "+v.manager, wanted), nil
 	}
-	p, err := c.t.store(ctx, wanted, true)
-	if err != nil {
+	if p, err = c.t.store(ctx, wanted, true); err != nil {
 		if ctx.Err() != nil {
 			return job.Program{}, context.Cause(ctx)
 		}
@@ -130,27 +136,38 @@ func mounted(dir, version string) job.Program {
 
 // store finds a version that was fetched, or fetches one.
 func (t *Tools) store(ctx context.Context, wanted int, fetch bool) (job.Program, error) {
-	if t.Store == nil {
+	if t.Open == nil {
 		return job.Program{}, node.ErrNone
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n := t.fetched[wanted]
+	if t.opened == nil {
+		var err error
+		if t.opened, err = t.Open(); err != nil {
+			return job.Program{}, err
+		}
+	}
+	n, note := t.fetched[wanted], ""
 	if n == nil {
-		get := t.Store.Find
+		get := t.opened.Find
 		if fetch {
-			get = t.Store.Get
+			get = t.opened.Get
 		}
 		var err error
 		if n, err = get(ctx, wanted); err != nil {
 			return job.Program{}, err
+		}
+		if fetch {
+			note = fmt.Sprintf("Node.js %s was fetched from the npm registry.", n.Version)
 		}
 		if t.fetched == nil {
 			t.fetched = map[int]*node.Node{}
 		}
 		t.fetched[wanted] = n
 	}
-	return mounted(n.Dir, n.Version), nil
+	p := mounted(n.Dir, n.Version)
+	p.Note = note
+	return p, nil
 }
 
 // inPath is the node that the job's processes would start, and its version, for which it

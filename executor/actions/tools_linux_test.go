@@ -119,15 +119,12 @@ func TestFetchedNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	store, err := node.Open(node.Config{Dir: dir, Registry: func(ctx context.Context) (node.Registry, error) {
-		a, err := x.Registry(ctx, "npm", egress.Upstream{}, nil)
-		return node.Registry(a), err
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
-	tools := &actions.Tools{Store: store}
+	tools := &actions.Tools{Open: func() (*node.Store, error) {
+		return node.Open(node.Config{Dir: dir, Registry: func(ctx context.Context) (node.Registry, error) {
+			a, err := x.Registry(ctx, "npm", egress.Upstream{}, nil)
+			return node.Registry(a), err
+		}})
+	}}
 	t.Cleanup(func() { _ = tools.Close() })
 	p, err := tools.For(cell).Node(t.Context(), 24, 24)
 	if err != nil {

@@ -40,7 +40,7 @@ func TestCalled(t *testing.T) {
 	if err := os.WriteFile(own+"/.github/workflows/inner.yml", []byte("on: workflow_call\njobs: {wrong: {runs-on: x, steps: [{run: echo wrong}]}}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s := actions.NewSource(f.cache(), nil)
+	s := actions.NewSource(f.open, nil)
 	defer s.Close()
 	wf, problems := workflows.Parse("ci.yml", "on: push\njobs:\n  call: {uses: octo/shared/.github/workflows/build.yml@v1}\n  tool: {needs: call, runs-on: x, steps: [{uses: octo/tool@v1}]}\n",
 		workflows.Options{Open: s.Opener(t.Context(), os.DirFS(own))})
