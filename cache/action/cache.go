@@ -3,6 +3,7 @@
 package action
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -78,7 +79,7 @@ func Open(cfg Config) (*Cache, error) {
 	}
 	base, err := parseBase(cfg.Base)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("address of the forge: %w", err)
 	}
 	f, err := folders.Open(cfg.Dir, "trees", "refs")
 	if err != nil {
@@ -90,20 +91,26 @@ func Open(cfg Config) (*Cache, error) {
 // Close gives the folder back. Trees that are open stay so.
 func (c *Cache) Close() error { return c.folders.Close() }
 
+// CheckBase says what is wrong with the address of a forge.
+func CheckBase(s string) error {
+	_, err := parseBase(s)
+	return err
+}
+
 // parseBase reads the address of a forge.
 func parseBase(s string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimRight(s, "/"))
 	if err != nil {
-		return nil, fmt.Errorf("address of the forge: %w", err)
+		return nil, errors.New("it cannot be read as a URL") // without it: there may be a password
 	}
 	switch {
 	case u.Scheme == "file" && u.Host == "" && filepath.IsAbs(u.Path):
 	case (u.Scheme == "https" || u.Scheme == "http" || u.Scheme == "ssh") && u.Host != "" && u.Host[0] != '-':
 	default:
-		return nil, fmt.Errorf("address of the forge %q: want https://HOST[/PATH], http, ssh or file:///PATH", u.Redacted())
+		return nil, errors.New("want https://HOST[/PATH], http, ssh or file:///PATH")
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("address of the forge %q: no query, no fragment", u.Redacted())
+		return nil, errors.New("a query or a fragment has no meaning in it")
 	}
 	return u, nil
 }

@@ -31,7 +31,7 @@ type Folder struct {
 func ParseFolder(s string) (Folder, error) {
 	name, dir, ok := strings.Cut(s, "=")
 	if !ok || dir == "" {
-		return Folder{}, fmt.Errorf("%q: want OWNER/REPO[@REF]=DIR", s)
+		return Folder{}, errors.New("want OWNER/REPO[@REF]=DIR")
 	}
 	repo, ref, hasRef := strings.Cut(name, "@")
 	if !hasRef {
@@ -39,10 +39,10 @@ func ParseFolder(s string) (Folder, error) {
 	}
 	u, err := action.ParseUses(repo + "@" + ref)
 	if err != nil {
-		return Folder{}, fmt.Errorf("%q: %w", s, err)
+		return Folder{}, err
 	}
 	if u.Kind != action.Remote || u.Path != "" {
-		return Folder{}, fmt.Errorf("%q: name a repository, OWNER/REPO: an action in a folder of it is found below DIR", s)
+		return Folder{}, errors.New("want a repository, OWNER/REPO: an action in a folder of it is found below DIR")
 	}
 	f := Folder{Owner: u.Owner, Repo: u.Repo, Dir: dir}
 	if hasRef {

@@ -25,12 +25,16 @@ type brought struct {
 	source *actions.Source
 	tools  *actions.Tools
 	real   bool // checkout is one that the user named
+	some   bool // not all jobs are to run
 }
 
 // bring is what brings actions, called workflows and the programs that they need. Nothing
 // is opened or fetched before it is asked for.
 func (a app) bring(o *runOptions) (*brought, error) {
-	b := &brought{}
+	if err := actioncache.CheckBase(o.actionsURL); err != nil {
+		return nil, argument("--actions-url", "", err) // without it: it may hold a password
+	}
+	b := &brought{some: o.listed || len(o.jobs) > 0}
 	var folders []actions.Folder
 	for _, s := range o.localActions {
 		f, err := actions.ParseFolder(s)
@@ -84,8 +88,12 @@ func (b *brought) opener(ctx context.Context, w workflowFile) func(uses string) 
 			uses = "./" + rel
 		}
 		text, err := w.called(uses)
-		if errors.Is(err, workflows.ErrNotHere) {
-			return fetched(uses)
+		if !errors.Is(err, workflows.ErrNotHere) {
+			return text, err
+		}
+		text, err = fetched(uses)
+		if e, ok := errors.AsType[*actioncache.Error](err); ok && b.some && (e.Reason == actioncache.Unreachable || e.Reason == actioncache.Offline) {
+			return "", errors.Join(err, workflows.ErrNotHere) // it may not be needed
 		}
 		return text, err
 	}
