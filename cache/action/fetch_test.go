@@ -66,7 +66,7 @@ func (f *forge) serve() *server {
 // TestOneFetch: many askers, of several runners, want the same commit.
 func TestOneFetch(t *testing.T) {
 	f := newForge(t)
-	commit := f.repository("octo/hello")
+	commit := f.repository()
 	s := f.serve()
 	release := make(chan struct{})
 	s.before = func(http.ResponseWriter, *http.Request) bool { <-release; return false }
@@ -101,7 +101,7 @@ func TestOneFetch(t *testing.T) {
 // TestErrors say what is the matter.
 func TestErrors(t *testing.T) {
 	f := newForge(t)
-	commit := f.repository("octo/hello")
+	commit := f.repository()
 	s := f.serve()
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -146,14 +146,14 @@ func TestErrors(t *testing.T) {
 	t.Run("no git", func(t *testing.T) {
 		c, _ := f.open(func(cfg *action.Config) { cfg.Environ = []string{"PATH=/nowhere"} })
 		_, err := c.Resolve(t.Context(), hello, "main")
-		failure(t, err, action.NoGit)
+		_ = failure(t, err, action.NoGit)
 	})
 }
 
 // TestCredentials are those of the user's git, and no error holds one.
 func TestCredentials(t *testing.T) {
 	f := newForge(t)
-	commit := f.repository("octo/hello")
+	commit := f.repository()
 	s := f.serve()
 	inner := s.Config.Handler
 	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -180,7 +180,7 @@ func TestCredentials(t *testing.T) {
 		return tree.Close()
 	}
 	c, _ := f.open(func(cfg *action.Config) { cfg.Base = s.URL })
-	failure(t, open(c), action.NoAccess)
+	_ = failure(t, open(c), action.NoAccess)
 	c, _ = f.open(func(cfg *action.Config) { cfg.Base = "http://me:s3cret-wrong@" + host })
 	if e := failure(t, open(c), action.NoAccess); strings.Contains(e.Error()+e.Hint(), "s3cret") {
 		t.Error(e, e.Hint())
@@ -200,7 +200,7 @@ func TestCredentials(t *testing.T) {
 // TestOffline runs what is there, and asks nobody.
 func TestOffline(t *testing.T) {
 	f := newForge(t)
-	commit := f.repository("octo/hello")
+	commit := f.repository()
 	dir := filepath.Join(t.TempDir(), "actions")
 	online, _ := f.open(func(cfg *action.Config) { cfg.Dir = dir })
 	id, err := online.Resolve(t.Context(), hello, "main")
@@ -221,15 +221,15 @@ func TestOffline(t *testing.T) {
 	}
 	tree.Close()
 	_, err = c.Resolve(t.Context(), hello, "other")
-	failure(t, err, action.Offline)
+	_ = failure(t, err, action.Offline)
 	_, err = c.Open(t.Context(), hello, strings.Repeat("1", 40))
-	failure(t, err, action.Offline)
+	_ = failure(t, err, action.Offline)
 }
 
 // TestStalled: a server that does not go on, and a user who does not wait.
 func TestStalled(t *testing.T) {
 	f := newForge(t)
-	commit := f.repository("octo/hello")
+	commit := f.repository()
 	s := f.serve()
 	end, reached := make(chan struct{}), make(chan struct{}, 10)
 	t.Cleanup(func() { close(end) })
@@ -243,7 +243,7 @@ func TestStalled(t *testing.T) {
 	}
 	c, _ := f.open(func(cfg *action.Config) { cfg.Base, cfg.Timeout = s.URL, time.Second })
 	_, err := c.Open(t.Context(), hello, commit)
-	failure(t, err, action.TooLarge)
+	_ = failure(t, err, action.TooLarge)
 	select {
 	case <-reached:
 	default: // a second was not enough to get there
@@ -262,16 +262,15 @@ func TestStalled(t *testing.T) {
 
 // TestRefs: of a tag and a branch the tag, and the commit that a tag with a message is of.
 func TestRefs(t *testing.T) {
-	const repo = "octo/hello"
 	f := newForge(t)
-	first := f.repository(repo)
-	tree := f.tree(repo, node{"100644", "x", f.object(repo, "blob", "x")})
-	second := f.commit(repo, tree, "both")
-	third := f.commit(repo, tree, "a/both")
-	f.git(repo, "", "tag", "-a", "-m", "message", "both", first)
-	f.git(repo, "", "tag", "light", first)
-	f.git(repo, "", "update-ref", "refs/tags/x/refs/tags/light", second)
-	f.git(repo, "", "update-ref", "refs/pull/7/head", third)
+	first := f.repository()
+	tree := f.tree(node{"100644", "x", f.object("blob", "x")})
+	second := f.commit(tree, "both")
+	third := f.commit(tree, "a/both")
+	f.git("", "tag", "-a", "-m", "message", "both", first)
+	f.git("", "tag", "light", first)
+	f.git("", "update-ref", "refs/tags/x/refs/tags/light", second)
+	f.git("", "update-ref", "refs/pull/7/head", third)
 	c, log := f.open()
 	for ref, want := range map[string]string{
 		"main": first, "light": first, "both": first, "tags/both": first, "refs/tags/both": first, "heads/both": second, "refs/heads/both": second,
@@ -284,7 +283,7 @@ func TestRefs(t *testing.T) {
 	if !strings.Contains(log.String(), "a tag and a branch have the same name; the tag is taken") {
 		t.Error(log)
 	}
-	tag := f.git(repo, "", "rev-parse", "refs/tags/both")
+	tag := f.git("", "rev-parse", "refs/tags/both")
 	_, err := c.Open(t.Context(), hello, tag)
 	if e := failureOf(t, err); !strings.Contains(e.Error(), "is a tag, not a commit") {
 		t.Error(e)
