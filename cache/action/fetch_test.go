@@ -33,7 +33,7 @@ type server struct {
 	before func(w http.ResponseWriter, r *http.Request) (done bool)
 }
 
-func (f *forge) serve() *server {
+func (f *forge) serve(guards ...func(http.Handler) http.Handler) *server {
 	f.t.Helper()
 	program := testenv.NeedTool(f.t, "git")
 	out, err := exec.Command(program, "--exec-path").Output()
@@ -45,7 +45,7 @@ func (f *forge) serve() *server {
 		Env: []string{"GIT_PROJECT_ROOT=" + f.dir, "GIT_HTTP_EXPORT_ALL=1", "HOME=" + f.dir, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
 	}
 	s := &server{}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var all http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return
@@ -58,7 +58,11 @@ func (f *forge) serve() *server {
 		}
 		r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
 		handler.ServeHTTP(w, r)
-	}))
+	})
+	for _, g := range guards {
+		all = g(all)
+	}
+	s.Server = httptest.NewServer(all)
 	f.t.Cleanup(s.Close)
 	return s
 }
@@ -154,15 +158,15 @@ func TestErrors(t *testing.T) {
 func TestCredentials(t *testing.T) {
 	f := newForge(t)
 	commit := f.repository()
-	s := f.serve()
-	inner := s.Config.Handler
-	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "Basic "+base64.StdEncoding.EncodeToString([]byte("me:s3cret-token")) {
-			w.Header().Set("WWW-Authenticate", `Basic realm="forge"`)
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		inner.ServeHTTP(w, r)
+	s := f.serve(func(inner http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "Basic "+base64.StdEncoding.EncodeToString([]byte("me:s3cret-token")) {
+				w.Header().Set("WWW-Authenticate", `Basic realm="forge"`)
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			inner.ServeHTTP(w, r)
+		})
 	})
 	host := strings.TrimPrefix(s.URL, "http://")
 	open := func(c *action.Cache) error {
