@@ -22,7 +22,8 @@ func canonicalPath(escaped string) (string, bool) {
 	segments := strings.Split(escaped[1:], "/")
 	for i, raw := range segments {
 		seg, err := url.PathUnescape(raw)
-		if err != nil || strings.ContainsFunc(seg, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		if err != nil || strings.ContainsAny(raw, "?#") || // where a path ends, if it is not escaped
+			strings.ContainsFunc(seg, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 			return "", false
 		}
 		if seg == "" && i < len(segments)-1 {

@@ -44,7 +44,9 @@ func (c *compiler) root() {
 	for _, d := range []string{"proc", "sys", "dev/pts", "dev/shm", "tmp", "var", "run", "usr"} {
 		nodes.dir(d)
 	}
-	if slices.ContainsFunc(c.spec.Mounts, func(m Mount) bool { return strings.HasPrefix(m.Target, "/var/tmp/") }) {
+	inVarTmp := func(target string) bool { return strings.HasPrefix(target, "/var/tmp/") }
+	if slices.ContainsFunc(c.spec.Mounts, func(m Mount) bool { return inVarTmp(m.Target) }) ||
+		slices.ContainsFunc(c.spec.Root.Entries, func(e Entry) bool { return inVarTmp(e.Target) }) {
 		nodes.dir("var/tmp")
 	} else {
 		nodes.link("var/tmp", "/tmp")
