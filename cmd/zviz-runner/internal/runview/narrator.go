@@ -151,7 +151,12 @@ func (n *narrator) step(j *jobState, e *job.Event) {
 		if e.Annotation != nil {
 			n.annotation(j, st, e.Annotation)
 		}
-	case job.Summary: // at the end
+	case job.Summary: // shown at the end
+		name := ""
+		if st != nil {
+			name = st.name
+		}
+		n.tally.summary(j.name, name, e.Text)
 	case job.StepFinished:
 		if st != nil && e.Result != nil {
 			n.stepFinished(j, st, e)
