@@ -79,13 +79,13 @@ func TestList(t *testing.T) {
 func TestListAndGraphAsJSON(t *testing.T) {
 	var b strings.Builder
 	nodes := graphOf(t, someJobs)
-	for _, print := range []func() error{
+	for _, show := range []func() error{
 		func() error { return ListJSON(&b, nodes) },
 		func() error { return GraphJSON(&b, nodes) },
 		func() error { return ListJSON(&b, nil) },
 		func() error { return GraphJSON(&b, nil) },
 	} {
-		if err := print(); err != nil {
+		if err := show(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -164,14 +164,14 @@ func TestGraphOfHostileNames(t *testing.T) {
 		{ID: "a\x1b[2J\u202e", Name: "\x1b]0;x\x07", Cells: []string{"c\x1b[31m"}, Matrix: true},
 		{ID: "b", Needs: []string{"A\x1b[2J\u202e"}, Uses: "./\x1b[1A", Stage: 1, Jobs: []plan.Node{{ID: "b.c\x9b"}}},
 	}
-	for _, print := range []func(*strings.Builder) error{
+	for _, show := range []func(*strings.Builder) error{
 		func(b *strings.Builder) error { return List(b, nodes) },
 		func(b *strings.Builder) error { return Graph(b, nodes) },
 		func(b *strings.Builder) error { return ListJSON(b, nodes) },
 		func(b *strings.Builder) error { return GraphJSON(b, nodes) },
 	} {
 		var b strings.Builder
-		if err := print(&b); err != nil {
+		if err := show(&b); err != nil {
 			t.Fatal(err)
 		}
 		harmless(t, b.String(), false)

@@ -110,14 +110,13 @@ func (j *jobState) called(name string) *stepState {
 	return found
 }
 
-func (j *jobState) begin(e *job.Event) *stepState {
+func (j *jobState) begin(e *job.Event) {
 	st := j.step(e.Step)
 	if e.Name != "" {
 		st.name = cleanName(e.Name)
 	}
 	st.running, st.since = true, time.Now()
 	j.current = st
-	return st
 }
 
 // finish ends a step; what comes next is the affair of the one around it.

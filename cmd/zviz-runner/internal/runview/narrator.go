@@ -301,7 +301,7 @@ func exitCode(n int) string {
 // egress shows a decision of the network at the step that it belongs to.
 func (n *narrator) egress(j *jobState, e run.Event) {
 	row, ok := rowOf(*e.Egress)
-	if !ok || !shown(row, n.verbose) {
+	if !ok || !shown(row, e.Egress.Hint, n.verbose) {
 		return
 	}
 	st := j.called(e.Egress.Step)

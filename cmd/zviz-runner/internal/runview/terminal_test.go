@@ -4,6 +4,7 @@ package runview
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -149,7 +150,7 @@ func TestStatus(t *testing.T) {
 				var b strings.Builder
 				v := newTerminal(&b, Config{Jobs: tt.total}, false, newTally(), sized(tt.rows, tt.cols))
 				for i := range tt.jobs {
-					v.of(fmt.Sprint(i), fmt.Sprint("job ", i))
+					v.of(strconv.Itoa(i), "job "+strconv.Itoa(i))
 				}
 				v.running[0].begin(&job.Event{Step: "x", Name: "Run x"})
 				time.Sleep(7200 * time.Millisecond)
@@ -184,7 +185,7 @@ func TestTerminalDrawsRarely(t *testing.T) {
 		s.drawn = 0
 		for i := range 1000 {
 			r.events = nil
-			r.line("a", "s", fmt.Sprint(i))
+			r.line("a", "s", strconv.Itoa(i))
 			v.Event(r.events[0])
 			time.Sleep(time.Millisecond)
 		}
