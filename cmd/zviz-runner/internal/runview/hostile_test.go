@@ -49,7 +49,7 @@ func hostile() []string {
 		"\x1b[2J\x1b[H", "\x1b]0;title\x07", "\x1b]52;c;cm0gLXJmIC8=\x07", "\x1b[?1049h", "\x1b[6n", "\x1bc", "\x1b[", "\x1b", "\x1b[31",
 		"\x1b[31mred", "\x1b[38;2;1;2;3mdeep", "\x1b[31m\x1b[K", "\x1b[2K", "\x1b[1;1H", "\x1b[31;\x1b[2J", "\x1b[" + strings.Repeat("1;", 100) + "m",
 		"\u009b2J", "\u009d0;x\u009c", "\u202egpj.exe", "\u2066a\u2069", "a\u200bb", "\U000e0041", "\u2028next", "a\x00b", "a\x08\x08b", "bell\x07",
-		"first\rsecond", "\r\r", "", "a\tb", "100%\x1b[G", "✓ success", "[build] ✓ success 1.0s", "\ufffd", "漢字", strings.Repeat("x", 70_000),
+		"first\rsecond", "\r\r", "", "a\tb", "100%\x1b[G", "✓ success", "[build] ✓ success 1.0s", "\ufffd", "漢字", strings.Repeat("x", 70_000), "a" + strings.Repeat("漢", 25_000),
 	}
 }
 

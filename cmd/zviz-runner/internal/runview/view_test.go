@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -204,6 +205,22 @@ func TestSummaryIsBounded(t *testing.T) {
 		if !strings.Contains(summary, want) {
 			t.Errorf("no %q", want)
 		}
+	}
+}
+
+// Of a step that failed the last lines are kept, and of these not more than people read.
+func TestLastLinesOfAStep(t *testing.T) {
+	var r ring
+	if got := r.all(); len(got) != 0 {
+		t.Errorf("%q of nothing", got)
+	}
+	for i := range 25 {
+		r.add(strconv.Itoa(i))
+	}
+	r.add(strings.Repeat("漢", 1000))
+	want := []string{"16", "17", "18", "19", "20", "21", "22", "23", "24", strings.Repeat("漢", 133) + "…"}
+	if diff := cmp.Diff(want, r.all()); diff != "" {
+		t.Error(diff)
 	}
 }
 
