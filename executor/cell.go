@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -214,8 +215,16 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 			}
 			return ""
 		},
-		LiveSteps:  func() []string { return c.liveSteps(0) },
-		Credential: func(from string) (string, error) { return x.credential(from, c.spec.Mounts) },
+		LiveSteps: func() []string { return c.liveSteps(0) },
+		Credential: func(from string) (string, error) {
+			if name, ok := strings.CutPrefix(from, "job:"); ok {
+				if value := r.Credentials[name]; value != "" {
+					return value, nil
+				}
+				return "", hinted{"this job has no credential " + name, "name a variable or a file: env:NAME, file:/PATH"}
+			}
+			return x.credential(from, c.spec.Mounts)
+		},
 	})
 	if _, ok := errors.AsType[*egress.ConfigError](err); ok {
 		return fmt.Errorf("network policy: %w", err) // no layer that could be done without

@@ -82,6 +82,10 @@ type Request struct {
 	DiffTo io.Writer
 
 	Grace time.Duration // between SIGTERM and the end on cancel; 0 means 500 ms
+
+	// Credentials are what rules name as value_from: job:NAME. The gateway puts them
+	// into requests; the command does not get them.
+	Credentials map[string]string
 }
 
 // defaultPids bounds processes and threads of a job; a build of a large C++ tree

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -39,6 +40,9 @@ type CellRequest struct {
 	Secrets []string
 	Observe func(egress.Event) // may be nil, must not block
 	Phase   func(string)       // may be nil
+	// Credentials are what rules name as value_from: job:NAME. The gateway puts them
+	// into requests; the job does not get them.
+	Credentials map[string]string
 }
 
 // Cell is what one job has for itself: a network, a control group with the job's
@@ -51,14 +55,20 @@ type Cell struct {
 	work  *os.Root
 	owner sandbox.Owner
 
+	policy Policy
+	onHost bool          // without a network of its own: --allow-missing net
+	group  *cgroup.Group // with the job's limits
+	began  time.Time
+
 	mu    sync.Mutex
 	step  int       // number of the last sandbox
 	ahead []stepBox // parked, for steps to come
+	ran   ran
 }
 
 // OpenCell makes a cell. The context bounds the opening only.
 func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err error) {
-	req := Request{Policy: r.Policy, Presets: r.Presets, Secrets: r.Secrets, Observe: r.Observe, Phase: r.Phase}
+	req := Request{Policy: r.Policy, Presets: r.Presets, Secrets: r.Secrets, Observe: r.Observe, Phase: r.Phase, Credentials: r.Credentials}
 	defer phase(req, "")
 	probe, err := x.probe()
 	if err != nil {
@@ -76,7 +86,7 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if !r.Policy.NoCanaries {
 		c.canaries = newCanaries()
 	}
-	cell := &Cell{x: x, c: c, probe: probe}
+	cell := &Cell{x: x, c: c, probe: probe, policy: r.Policy, onHost: onHost, began: time.Now()}
 	defer func() { //nolint:contextcheck // tear-down outlives the context
 		if err != nil {
 			err = errors.Join(err, cell.Close())
@@ -109,14 +119,18 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if err := cell.makeWork(); err != nil {
 		return nil, &StateError{Dir: x.folder(), Err: err}
 	}
+	mounts, err := checkMounts(r.Policy.Mounts, workspace{top: RunnerWork})
+	if err != nil {
+		return nil, err
+	}
 	owner := cell.owner
 	c.spec = sandbox.Spec{
 		ID: c.job.ID, StateDir: c.job.Dir, Shared: c.job.Dir, Home: RunnerHome, Hostname: "zviz",
 		Root: root, Hide: credentialFiles(), Files: accountFiles(runnerUser, RunnerHome, ids),
-		Mounts: []sandbox.Mount{
+		Mounts: append([]sandbox.Mount{
 			{Source: filepath.Join(c.job.Dir, "work"), Target: RunnerWork, Write: true, Owner: &owner},
 			{Source: filepath.Join(c.job.Dir, "tools"), Target: ToolCache, Write: true, Owner: &owner},
-		},
+		}, mounts...),
 		IDs: ids, Profile: profile, Limits: defaultLimits(r.Policy.Limits, probe),
 		MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
 	}
@@ -171,7 +185,7 @@ func (l *Cell) makeGroup() error {
 	if err != nil {
 		return err
 	}
-	l.c.around = g.Remove
+	l.group, l.c.around = g, g.Remove
 	s.Cgroup = name
 	return nil
 }
@@ -319,6 +333,14 @@ func (l *Cell) Events() []egress.Event {
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
 	return slices.Clone(l.c.events)
+}
+
+// Kill ends all processes of the job at once. Steps that run end with that.
+func (l *Cell) Kill() error {
+	if l.group == nil {
+		return nil
+	}
+	return l.group.Kill()
 }
 
 // Close ends everything that still runs and removes the job's folders.

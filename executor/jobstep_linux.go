@@ -142,6 +142,7 @@ func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
 	res, err := p.Wait()
 	close(ended)
 	watch.Wait()
+	l.note(s, p.Layers, res)
 	return res, errors.Join(err, l.c.denials.end())
 }
 

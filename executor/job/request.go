@@ -55,6 +55,10 @@ type Request struct {
 	Actions   Actions     // nil: no step may use one
 	ActionEnv []Variable  // for the processes of actions only, as the addresses of caches are
 	Emit      func(Event) // may be nil; never called twice at a time
+
+	// Kill, once closed, ends everything: what runs is killed, no condition is
+	// evaluated any more, and the job is cancelled. Nil never does.
+	Kill <-chan struct{}
 }
 
 // Variable is a name and its value.

@@ -158,5 +158,9 @@ func (a app) enter() error {
 
 // runner makes the executor.
 func (a app) runner(log *slog.Logger) (runner, error) {
-	return a.newRunner(executor.Config{StateDir: a.stateDir(), PackageDir: a.packageDir(), Home: a.home(), Environ: a.Env, Log: log})
+	return a.newRunner(a.config(log))
+}
+
+func (a app) config(log *slog.Logger) executor.Config {
+	return executor.Config{StateDir: a.stateDir(), PackageDir: a.packageDir(), Home: a.home(), Environ: a.Env, Log: log}
 }
