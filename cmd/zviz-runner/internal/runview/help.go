@@ -40,8 +40,8 @@ With --json, one object a line. Each has "time" (RFC 3339, UTC) and "type"; abou
                duration_ms, exit_code
   job.done     name, conclusion (success, failure, cancelled, skipped), why, duration_ms;
                also of a job that never started
-  run.done     the last line: name, conclusion, duration_ms, schema, jobs, failed_steps,
-               annotations (how many of each level), denied (a row for each host of a
+  run.done     the last line of a workflow: name, conclusion, duration_ms, schema, jobs,
+               failed_steps, annotations (how many of each level), denied (a row for each host of a
                job; "allow" is what --allow would name), artifacts (name, size in bytes,
                path). lost_decisions: how many decisions are missing in the lines before
                and in denied, since the reader was too slow; jobs wait for it, the

@@ -118,7 +118,7 @@ func TestRealTerminal(t *testing.T) {
 			if drawn := strings.Contains(raw.String(), "running, "); drawn != tt.live {
 				t.Errorf("status drawn: %v, want %v", drawn, tt.live)
 			}
-			if strings.Contains(got, "running, ") || tt.live && s.drawn == 0 {
+			if strings.Contains(got, "running, ") || tt.live && s.erased() == 0 {
 				t.Errorf("the status was not erased:\n%s", got)
 			}
 			if colored := strings.Contains(raw.String(), "\x1b[1m"); colored != tt.colors {

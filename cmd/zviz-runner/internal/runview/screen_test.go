@@ -5,6 +5,7 @@ package runview
 import (
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 )
@@ -12,6 +13,8 @@ import (
 // screen is a terminal that knows the sequences that we write and fails at any other. It
 // keeps what scrolls away.
 type screen struct {
+	mu sync.Mutex // what follows
+
 	t          testing.TB
 	rows, cols int
 	reflows    bool // breaks lines anew when its width changes, as most do; else it cuts them
@@ -30,6 +33,8 @@ func newScreen(t testing.TB, rows, cols int) *screen {
 }
 
 func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	data := s.rest + string(p)
 	for data != "" {
 		n := s.take(data)
@@ -121,6 +126,8 @@ func (s *screen) up(n int) {
 
 // resize changes the window.
 func (s *screen) resize(rows, cols int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !s.reflows {
 		for i, line := range s.lines {
 			s.lines[i] = line[:min(len(line), cols)]
@@ -130,10 +137,25 @@ func (s *screen) resize(rows, cols int) {
 	s.rows, s.cols = rows, cols
 }
 
-func (s *screen) size() (rows, cols int) { return s.rows, s.cols }
+func (s *screen) size() (rows, cols int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rows, s.cols
+}
+
+// erased is how often something was erased since it was last asked.
+func (s *screen) erased() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.drawn
+	s.drawn = 0
+	return n
+}
 
 // text is all that was ever written and not erased.
 func (s *screen) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var b strings.Builder
 	for _, line := range s.lines {
 		b.WriteString(strings.TrimRight(string(line), " ") + "\n")

@@ -45,7 +45,7 @@ func TestTerminalLeavesTheLinesOnly(t *testing.T) {
 					if tt.cols == 0 {
 						return 0, 0
 					}
-					return s.rows, s.cols
+					return s.size()
 				}
 				v := newView(Config{Mode: Live, Jobs: 3}, s, true, size)
 				for i, e := range manyJobs() {
@@ -57,7 +57,7 @@ func TestTerminalLeavesTheLinesOnly(t *testing.T) {
 				}
 				v.Close()
 				v.Close()
-				if s.drawn == 0 {
+				if s.erased() == 0 {
 					t.Error("there was no status at all")
 				}
 				if s.tallest > max(s.rows, 1) && tt.resize == nil {
@@ -182,15 +182,15 @@ func TestTerminalDrawsRarely(t *testing.T) {
 		if !strings.HasSuffix(s.text(), "  a: Run  1s\n") {
 			t.Errorf("no status:\n%s", s.text())
 		}
-		s.drawn = 0
+		s.erased()
 		for i := range 1000 {
 			r.events = nil
 			r.line("a", "s", strconv.Itoa(i))
 			v.Event(r.events[0])
 			time.Sleep(time.Millisecond)
 		}
-		if s.drawn > 11 {
-			t.Errorf("drawn %d times in a second", s.drawn)
+		if n := s.erased(); n > 11 {
+			t.Errorf("drawn %d times in a second", n)
 		}
 		v.Close()
 		if strings.Contains(s.text(), "a: Run") {
