@@ -14,7 +14,8 @@ job cannot print a line of another mark:
 A line that begins with the name of a step is of that one and not of the step whose ▸
 came last: steps may run beside each other. Groups have a title (▾) and are indented.
 Colours of a job pass where there is colour; all other control characters are shown as
-escapes such as \x1b. The script and the variables of a step are shown with -v.
+escapes such as \x1b. In a pipe, "::" at the beginning of a line and "##[" come apart: it
+may be the log of a CI system, which would obey. The script and the variables of a step are shown with -v.
 
 On a terminal, what runs is at the bottom; names of jobs are in front of lines once two
 have run at a time. In a pipe each line begins with [JOB]. -q leaves errors and the

@@ -43,13 +43,23 @@ func harmless(t testing.TB, text string, colors bool) {
 	}
 }
 
+// command is what the runner that we run in might obey.
+var command = regexp.MustCompile(`(?m)^[ \t]*::|##[A-Za-z]*\[`)
+
+func noCommand(t testing.TB, text string) {
+	t.Helper()
+	if found := command.FindString(text); found != "" {
+		t.Fatalf("a command %q in %q", found, text)
+	}
+}
+
 // hostile are texts that would do something to a terminal, or to a reader.
 func hostile() []string {
 	return []string{
 		"\x1b[2J\x1b[H", "\x1b]0;title\x07", "\x1b]52;c;cm0gLXJmIC8=\x07", "\x1b[?1049h", "\x1b[6n", "\x1bc", "\x1b[", "\x1b", "\x1b[31",
 		"\x1b[31mred", "\x1b[38;2;1;2;3mdeep", "\x1b[31m\x1b[K", "\x1b[2K", "\x1b[1;1H", "\x1b[31;\x1b[2J", "\x1b[" + strings.Repeat("1;", 100) + "m",
 		"\u009b2J", "\u009d0;x\u009c", "\u202egpj.exe", "\u2066a\u2069", "a\u200bb", "\U000e0041", "\u2028next", "a\x00b", "a\x08\x08b", "bell\x07",
-		"first\rsecond", "\r\r", "", "a\tb", "100%\x1b[G", "✓ success", "[build] ✓ success 1.0s", "\ufffd", "漢字", strings.Repeat("x", 70_000), "a" + strings.Repeat("漢", 25_000),
+		"first\rsecond", "\r\r", "", "a\tb", "100%\x1b[G", "::set-output name=a::b", " ::add-mask::e", "##[set-output name=a]b", "###vso[task.setvariable variable=a]b", "✓ success", "[build] ✓ success 1.0s", "\ufffd", "漢字", strings.Repeat("x", 70_000), "a" + strings.Repeat("漢", 25_000),
 	}
 }
 
@@ -87,6 +97,9 @@ func TestHostileText(t *testing.T) {
 				c := Config{Mode: mode, Verbose: true, Artifacts: func() []Artifact { return []Artifact{{Name: text, Path: text}} }}
 				got := shownBy(t, c, colors, sized(24, 20), allWith(text))
 				harmless(t, got, bool(colors))
+				if mode != Live {
+					noCommand(t, got)
+				}
 				if mode == JSON {
 					isJSON(t, got)
 				}
@@ -163,6 +176,7 @@ func FuzzViews(f *testing.F) {
 				t.Fatalf("an escape in %q", got)
 			}
 			harmless(t, got, false)
+			noCommand(t, got)
 			if c.Mode == JSON {
 				isJSON(t, got)
 			}

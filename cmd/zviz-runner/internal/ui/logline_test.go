@@ -72,6 +72,31 @@ func FuzzLogLine(f *testing.F) {
 	})
 }
 
+func TestNoCommand(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{"plain # ## text", "plain # ## text"},
+		{"::set-output name=a::b", ": :set-output name=a::b"},
+		{"  \t::x::", "  \t: :x::"},
+		{"std::vector ::x::", "std::vector ::x::"},
+		{"a ##[set-output name=a]b", "a # #[set-output name=a]b"},
+		{"##vso[task.setvariable]x ##[error]", "# #vso[task.setvariable]x # #[error]"},
+		{"###[error]", "## #[error]"},
+		{"##teamcity[x]", "# #teamcity[x]"},
+		{"## [x] ##1[x]", "## [x] ##1[x]"},
+	} {
+		if got := NoCommand(tt.in); got != tt.want {
+			t.Errorf("%q: got %q, want %q", tt.in, got, tt.want)
+		}
+	}
+	var b strings.Builder
+	if err := WriteJSON(&b, []string{"::x:: ###[error]y", "##vso[a]"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := b.String(), `["::x:: #\u0023#[error]y","\u0023#vso[a]"]`+"\n"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestWidthAndClip(t *testing.T) {
 	for _, tt := range []struct {
 		in    string
