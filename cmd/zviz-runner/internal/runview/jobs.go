@@ -99,8 +99,9 @@ func (j *jobState) called(name string) *stepState {
 		return nil
 	}
 	var found *stepState
+	clean := cleanName(name)
 	for _, st := range j.steps {
-		if st.name != cleanName(name) && st.id != name {
+		if st.name != clean && st.id != name {
 			continue
 		}
 		if found == nil || st.running && !found.running || st == j.current {
