@@ -17,6 +17,7 @@ type judge struct {
 	within  []*judge // that must allow it too
 	names   *nameCounter
 	scope   string // of the counter: which policy it counts for
+	origin  string // of the policy, in events
 }
 
 // decision is what was decided about a host.
@@ -38,7 +39,7 @@ func (d decision) denied() bool { return d.verdict == VerdictDeny }
 // newJudge compiles a policy; its rules have those of presets in them. The policies
 // of steps share a counter: the cap on names is the job's.
 func newJudge(p Policy, names *nameCounter, scope string) *judge {
-	j := &judge{missing: VerdictDeny, rules: p.Rules, deny: p.Deny, names: names, scope: scope}
+	j := &judge{missing: VerdictDeny, rules: p.Rules, deny: p.Deny, names: names, scope: scope, origin: cmp.Or(p.Origin, "default")}
 	switch p.Mode {
 	case ModeAudit:
 		j.missing = VerdictWouldDeny
@@ -141,7 +142,7 @@ func (j *judge) own(host string, port uint16) decision {
 
 // refuse is the decision about what no rule allows.
 func (j *judge) refuse(reason string) decision {
-	return decision{verdict: j.missing, reason: reason, rule: "default"}
+	return decision{verdict: j.missing, reason: reason, rule: j.origin}
 }
 
 // nameless judges a connection that names no host.

@@ -34,6 +34,7 @@ type execOptions struct {
 	mounts, write           []string
 	ephemeral, diff         bool
 	noCanaries              bool
+	noRepoPolicy            bool
 	memory, cpus            string
 	pids, timeout           string
 	env, envFiles, secrets  []string
@@ -98,6 +99,7 @@ func (a app) execFlags(cmd *cobra.Command, o *execOptions) {
 	f.BoolVar(&o.offline, "offline", false, "packages from the package store only; nothing outside is asked")
 	f.BoolVar(&o.strict, "strict-egress", false, "exit 1 if the command succeeded but anything was denied")
 	f.StringVar(&o.policy, "policy", "", "the operator's policy `FILE` (help policy)")
+	f.BoolVar(&o.noRepoPolicy, "no-repo-policy", false, "leave "+executor.RepositoryPolicyName+" of the workspace, which can narrow the policy, unread")
 	f.Var(choice{&o.profile, seccomp.ProfileNames()}, "profile", "what it may do: ci, hostile (less), debug (trace), root (install into --rootfs) (default ci)")
 	f.StringArrayVar(&o.allowMissing, "allow-missing", nil, "start although this machine lacks `LAYER` (repeat)")
 	f.StringVar(&o.rootfs, "rootfs", "", "`DIR` with a root file system (default: this machine's tools, read-only)")
@@ -181,7 +183,10 @@ func (o *execOptions) request(a app) (r executor.Request, notes []string, err er
 	if err != nil {
 		return r, nil, err
 	}
-	r = executor.Request{Args: o.args, Policy: file.Policy, Presets: slices.Clone(file.Presets)}
+	r = executor.Request{
+		Args: o.args, Policy: file.Policy, Presets: slices.Clone(file.Presets),
+		PolicyFile: name, NoRepositoryPolicy: o.noRepoPolicy,
+	}
 	if r.Dir, err = workspace(o.dir); err != nil {
 		return r, nil, err
 	}

@@ -112,7 +112,8 @@ The codes are stable; new ones are added.
 const helpEnvironment = `Variables that zviz-runner reads
 A flag wins over its variable, a variable over the policy file.
   ZVIZ_ALLOW, ZVIZ_ALLOW_MISSING      as the flags; lists with commas
-  ZVIZ_EGRESS, ZVIZ_NO_NETWORK, ZVIZ_STRICT_EGRESS, ZVIZ_NO_CANARIES
+  ZVIZ_EGRESS, ZVIZ_NO_NETWORK, ZVIZ_STRICT_EGRESS, ZVIZ_NO_CANARIES,
+  ZVIZ_NO_REPO_POLICY
   ZVIZ_POLICY, ZVIZ_PROFILE, ZVIZ_ROOTFS
   ZVIZ_MEMORY, ZVIZ_CPUS, ZVIZ_PIDS, ZVIZ_TIMEOUT
   ZVIZ_PROGRESS, ZVIZ_COLOR
@@ -160,7 +161,9 @@ smallest policy that would have done.
 
 The policy file
 --policy FILE, else $XDG_CONFIG_HOME/zviz/policy.yml, else /etc/zviz/policy.yml.
-It is the operator's: a file in the workspace is never looked up.
+It is the operator's. A file .zviz.yml at the top of the workspace can only narrow
+it: of egress its mode, presets, allow, deny, limits, npm and packages. exec says
+so in one line; --no-repo-policy leaves it unread.
   version: 1
   egress:
     mode: deny                      # or audit, learn
