@@ -122,7 +122,7 @@ func (a app) execFlags(cmd *cobra.Command, o *execOptions) {
 	f.StringArrayVar(&o.subjects, "subject", nil, "`FILE` below the folder of the command that the statement is about (repeat)")
 	f.BoolVar(&o.json, "json", false, "print JSON lines: output, network, and the report as the last one")
 	f.BoolVar(&o.explain, "explain", false, "print what would be done, and run nothing")
-	f.Var(choice{&o.progress, []string{"auto", "tty", "plain", "quiet"}}, "progress", "how to show what is being done (default auto)")
+	f.Var(choice{&o.progress, []string{"auto", "tty", "plain", "quiet"}}, "progress", "how to show what is being done and decided: auto, tty, plain, quiet (default auto)")
 	f.Var(choice{&o.color, []string{"auto", "always", "never"}}, "color", "colour in our own lines (default auto)")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no lines of our own but errors")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "also print layers, usage and the hosts reached")
