@@ -31,6 +31,7 @@ type cell struct {
 	around   func() error       // removes the control group around those of the steps; nil if there is none
 	places   []place            // what the job can write to and what stays
 	network  *egress.Network
+	packages *jobPackages     // nil if no store answers for registries
 	loopback *egress.Loopback // of steps without a network
 	spec     sandbox.Spec
 	env      []string
