@@ -262,6 +262,11 @@ func (d decision) ownRequest(method, escapedPath string) ruling {
 	return out
 }
 
+// ruled reports whether a rule lets the request out, if only because a policy that
+// narrows reports what it would refuse. Then all that the rule means is kept: what the
+// request may carry, and the filters. Else it is Mode that lets it out, or nothing.
+func (r ruling) ruled() bool { return r.rule.Host != "" && r.verdict != VerdictDeny }
+
 func matchMethod(r Rule, method string) bool {
 	if len(r.Methods) > 0 {
 		return slices.Contains(r.Methods, method)

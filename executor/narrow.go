@@ -34,6 +34,9 @@ func ParseNarrowing(name string, data []byte) (PolicyFile, error) {
 			return PolicyFile{}, fail(key, "a repository's policy only narrows")
 		}
 	}
+	if f.Policy.Egress.Mode == egress.ModeLearn {
+		return PolicyFile{}, fail("egress.mode", "learn is for the operator; want deny, or audit to report what it would take away")
+	}
 	if f.Origins["egress.limits.events"] != "" {
 		return PolicyFile{}, fail("egress.limits.events", "what a run leaves as evidence is not the repository's to say")
 	}

@@ -16,6 +16,7 @@ func TestParseNarrowingErrors(t *testing.T) {
 		{"upstream", "version: 1\negress:\n  upstream: {hosts: {a.test: 127.0.0.1}}\n", "p.yml:3: key egress.upstream: a repository's policy only narrows"},
 		{"on_deny", "version: 1\negress: {on_deny: fail-request}\n", "key egress.on_deny"},
 		{"expect_denied", "version: 1\negress: {expect_denied: [a.test]}\n", "key egress.expect_denied"},
+		{"learn", "version: 1\negress:\n  mode: learn\n", "p.yml:3: key egress.mode"},
 		{"events", "version: 1\negress:\n  limits: {events: 1}\n", "p.yml:3: key egress.limits.events"},
 		{"steps", "version: 1\negress: {steps: [{match: '*'}]}\n", "key egress.steps"},
 		{"private", "version: 1\negress:\n  allow:\n    - {host: a.test, private: true}\n", "p.yml:4: rule for a.test"},
