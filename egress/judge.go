@@ -209,7 +209,8 @@ type ruling struct {
 	verdict Verdict
 	reason  string
 
-	websocket bool // it may become one
+	websocket bool     // it may become one
+	digests   []string // SHA-256, in hex, that the answer must have, all of them
 }
 
 // request judges a request by its method and its path as it was sent, escaped.
@@ -219,6 +220,7 @@ func (d decision) request(method, escapedPath string) ruling {
 	for _, n := range d.narrow {
 		r := n.request(method, escapedPath)
 		out.websocket = out.websocket && r.websocket
+		out.digests = append(out.digests, r.digests...)
 		out = out.strictest(r)
 	}
 	for _, o := range d.others {
@@ -227,6 +229,7 @@ func (d decision) request(method, escapedPath string) ruling {
 			out.inject = nil
 		}
 		out.websocket = out.websocket && r.websocket
+		out.digests = append(out.digests, r.digests...)
 		out = out.strictest(r)
 	}
 	return out
@@ -254,9 +257,11 @@ func (d decision) ownRequest(method, escapedPath string) ruling {
 			}
 		case out.verdict != VerdictAllow:
 			out = ruling{rule: r, verdict: VerdictAllow}
+			out.pin(r)
 		default: // another one allows it too: a registry stays one, with a credential or not
 			out.rule.Preset = cmp.Or(out.rule.Preset, r.Preset)
 			out.rule.Inject = cmp.Or(out.rule.Inject, r.Inject)
+			out.pin(r)
 		}
 	}
 	return out
@@ -266,6 +271,14 @@ func (d decision) ownRequest(method, escapedPath string) ruling {
 // narrows reports what it would refuse. Then all that the rule means is kept: what the
 // request may carry, and the filters. Else it is Mode that lets it out, or nothing.
 func (r ruling) ruled() bool { return r.rule.Host != "" && r.verdict != VerdictDeny }
+
+// pin takes a rule's digest over, whatever else allows the request.
+func (r *ruling) pin(by Rule) {
+	if by.SHA256 != "" {
+		r.digests = append(r.digests, by.SHA256)
+		r.rule.Redirects = true
+	}
+}
 
 func matchMethod(r Rule, method string) bool {
 	if len(r.Methods) > 0 {

@@ -189,7 +189,7 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 				return
 			}
 		}
-		q.x = &Exchange{Host: to.host, Port: to.port, TLS: scheme == "https", Rule: ruled.rule, Asked: r.Header, Out: out, Event: &q.event, inject: ruled.inject}
+		q.x = &Exchange{Host: to.host, Port: to.port, TLS: scheme == "https", Rule: ruled.rule, Asked: r.Header, Out: out, Event: &q.event, inject: ruled.inject, digests: ruled.digests}
 	}
 	q.registry = q.findRegistry(out, scheme, to)
 	answer, err := q.ask() //nolint:bodyclose // whoever copies it to the job closes it

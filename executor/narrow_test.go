@@ -109,6 +109,7 @@ func FuzzNarrow(f *testing.F) {
 	for _, s := range []string{
 		"version: 1\negress: {mode: audit}\n", "version: 1\negress: {mode: learn, allow: [evil.test, '*.a.test']}\n",
 		"version: 1\negress: {allow: [{host: a.test, tls: splice}]}\n", "version: 1\negress: {presets: [npm], allow: [{host: db.test, ports: [1], protocol: tcp}]}\n",
+		"version: 1\negress: {npm: {prebuilt: [{url: 'https://evil.test/x', sha256: " + someSHA256 + "}]}}\n",
 	} {
 		f.Add([]byte(s))
 	}
@@ -123,6 +124,7 @@ func FuzzNarrow(f *testing.F) {
 		{URL: "evil.test"},
 		{URL: "https://git.test/acme/x"},
 		{URL: "https://git.test/evil"},
+		{URL: "https://evil.test/x"},
 		{URL: "https://git.test/acme/x", Method: "PUT"},
 		{URL: "https://registry.test/x", Method: "PUT"},
 		{URL: "https://registry.test/x"},

@@ -519,6 +519,9 @@ func ruleLine(r egress.Rule) string {
 	if r.Redirects {
 		s += ", redirects followed for the job"
 	}
+	if r.SHA256 != "" {
+		s += ", sha256 " + r.SHA256
+	}
 	return s
 }
 

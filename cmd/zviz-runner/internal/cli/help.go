@@ -185,6 +185,7 @@ so in one line; --no-repo-policy leaves it unread.
     on_deny: fail-job               # or fail-request, fail-step
     expect_denied: [telemetry.example.com]
     npm: {min_release_age: 7d, lockfile_only: true, block: ["left@>=1.1.0"]}
+                                    # and prebuilt: [{url: https://..., sha256: ...}]
     limits: {up_bytes_per_host: 1MiB, misses: 50}
   canaries: true                    # fake credentials in the home
   limits: {memory: 2g, cpus: 2, pids: 512, timeout: 30m, open_files: 4096}
