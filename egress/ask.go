@@ -48,7 +48,7 @@ func (p Policy) Ask(presets, stepPresets []Preset, q Question) (Answer, error) {
 	policy := withPresets(p, presets).ForStep(q.Step, slices.Concat(presets, stepPresets))
 	d := newJudge(policy, &nameCounter{}, "").host(to.host, to.port)
 	a := Answer{URL: q.URL, Host: to.host, Port: to.port, Verdict: d.verdict, Reason: d.reason, Rule: d.rule, Seen: "host"}
-	if len(d.rules) > 0 {
+	if len(d.rules) > 0 && !d.denied() {
 		a.Origin = d.rules[0].Origin
 	}
 	switch {
@@ -73,7 +73,7 @@ func (p Policy) Ask(presets, stepPresets []Preset, q Question) (Answer, error) {
 	if slices.ContainsFunc(p.Steps, func(s StepPolicy) bool { return s.Matches(q.Step) }) {
 		return a, nil // --allow is for what no step has a policy of its own for
 	}
-	a.Fix = fix(Event{Verdict: a.Verdict, Reason: a.Reason, Host: a.Host, Port: a.Port})
+	a.Fix = fix(Event{Verdict: a.Verdict, Reason: a.Reason, Host: a.Host, Port: a.Port, Rule: a.Rule})
 	return a, nil
 }
 

@@ -87,7 +87,7 @@ func newGateway(cfg Config) (*gateway, JobFiles, error) {
 	g.lacks = credentials.lacks
 	// The credential goes in last and is masked first: no other filter sees it.
 	g.credentials, g.packages, g.registries = credentials, cfg.Packages, registries(presets)
-	g.filters = slices.Concat([]Filter{newMisses(limits.Misses)}, cfg.Filters, []Filter{credentials})
+	g.filters = slices.Concat([]Filter{pinFilter{}, newMisses(limits.Misses)}, cfg.Filters, []Filter{credentials})
 	if len(g.ports) > doorsMost {
 		return nil, JobFiles{}, fmt.Errorf("egress rules name %d ports, at most %d can be open", len(g.ports), doorsMost)
 	}

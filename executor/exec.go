@@ -50,6 +50,10 @@ type Request struct {
 	// (egress.Presets); they are discovered from the operator's toolchain.
 	Presets []string
 	Guessed []string // those of Presets that nobody asked for
+	// PolicyFile is the operator's file that Policy is from, empty if none is.
+	PolicyFile string
+	// NoRepositoryPolicy leaves the workspace's own policy (RepositoryPolicyName) unread.
+	NoRepositoryPolicy bool
 
 	Args []string
 	Env  []string // KEY=VALUE on top of the built-in environment
@@ -215,6 +219,9 @@ func (x *Executor) Plan(ctx context.Context, r Request) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "workspace %s (files of %d:%d)\nworking directory %s\nprofile %s, rootfs %s\n", c.work.top, c.work.owner.UID, c.work.owner.GID, c.work.dir, c.spec.Profile.Name, rootName(r.Policy))
 	fmt.Fprintf(&b, "limits memory %d bytes, pids %d, cpus %g, wall %v\n", c.spec.Limits.MemoryBytes, c.spec.Limits.Pids, c.spec.Limits.CPUs, c.spec.Limits.Wall)
+	if c.narrowed != nil {
+		fmt.Fprintln(&b, narrowedNote)
+	}
 	for _, rule := range r.Policy.Egress.Rules {
 		fmt.Fprintf(&b, "allow %s\n", rule)
 	}
@@ -274,6 +281,9 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		if r.Notice != nil {
 			r.Notice(hostNetworkNote)
 		}
+	}
+	if c.narrowed != nil && r.Notice != nil {
+		r.Notice(narrowedNote)
 	}
 	defer func() { //nolint:contextcheck // tear-down outlives the context
 		if cerr := c.close(); cerr != nil {

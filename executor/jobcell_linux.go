@@ -43,6 +43,8 @@ type CellRequest struct {
 	// Credentials are what rules name as value_from: job:NAME. The gateway puts them
 	// into requests; the job does not get them.
 	Credentials map[string]string
+	// Narrowed is the repository's policy; nil if it has none.
+	Narrowed *PolicyFile
 }
 
 // Cell is what one job has for itself: a network, a control group with the job's
@@ -82,7 +84,7 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if err != nil {
 		return nil, err
 	}
-	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe}
+	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe, narrowed: r.Narrowed}
 	if !r.Policy.NoCanaries {
 		c.canaries = newCanaries()
 	}

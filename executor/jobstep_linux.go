@@ -93,6 +93,11 @@ func (l *Cell) start(ctx context.Context, s Step, cmd *sandbox.Cmd) (*sandbox.Pr
 }
 
 func (l *Cell) startIn(ctx context.Context, box stepBox, s Step, cmd *sandbox.Cmd) (*sandbox.Process, error) {
+	if p := l.c.packages; p != nil {
+		if err := p.lockOnce(l.work); err != nil {
+			return nil, err
+		}
+	}
 	if l.c.network != nil {
 		if err := l.c.network.Begin(box.id, s.As); err != nil {
 			return nil, err
