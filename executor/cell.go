@@ -30,6 +30,8 @@ type cell struct {
 	around   func() error       // removes the control group around those of the steps; nil if there is none
 	places   []place            // what the job can write to and what stays
 	network  *egress.Network
+	services lateServices
+	declared []egress.Service // of the network: they lead to services
 	loopback *egress.Loopback // of steps without a network
 	spec     sandbox.Spec
 	env      []string
@@ -200,7 +202,7 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 		return err
 	}
 	n, err := egress.Open(ctx, egress.Config{
-		Packages: packages, Offline: r.Policy.Offline,
+		Packages: packages, Offline: r.Policy.Offline, Services: c.declared,
 		ID: c.job.ID, Policy: r.Policy.Egress, Presets: c.presets, StepPresets: c.more, Roots: roots, Log: x.cfg.Log,
 		Proxies: egress.Proxies{
 			HTTPS: x.proxyVariable("HTTPS_PROXY"), HTTP: x.proxyVariable("HTTP_PROXY"), No: x.proxyVariable("NO_PROXY"),

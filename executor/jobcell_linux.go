@@ -39,6 +39,9 @@ type CellRequest struct {
 	Secrets []string
 	Observe func(egress.Event) // may be nil, must not block
 	Phase   func(string)       // may be nil
+
+	// Services are what the caller serves to the job in its network; see ServiceURL.
+	Services []egress.Service
 }
 
 // Cell is what one job has for itself: a network, a control group with the job's
@@ -60,6 +63,9 @@ type Cell struct {
 func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err error) {
 	req := Request{Policy: r.Policy, Presets: r.Presets, Secrets: r.Secrets, Observe: r.Observe, Phase: r.Phase}
 	defer phase(req, "")
+	if len(r.Services) > 0 && r.Policy.NoNetwork {
+		return nil, errServices
+	}
 	probe, err := x.probe()
 	if err != nil {
 		return nil, err
@@ -68,11 +74,18 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if err != nil {
 		return nil, err
 	}
+	if len(r.Services) > 0 && onHost {
+		return nil, errServices
+	}
 	profile, err := seccomp.ByName(profileName(r.Policy))
 	if err != nil {
 		return nil, err
 	}
 	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe}
+	c.declared = c.services.declare(r.Services)
+	if err := c.services.give(r.Services); err != nil {
+		return nil, err
+	}
 	if !r.Policy.NoCanaries {
 		c.canaries = newCanaries()
 	}
@@ -319,6 +332,23 @@ func (l *Cell) Events() []egress.Event {
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
 	return slices.Clone(l.c.events)
+}
+
+// ServiceURL returns where the job finds a service of CellRequest, without a slash at
+// the end; empty if there is none of that name.
+func (l *Cell) ServiceURL(name string) string {
+	if l.c.network == nil {
+		return ""
+	}
+	return l.c.network.ServiceURL(name)
+}
+
+// Served returns how many requests each service has served.
+func (l *Cell) Served() map[string]int64 {
+	if l.c.network == nil {
+		return nil
+	}
+	return l.c.network.Served()
 }
 
 // Close ends everything that still runs and removes the job's folders.
