@@ -23,7 +23,9 @@
 // A job is hostile. What it can do:
 //   - Its token is good in its own network and until End; so are the addresses that it
 //     gets for uploads and downloads, each for one blob, one method and a time.
-//   - It sees all artifacts of its run, as at GitHub, and can delete its own.
+//   - It sees all artifacts of its run, as at GitHub, and can delete its own; with
+//     Config.DeleteAny those of others too, which upload-artifact/merge wants for
+//     delete-merged.
 //   - Names become file names, so those are refused that could be a path. The folder
 //     must be empty or one that was filled by a run, and no other file is ever
 //     replaced, so that a job cannot put an .envrc or a Makefile into a project.

@@ -25,6 +25,9 @@ type Config struct {
 	MaxBytes int64
 	// FreeBytes of the disk stay free; 0: a fiftieth, at most 1 GiB.
 	FreeBytes int64
+	// DeleteAny lets each job delete and overwrite what others of the run have
+	// uploaded, as at GitHub. Without, a job cannot put its own in their place.
+	DeleteAny bool
 }
 
 const (

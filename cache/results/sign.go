@@ -32,7 +32,7 @@ const (
 // parameter sig, under that name only (maskSecretUrls in util.ts).
 func (j *Job) address(base, how, id string, until time.Time) string {
 	exp := strconv.FormatInt(until.Unix(), 10)
-	q := url.Values{"sp": {how}, "se": {exp}, "sig": {j.sign(how, id, exp)}}
+	q := url.Values{"se": {exp}, "sig": {j.sign(how, id, exp)}}
 	return base + blobPrefix + id + "/data?" + q.Encode()
 }
 
@@ -53,7 +53,7 @@ func (j *Job) signed(r *http.Request) (how, id string) {
 	id, name, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, blobPrefix), "/")
 	exp, err := strconv.ParseInt(q.Get("se"), 10, 64)
 	switch {
-	case err != nil, name != "data", q.Get("sp") != how, !j.live():
+	case err != nil, name != "data", !j.live():
 		return "", ""
 	case !hmac.Equal([]byte(q.Get("sig")), []byte(j.sign(how, id, strconv.FormatInt(exp, 10)))):
 		return "", ""
