@@ -103,16 +103,7 @@ func (s *service) handle(rw http.ResponseWriter, r *http.Request, h http.Handler
 		return
 	}
 	defer s.requests.Done()
-	defer func() {
-		p := recover()
-		if p == nil {
-			return
-		}
-		if err, ok := p.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
-			s.g.log.LogAttrs(r.Context(), slog.LevelError, "bug: panic in a service, please report", slog.String("service", s.name), slog.Any("panic", p))
-		}
-		panic(http.ErrAbortHandler)
-	}()
+	defer s.survive(r.Context())
 	if c, ok := r.Context().Value(doorKey{}).(*doorConn); ok {
 		c.asked()
 	}
@@ -123,6 +114,18 @@ func (s *service) handle(rw http.ResponseWriter, r *http.Request, h http.Handler
 	defer func() { <-s.inFlight }()
 	s.served.Add(1)
 	h.ServeHTTP(rw, r)
+}
+
+// survive, deferred, tells of a panic that net/http recovers from silently.
+func (s *service) survive(ctx context.Context) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if err, ok := p.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+		s.g.log.LogAttrs(ctx, slog.LevelError, "bug: panic in a service, please report", slog.String("service", s.name), slog.Any("panic", p))
+	}
+	panic(http.ErrAbortHandler)
 }
 
 // run serves what connection brings until close.

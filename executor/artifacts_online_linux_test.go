@@ -26,7 +26,6 @@ type served struct {
 	t      *testing.T
 	cell   *executor.Cell
 	job    *results.Job
-	dir    string // of the client inside
 	mounts []sandbox.Mount
 }
 

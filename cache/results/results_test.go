@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -77,9 +78,7 @@ func newClient(t *testing.T, r *Run, id string) *client {
 func (c *client) call(method string, more map[string]any) (int, map[string]any) {
 	c.t.Helper()
 	body := map[string]any{"workflow_run_backend_id": c.run.id, "workflow_job_run_backend_id": c.job.id}
-	for k, v := range more {
-		body[k] = v
-	}
+	maps.Copy(body, more)
 	b, err := json.Marshal(body)
 	if err != nil {
 		c.t.Fatal(err)
@@ -133,7 +132,7 @@ func (c *client) block(address string, i int, body []byte) (int, string) {
 	return c.send("PUT", address, "&comp=block&blockid="+url.QueryEscape(blockID(i)), body)
 }
 
-func (c *client) list(address string, kind string, ids ...int) (int, string) {
+func (c *client) list(address, kind string, ids ...int) (int, string) {
 	c.t.Helper()
 	var b strings.Builder
 	b.WriteString(`<?xml version="1.0" encoding="UTF-8" standalone="yes"?><BlockList>`)
@@ -317,7 +316,7 @@ func TestDownload(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	b, _ := io.ReadAll(resp.Body)
-	if resp.StatusCode != 200 || string(b) != string(data) || resp.ContentLength != 10 || resp.Header.Get("Content-Type") != "text/plain; charset=utf-8" ||
+	if resp.StatusCode != http.StatusOK || string(b) != string(data) || resp.ContentLength != 10 || resp.Header.Get("Content-Type") != "text/plain; charset=utf-8" ||
 		!strings.Contains(resp.Header.Get("Content-Disposition"), "filename*=UTF-8''bl%C3%A5%3B%20report.txt") {
 		t.Errorf("%d %q %v", resp.StatusCode, b, resp.Header)
 	}
@@ -387,10 +386,9 @@ func TestTokens(t *testing.T) {
 	half := a.create("half")
 	want(t, 201)(a.block(half, 0, []byte("z")))
 	link := a.link("x", "a")
-	for name, token := range map[string]string{"none": "", "garbage": "x", "of another job": b.token, "changed": own[:len(own)-1], "twice": own + own} {
+	for _, token := range []string{"", "x", b.token, own[:len(own)-1], own + own} {
 		a.token = token
 		wantCall(t, 401, "unauthenticated")(a.call("ListArtifacts", nil))
-		_ = name
 	}
 	a.token = own
 	wantCall(t, 200, "")(a.call("ListArtifacts", nil))

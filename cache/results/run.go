@@ -131,7 +131,7 @@ func (r *Run) prepare() error {
 	others := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return strings.HasPrefix(n, reserved) })
 	switch m, err := readManifest(r.root); {
 	case errors.Is(err, fs.ErrNotExist) && len(others) > 0:
-		return &FolderError{r.cfg.Dir, fmt.Sprintf("%s is in it, which no run has put there", filepath.Join(r.cfg.Dir, slices.Min(others))), "name an empty or a new folder: a job chooses the names of what is put there"}
+		return &FolderError{r.cfg.Dir, filepath.Join(r.cfg.Dir, slices.Min(others)) + " is in it, which no run has put there", "name an empty or a new folder: a job chooses the names of what is put there"}
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return &FolderError{r.cfg.Dir, fmt.Sprintf("%s: %v", manifestIn, err), "name another folder, or empty this one"}
