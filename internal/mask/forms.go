@@ -40,10 +40,12 @@ func Needles(values []string) []string {
 			}
 			add(f)
 			add(hexForms(f)...)
-			add(urlForms(f)...)
-			add(jsonForms(f)...)
-			add(quotedForms(f)...)
 			add(base64Forms(f)...)
+			if !escapesNothing(f) {
+				add(urlForms(f)...)
+				add(jsonForms(f)...)
+				add(quotedForms(f)...)
+			}
 		}
 	}
 	slices.SortFunc(out, func(a, b string) int {
@@ -53,6 +55,18 @@ func Needles(values []string) []string {
 		return strings.Compare(a, b)
 	})
 	return slices.Compact(out)
+}
+
+// escapesNothing reports whether every escape leaves a text as it is, as it does
+// nearly all tokens. A set is made anew whenever a job names one more value.
+func escapesNothing(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
 }
 
 // unquote returns what is between quotes that are part of a value: a program that
@@ -166,7 +180,7 @@ func base64Forms(v string) []string {
 			continue
 		}
 		s := enc[from:to]
-		out = append(out, s, strings.NewReplacer("+", "-", "/", "_").Replace(s))
+		out = append(out, s, strings.ReplaceAll(strings.ReplaceAll(s, "+", "-"), "/", "_"))
 		if shift == 0 {
 			out = append(out, lines(s, 76)...) // base64 of GNU, MIME
 			out = append(out, lines(s, 64)...) // openssl, PEM
