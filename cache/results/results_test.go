@@ -522,7 +522,7 @@ func TestNames(t *testing.T) {
 
 // TestBomb: an archive is kept as it is.
 func TestBomb(t *testing.T) {
-	r := open(t, Config{MaxBytes: 8 << 20})
+	r := open(t, Config{MaxBytes: 1 << 20})
 	c := newClient(t, r, "a")
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -531,7 +531,7 @@ func TestBomb(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.Write(make([]byte, 64<<20)); err != nil {
+		if _, err := w.Write(make([]byte, 4<<20)); err != nil {
 			t.Fatal(err)
 		}
 	}
