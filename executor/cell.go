@@ -32,7 +32,9 @@ type cell struct {
 	around   func() error       // removes the control group around those of the steps; nil if there is none
 	places   []place            // what the job can write to and what stays
 	network  *egress.Network
-	packages *jobPackages     // nil if no store answers for registries
+	packages *jobPackages // nil if no store answers for registries
+	services lateServices
+	declared []egress.Service // of the network: they lead to services
 	loopback *egress.Loopback // of steps without a network
 	spec     sandbox.Spec
 	env      []string
@@ -211,7 +213,7 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 		return err
 	}
 	n, err := egress.Open(ctx, egress.Config{
-		Packages: packages, Offline: r.Policy.Offline,
+		Packages: packages, Offline: r.Policy.Offline, Services: c.declared,
 		ID: c.job.ID, Policy: r.Policy.Egress, Presets: c.presets, StepPresets: c.more, Roots: roots, Log: x.cfg.Log,
 		Proxies: egress.Proxies{
 			HTTPS: x.proxyVariable("HTTPS_PROXY"), HTTP: x.proxyVariable("HTTP_PROXY"), No: x.proxyVariable("NO_PROXY"),
