@@ -30,6 +30,8 @@ type cell struct {
 	around   func() error       // removes the control group around those of the steps; nil if there is none
 	places   []place            // what the job can write to and what stays
 	network  *egress.Network
+	packages *jobPackages  // that the network asks for packages; nil if none
+	layer    *packageLayer // nil if there is none
 	loopback *egress.Loopback // of steps without a network
 	spec     sandbox.Spec
 	env      []string
@@ -306,6 +308,7 @@ func (c *cell) close() error {
 	for _, box := range slices.Backward(c.boxes) {
 		errs = append(errs, box.Close())
 	}
+	errs = append(errs, c.layer.close())
 	if c.around != nil {
 		errs = append(errs, c.around())
 	}

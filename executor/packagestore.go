@@ -89,6 +89,7 @@ func (x *Executor) packages(r Request, c *cell) (egress.Packages, error) {
 			return nil, err
 		}
 	}
+	c.packages = j
 	return j, nil
 }
 

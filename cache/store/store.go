@@ -74,7 +74,7 @@ func Open(c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	for _, d := range []string{"blobs/sha256", "index", "tmp", "locks", "quarantine"} {
+	for _, d := range []string{"blobs/sha256", "index", "tmp", "locks", "quarantine", "links"} {
 		if err := root.MkdirAll(d, 0o700); err != nil {
 			return nil, errors.Join(fmt.Errorf("store %s: %w", c.Dir, err), root.Close())
 		}
@@ -267,6 +267,7 @@ func (s *Store) Records(ctx context.Context, each func(Record) bool) error {
 
 // sweep removes what dead writers left.
 func (s *Store) sweep() {
+	s.sweepLinks()
 	entries, err := fs.ReadDir(s.root.FS(), "tmp")
 	if err != nil {
 		return
