@@ -30,8 +30,8 @@ type cell struct {
 	around   func() error       // removes the control group around those of the steps; nil if there is none
 	places   []place            // what the job can write to and what stays
 	network  *egress.Network
-	packages *jobPackages  // that the network asks for packages; nil if none
-	layer    *packageLayer // nil if there is none
+	packages *jobPackages     // that the network asks for packages; nil if none
+	layer    *packageLayer    // nil if there is none
 	loopback *egress.Loopback // of steps without a network
 	spec     sandbox.Spec
 	env      []string

@@ -51,6 +51,8 @@ type Cell struct {
 	work  *os.Root
 	owner sandbox.Owner
 
+	policy Policy
+
 	mu    sync.Mutex
 	step  int       // number of the last sandbox
 	ahead []stepBox // parked, for steps to come
@@ -76,7 +78,7 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if !r.Policy.NoCanaries {
 		c.canaries = newCanaries()
 	}
-	cell := &Cell{x: x, c: c, probe: probe}
+	cell := &Cell{x: x, c: c, probe: probe, policy: r.Policy}
 	defer func() { //nolint:contextcheck // tear-down outlives the context
 		if err != nil {
 			err = errors.Join(err, cell.Close())
@@ -319,6 +321,14 @@ func (l *Cell) Events() []egress.Event {
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
 	return slices.Clone(l.c.events)
+}
+
+// Packages are those that the job had without asking for them so far; those that it
+// asked for are in Events.
+func (l *Cell) Packages() []ReportPackage {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.c.layer.packages()
 }
 
 // Close ends everything that still runs and removes the job's folders.
