@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zviz/run/cache/registry"
 	"github.com/zviz/run/cache/store"
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/executor"
@@ -81,14 +82,15 @@ func (s *shelf) serve(w http.ResponseWriter, r *http.Request) {
 	if name == freshPackage {
 		when = time.Now().UTC().Format(time.RFC3339)
 	}
-	times := map[string]string{"1.0.0": when}
-	if strings.Contains(r.Header.Get("Accept"), "install-v1") {
-		times = nil // the short form has none
-	}
-	_ = json.NewEncoder(w).Encode(map[string]any{
-		"name": name, "dist-tags": map[string]string{"latest": "1.0.0"}, "time": times,
+	doc := map[string]any{
+		"name": name, "dist-tags": map[string]string{"latest": "1.0.0"}, "time": map[string]string{"1.0.0": when},
 		"versions": map[string]any{"1.0.0": map[string]any{"name": name, "version": "1.0.0", "dist": map[string]string{"tarball": s.url(name), "integrity": s.integrity(name)}}},
-	})
+	}
+	if short := registry.NPMAbbreviated; strings.Contains(r.Header.Get("Accept"), short) {
+		w.Header().Set("Content-Type", short)
+		delete(doc, "time") // as in the real one
+	}
+	_ = json.NewEncoder(w).Encode(doc)
 }
 
 func (s *shelf) file(name string) string {
