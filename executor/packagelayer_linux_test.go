@@ -326,7 +326,7 @@ test -f $f || echo NOT THERE
 echo poison >> $f && echo written
 ln $f $c/linked; chmod 666 $c/linked && echo poison >> $c/linked
 chmod u+w $f && echo poison >> $f; truncate -s 0 $f; touch -d 2001-01-01 $f; chmod 4755 $f
-setfattr -n user.x -v y $f; setfattr -n user.overlay.opaque -v y $d; setfattr -n trusted.overlay.opaque -v y $d
+python3 -c 'import os,sys; [os.setxattr(sys.argv[1], a, b"y") for a in ("user.x", "user.overlay.opaque")]' $f; python3 -c 'import os,sys; os.setxattr(sys.argv[1], "trusted.overlay.opaque", b"y")' $d
 mv $f $d/moved; rm -f $d/moved; echo planted > $f; echo planted > $c/planted; mkdir -p $c/content-v2/sha512/zz; rm -rf $c/content-v2/sha512/??
 mv $HOME/.npm $HOME/moved; mkdir -p $HOME/.npm; umount $HOME/moved/_cacache; cat $HOME/moved/_cacache/planted
 exit 0`
