@@ -139,12 +139,5 @@ func (t *transport) stocked(want registry.Locked, d store.Digest, allow func(str
 	if !t.c.Rules.JudgeName(t.c.Ecosystem, want.Name).Allowed() || !t.c.Rules.Judge(t.c.Now(), t.c.Ecosystem, want.Name, v).Allowed() {
 		return nil, store.ErrNotFound
 	}
-	e, err := t.pool.files.Get(key)
-	if err != nil {
-		return nil, err
-	}
-	if e.Record.SHA256 != r.SHA256 { // replaced meanwhile: by what was not judged
-		return nil, errors.Join(store.ErrNotFound, e.Close())
-	}
-	return e, nil
+	return t.pool.files.Open(r) // of this record, which was judged
 }

@@ -119,10 +119,10 @@ func (l *Links) Close() error {
 			continue // RemoveAll finds out
 		}
 		if err := os.Remove(full); err == nil {
-			l.s.relinked(d, identify(before), func() (fs.FileInfo, error) { return l.s.root.Lstat(blobPath(d)) })
+			l.s.relinked(d, identify(before), func() (fs.FileInfo, error) { return os.Lstat(filepath.Join(l.s.dir, blobPath(d))) })
 		}
 	}
-	errs = append(errs, l.s.root.RemoveAll(l.name), l.lock.Close())
+	errs = append(errs, os.RemoveAll(l.Dir()), l.lock.Close())
 	return errors.Join(errs...)
 }
 
