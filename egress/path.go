@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // canonicalPath returns the one form of a path in which rules are matched, or
@@ -56,7 +57,10 @@ func escapedTwice(seg string) bool {
 	return false
 }
 
-func pathEscaper() *strings.Replacer { return strings.NewReplacer("/", "%2F", `\`, "%5C", "%", "%25") }
+// pathEscaper is made once: each new one makes its table anew.
+var pathEscaper = sync.OnceValue(func() *strings.Replacer { //nolint:gochecknoglobals // never changes
+	return strings.NewReplacer("/", "%2F", `\`, "%5C", "%", "%25")
+})
 
 // CheckPath says what is wrong with one of Rule.Paths.
 func CheckPath(glob string) error {

@@ -35,6 +35,7 @@ type cell struct {
 	packages *jobPackages // nil if no store answers for registries
 	services lateServices
 	declared []egress.Service // of the network: they lead to services
+	layer    *packageLayer    // nil if there is none
 	loopback *egress.Loopback // of steps without a network
 	spec     sandbox.Spec
 	env      []string
@@ -327,6 +328,7 @@ func (c *cell) close() error {
 	for _, box := range slices.Backward(c.boxes) {
 		errs = append(errs, box.Close())
 	}
+	errs = append(errs, c.layer.close())
 	if c.around != nil {
 		errs = append(errs, c.around())
 	}

@@ -375,6 +375,14 @@ func (l *Cell) Served() map[string]int64 {
 	return l.c.network.Served()
 }
 
+// Packages are those that the job had without asking for them so far; those that it
+// asked for are in Events.
+func (l *Cell) Packages() []ReportPackage {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.c.layer.packages()
+}
+
 // Close ends everything that still runs and removes the job's folders.
 func (l *Cell) Close() error {
 	var err error
