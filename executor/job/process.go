@@ -67,7 +67,7 @@ func (r *runner) mounts(sc *scope, own []sandbox.Mount, dirs []string) []sandbox
 	list := slices.Concat(sc.mounts, own)
 	r.mu.Lock()
 	for _, a := range r.loaded {
-		if slices.ContainsFunc(dirs, func(d string) bool { return d == a.Dir || strings.HasPrefix(d, a.Dir+"/") }) {
+		if slices.ContainsFunc(dirs, a.holds) {
 			list = append(list, a.Mounts...)
 		}
 	}

@@ -53,6 +53,7 @@ type Request struct {
 	CancelTimeout time.Duration // how long steps may go on after the end of the context; 0: 5 minutes
 
 	Actions   Actions     // nil: no step may use one
+	Tools     Tools       // nil: the node in the cell's PATH, whatever its version
 	ActionEnv []Variable  // for the processes of actions only, as the addresses of caches are
 	Emit      func(Event) // may be nil; never called twice at a time
 

@@ -126,7 +126,7 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 
 	top := &scope{inputs: q.Contexts["inputs"], contexts: jobContexts(), secrets: true, results: map[string]*stepRecord{}, uses: map[*workflows.Step]*instance{}}
 	if err := r.setUp(ctx, top); err != nil {
-		r.annotate("", "error", err.Error())
+		r.annotate("", "error", explained(err))
 		r.failJob()
 	} else {
 		r.pre(hard, q.Steps, top)
@@ -239,7 +239,7 @@ func (r *runner) setUp(ctx context.Context, top *scope) error {
 			return fmt.Errorf("defaults.run.%s: %w", d.what, err)
 		}
 	}
-	return r.loadAll(ctx, q.Steps, 0)
+	return r.loadAll(ctx, q.Steps, nil, 0)
 }
 
 // toJSON prints a value as the language's function does.

@@ -100,8 +100,8 @@ type actions struct {
 }
 
 // Load implements job.Actions.
-func (a actions) Load(ctx context.Context, uses string, workspace fs.FS) (*job.Action, error) {
-	u, err := action.ParseUses(uses)
+func (a actions) Load(ctx context.Context, use job.Use, workspace fs.FS) (*job.Action, error) {
+	u, err := action.ParseUses(use.Text)
 	if err != nil {
 		return nil, err
 	}
@@ -109,10 +109,10 @@ func (a actions) Load(ctx context.Context, uses string, workspace fs.FS) (*job.A
 		return a.checkout, nil
 	}
 	if a.more != nil {
-		return a.more.Load(ctx, uses, workspace)
+		return a.more.Load(ctx, use, workspace)
 	}
 	if u.Kind != action.Local {
-		return nil, fmt.Errorf("%s: actions of other repositories are not fetched here", uses)
+		return nil, fmt.Errorf("%s: actions of other repositories are not fetched here", use.Text)
 	}
 	m, problems, err := action.Find(workspace, u)
 	if err != nil {

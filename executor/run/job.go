@@ -61,6 +61,9 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 	q.Cell, q.Runner, q.Kill = cell, r.q.Runner, r.q.Kill
 	q.Env = slices.Concat(r.q.Env, q.Env)
 	q.Actions = r.actions(j)
+	if r.q.Tools != nil {
+		q.Tools = r.q.Tools(cell)
+	}
 	q.Emit = func(ev job.Event) { r.emit(Event{Kind: JobStep, Job: j.ID, Name: j.Name, Step: &ev}) }
 	done := make(chan struct{})
 	var killer sync.WaitGroup

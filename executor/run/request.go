@@ -47,6 +47,8 @@ type Request struct {
 	// nil: only local ones.
 	Actions      func(j *plan.Job) job.Actions
 	RealCheckout bool // actions/checkout is one of them
+	// Tools finds the programs of actions; nil: the node in the cell's PATH.
+	Tools func(cell job.Cell) job.Tools
 
 	Steps    []string // only these, by id, name or number, and checkouts; nil: all
 	Parallel int      // jobs at a time; 0: 1

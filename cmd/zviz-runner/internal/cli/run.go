@@ -27,6 +27,7 @@ type runOptions struct {
 	secretFiles        []string
 	env, envFiles      []string
 	localActions       []string
+	actionsURL         string
 	realToken          bool
 	parallel           int
 	list, graph, dry   bool
@@ -47,6 +48,11 @@ does not ignore, with what is not committed; nothing is written back.
 
 Without --allow, and without hosts in the policy file, each run step reaches the
 registries of the tools that its script starts, and nothing else.
+
+Actions and workflows of other repositories are fetched with the git of this machine
+and kept by commit; a workflow that .github/workflows/actions.lock names runs the
+commits in there. JavaScript actions run with a Node.js of the major version that
+they ask for: the one in PATH, that of a version manager, or one from npm's registry.
 
 With --secret GITHUB_TOKEN jobs have a token that is worth nothing outside: the
 gateway puts the real one into requests that read the workflow's own repository.
@@ -91,6 +97,7 @@ button of a forge does, so that steps with always() run; a second one kills.`,
 	f.StringArrayVar(&o.secretFiles, "secret-file", nil, "secrets from `FILE`, a NAME=VALUE a line (repeat)")
 	f.BoolVar(&o.realToken, "real-token", false, "give steps the token of --secret GITHUB_TOKEN itself")
 	f.StringArrayVar(&o.localActions, "local-action", nil, "use the action `OWNER/REPO[@REF]=DIR` of this machine (repeat)")
+	f.StringVar(&o.actionsURL, "actions-url", "https://github.com", "fetch actions of other repositories from `URL`/OWNER/REPO, with git")
 	f.IntVar(&o.parallel, "parallel", 0, "run `N` jobs at a time (default: as many as processors)")
 	f.BoolVar(&o.list, "list", false, "list the jobs, and run nothing")
 	f.BoolVar(&o.graph, "graph", false, "draw which job needs which, and run nothing")
@@ -104,8 +111,13 @@ button of a forge does, so that steps with always() run; a second one kills.`,
 }
 
 // run runs the workflows that the options name.
-func (a app) run(ctx context.Context, o *runOptions) error {
-	list, err := a.runRequests(o)
+func (a app) run(ctx context.Context, o *runOptions) (err error) {
+	b, err := a.bring(o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.close()) }()
+	list, err := a.runRequests(ctx, o, b)
 	if err != nil {
 		return err
 	}

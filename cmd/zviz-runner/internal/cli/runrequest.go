@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,7 +32,7 @@ const maxPayload = 25 << 20
 var workflowDirs = []string{".github/workflows", ".gitea/workflows", ".forgejo/workflows"}
 
 // runRequests makes a request of each workflow that is to be run.
-func (a app) runRequests(o *runOptions) ([]runnable, error) {
+func (a app) runRequests(ctx context.Context, o *runOptions, b *brought) ([]runnable, error) {
 	files, err := o.workflowFiles()
 	if err != nil {
 		return nil, err
@@ -43,7 +44,7 @@ func (a app) runRequests(o *runOptions) ([]runnable, error) {
 	var list []runnable
 	var idle error
 	for _, path := range files {
-		r, err := a.runOne(o, base, path)
+		r, err := a.runOne(ctx, o, base, path, b)
 		if t, ok := errors.AsType[*plan.NotTriggeredError](err); ok && o.file == "" {
 			idle = t
 			continue
@@ -144,12 +145,12 @@ func (a app) runBase(o *runOptions) (run.Request, error) {
 }
 
 // runOne makes the request of one workflow.
-func (a app) runOne(o *runOptions, q run.Request, path string) (runnable, error) {
+func (a app) runOne(ctx context.Context, o *runOptions, q run.Request, path string, b *brought) (runnable, error) {
 	w, err := findWorkflow(path)
 	if err != nil {
 		return runnable{}, failure{Code: "usage.argument", What: err.Error(), Exit: exitUsage, err: err}
 	}
-	wf, problems := workflows.Parse(w.name, w.text, workflows.Options{Open: w.called, Syntax: syntax.Options{BackgroundSteps: true}})
+	wf, problems := workflows.Parse(w.name, w.text, workflows.Options{Open: b.opener(ctx, w), Syntax: syntax.Options{BackgroundSteps: true}})
 	if len(problems.Errors) > 0 {
 		var lines []string
 		for _, f := range w.findings(problems.Errors) {
@@ -176,6 +177,7 @@ func (a app) runOne(o *runOptions, q run.Request, path string) (runnable, error)
 		}
 	}
 	q.Workflow, q.Path = wf, w.name
+	b.into(&q)
 	occasion := run.Occasion{Event: o.event, Actor: actor(), Repository: q.Repository}
 	if occasion.Event == "" {
 		occasion.Event = "push"
