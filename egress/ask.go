@@ -48,7 +48,7 @@ func (p Policy) Ask(presets, stepPresets []Preset, q Question) (Answer, error) {
 	policy := withPresets(p, presets).ForStep(q.Step, slices.Concat(presets, stepPresets))
 	d := newJudge(policy, &nameCounter{}, "").host(to.host, to.port)
 	a := Answer{URL: q.URL, Host: to.host, Port: to.port, Verdict: d.verdict, Reason: d.reason, Rule: d.rule, Seen: "host"}
-	if len(d.rules) > 0 {
+	if len(d.rules) > 0 && !d.denied() {
 		a.Origin = d.rules[0].Origin
 	}
 	switch {
@@ -73,8 +73,31 @@ func (p Policy) Ask(presets, stepPresets []Preset, q Question) (Answer, error) {
 	if slices.ContainsFunc(p.Steps, func(s StepPolicy) bool { return s.Matches(q.Step) }) {
 		return a, nil // --allow is for what no step has a policy of its own for
 	}
-	a.Fix = fix(Event{Verdict: a.Verdict, Reason: a.Reason, Host: a.Host, Port: a.Port})
+	a.Fix = fix(Event{Verdict: a.Verdict, Reason: a.Reason, Host: a.Host, Port: a.Port, Rule: a.Rule})
 	return a, nil
+}
+
+// Reaches returns what tells whether a command may read URLs, for who asks about many: as
+// Ask does, but what is only let through to be told about is no yes. It must see the
+// request, so a spliced host is none.
+func (p Policy) Reaches(presets []Preset) (func(url string) bool, error) {
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	p.Steps = nil
+	j := newJudge(withPresets(p, presets), &nameCounter{}, "")
+	return func(raw string) bool {
+		scheme, to, path, err := Question{URL: raw}.parse()
+		if err != nil {
+			return false
+		}
+		d := j.host(to.host, to.port)
+		if d.denied() || d.verdict != VerdictAllow || scheme != "http" && !d.terminate {
+			return false
+		}
+		r := d.request("GET", path)
+		return r.verdict == VerdictAllow && (scheme != "http" || r.inject == nil)
+	}, nil
 }
 
 func (q Question) method() string {

@@ -27,6 +27,9 @@ func (p Policy) check() error {
 			return err
 		}
 	}
+	if err := checkPins(p.Rules); err != nil {
+		return err
+	}
 	for _, host := range p.Deny {
 		if want, err := parsePattern(host); err != nil {
 			return fmt.Errorf("deny %q: %w", clip(host), err)
@@ -47,6 +50,9 @@ func (p Policy) check() error {
 			if err := r.check(); err != nil {
 				return fmt.Errorf("steps, %s: %w", s.Match, err)
 			}
+		}
+		if err := checkPins(s.Rules); err != nil {
+			return fmt.Errorf("steps, %s: %w", s.Match, err)
 		}
 	}
 	for _, w := range p.Within {
@@ -104,6 +110,8 @@ func (r Rule) CheckKeys() error {
 		return fmt.Errorf("protocol: tcp cannot have the ports 53 and %d, which are the gateway's own", ProxyPort)
 	case r.MaxNames != 0 && !r.wildcard():
 		return fmt.Errorf("max_names is for wildcards, and %s is none", clip(r.Host))
+	case r.SHA256 != "":
+		return r.checkPin()
 	case r.Inject != nil:
 		return r.Inject.check()
 	}

@@ -64,6 +64,7 @@ const (
 	ReasonFilter       = "filter"    // a filter failed
 	ReasonStep         = "step"      // cut at the border of steps
 	ReasonCanary       = "canary"    // a planted credential was in it; Canary names it
+	ReasonIntegrity    = "integrity" // other bytes than the digest says
 	ReasonUntrusted    = "untrusted" // clients hang up on our certificate; Hint names the variable to set
 )
 

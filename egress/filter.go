@@ -32,6 +32,8 @@ type Exchange struct {
 	Out    *http.Request
 	Event  *Event // that will be recorded: a filter may add what it did
 	inject *Inject
+
+	digests []string // that the answer must have: SHA-256 in hex
 }
 
 // RefusalError is the error by which a Filter refuses.

@@ -17,6 +17,7 @@ type judge struct {
 	within  []*judge // that must allow it too
 	names   *nameCounter
 	scope   string // of the counter: which policy it counts for
+	origin  string // of the policy, in events
 }
 
 // decision is what was decided about a host.
@@ -38,7 +39,7 @@ func (d decision) denied() bool { return d.verdict == VerdictDeny }
 // newJudge compiles a policy; its rules have those of presets in them. The policies
 // of steps share a counter: the cap on names is the job's.
 func newJudge(p Policy, names *nameCounter, scope string) *judge {
-	j := &judge{missing: VerdictDeny, rules: p.Rules, deny: p.Deny, names: names, scope: scope}
+	j := &judge{missing: VerdictDeny, rules: p.Rules, deny: p.Deny, names: names, scope: scope, origin: cmp.Or(p.Origin, "default")}
 	switch p.Mode {
 	case ModeAudit:
 		j.missing = VerdictWouldDeny
@@ -141,7 +142,7 @@ func (j *judge) own(host string, port uint16) decision {
 
 // refuse is the decision about what no rule allows.
 func (j *judge) refuse(reason string) decision {
-	return decision{verdict: j.missing, reason: reason, rule: "default"}
+	return decision{verdict: j.missing, reason: reason, rule: j.origin}
 }
 
 // nameless judges a connection that names no host.
@@ -208,7 +209,8 @@ type ruling struct {
 	verdict Verdict
 	reason  string
 
-	websocket bool // it may become one
+	websocket bool     // it may become one
+	digests   []string // SHA-256, in hex, that the answer must have, all of them
 }
 
 // request judges a request by its method and its path as it was sent, escaped.
@@ -218,6 +220,7 @@ func (d decision) request(method, escapedPath string) ruling {
 	for _, n := range d.narrow {
 		r := n.request(method, escapedPath)
 		out.websocket = out.websocket && r.websocket
+		out.digests = append(out.digests, r.digests...)
 		out = out.strictest(r)
 	}
 	for _, o := range d.others {
@@ -226,6 +229,7 @@ func (d decision) request(method, escapedPath string) ruling {
 			out.inject = nil
 		}
 		out.websocket = out.websocket && r.websocket
+		out.digests = append(out.digests, r.digests...)
 		out = out.strictest(r)
 	}
 	return out
@@ -253,12 +257,27 @@ func (d decision) ownRequest(method, escapedPath string) ruling {
 			}
 		case out.verdict != VerdictAllow:
 			out = ruling{rule: r, verdict: VerdictAllow}
+			out.pin(r)
 		default: // another one allows it too: a registry stays one, with a credential or not
 			out.rule.Preset = cmp.Or(out.rule.Preset, r.Preset)
 			out.rule.Inject = cmp.Or(out.rule.Inject, r.Inject)
+			out.pin(r)
 		}
 	}
 	return out
+}
+
+// ruled reports whether a rule lets the request out, if only because a policy that
+// narrows reports what it would refuse. Then all that the rule means is kept: what the
+// request may carry, and the filters. Else it is Mode that lets it out, or nothing.
+func (r ruling) ruled() bool { return r.rule.Host != "" && r.verdict != VerdictDeny }
+
+// pin takes a rule's digest over, whatever else allows the request.
+func (r *ruling) pin(by Rule) {
+	if by.SHA256 != "" {
+		r.digests = append(r.digests, by.SHA256)
+		r.rule.Redirects = true
+	}
 }
 
 func matchMethod(r Rule, method string) bool {

@@ -160,11 +160,11 @@ func (a asking) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	d := a.q.judge(to)
-	ruled := ruling{verdict: d.verdict}
-	if d.verdict == VerdictAllow {
+	var ruled ruling
+	if !d.denied() {
 		ruled = d.request(r.Method, r.URL.EscapedPath())
 	}
-	if ruled.verdict != VerdictAllow {
+	if !ruled.ruled() {
 		return nil, fmt.Errorf("no rule allows %s of %s, which the package needs", clip(r.URL.Path), to)
 	}
 	out := r.Clone(r.Context())

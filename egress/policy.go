@@ -48,6 +48,8 @@ type Policy struct {
 	// Within are policies that must allow a request too. They only narrow: see
 	// Intersect.
 	Within []Policy `json:"within,omitempty"`
+	// Origin is how events name what no rule allows, in the place of "default".
+	Origin string `json:"origin,omitempty"`
 }
 
 // PackageRules are rules about packages of registries. Packages of Config keeps them.
@@ -177,7 +179,7 @@ func Intersect(outer, inner Policy) Policy {
 	p := outer
 	p.Limits = outer.Limits.least(inner.Limits)
 	p.NPM, p.Packages = outer.NPM.And(inner.NPM), outer.Packages.And(inner.Packages)
-	narrow := Policy{Mode: inner.Mode, Rules: slices.Clone(inner.Rules), Deny: inner.Deny}
+	narrow := Policy{Mode: inner.Mode, Rules: slices.Clone(inner.Rules), Deny: inner.Deny, Origin: inner.Origin}
 	for i := range narrow.Rules {
 		narrow.Rules[i].Inject = nil
 		narrow.Rules[i].Private = true // says nothing against it

@@ -168,9 +168,9 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 		return
 	}
 	ruled := d.request(r.Method, r.URL.EscapedPath())
-	if ruled.verdict == VerdictAllow {
+	if ruled.ruled() {
 		if reason := form(r, ruled); reason != "" {
-			ruled.verdict, ruled.reason = d.missing, reason
+			ruled = ruling{verdict: d.missing, reason: reason}
 		}
 	}
 	q.event.Verdict, q.event.Reason = ruled.verdict, ruled.reason
@@ -181,7 +181,7 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	out := r.Clone(ctx)
-	if ruled.verdict == VerdictAllow {
+	if ruled.ruled() {
 		if preset := ruled.rule.Preset; preset != "" {
 			q.event.Redacted = sanitize(out, preset)
 			if size := headSize(out); size > headerMost {
@@ -189,7 +189,7 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 				return
 			}
 		}
-		q.x = &Exchange{Host: to.host, Port: to.port, TLS: scheme == "https", Rule: ruled.rule, Asked: r.Header, Out: out, Event: &q.event, inject: ruled.inject}
+		q.x = &Exchange{Host: to.host, Port: to.port, TLS: scheme == "https", Rule: ruled.rule, Asked: r.Header, Out: out, Event: &q.event, inject: ruled.inject, digests: ruled.digests}
 	}
 	q.registry = q.findRegistry(out, scheme, to)
 	answer, err := q.ask() //nolint:bodyclose // whoever copies it to the job closes it
@@ -207,7 +207,7 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 	}
 	q.web.g.depart(q.way)
 	defer q.web.g.passages.remove(q.way)
-	q.websocket = ruled.verdict == VerdictAllow && upgrades(r)
+	q.websocket = ruled.ruled() && upgrades(r)
 	q.send(rw, out, scheme, to, d.private(), answer)
 }
 

@@ -42,9 +42,11 @@ type Rule struct {
 	Inject    *Inject `json:"inject,omitempty"` // a credential that the job does not hold
 	// Redirects has the gateway itself follow the host's redirects to hosts that the
 	// job may not reach: GET and HEAD, by https, of that one URL, without a credential.
-	Redirects bool   `json:"redirects,omitempty"`
-	Preset    string `json:"preset,omitempty"` // the preset that made it
-	Origin    string `json:"origin,omitempty"` // where it was written: "--allow", a file, a tool
+	Redirects bool `json:"redirects,omitempty"`
+	// SHA256, in hex, is what the one file of the rule must have: see PinRule.
+	SHA256 string `json:"sha256,omitempty"`
+	Preset string `json:"preset,omitempty"` // the preset that made it
+	Origin string `json:"origin,omitempty"` // where it was written: "--allow", a file, a tool
 }
 
 // defaultMaxNames is the cap on names of one wildcard (threat 7).

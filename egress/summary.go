@@ -108,6 +108,9 @@ func fix(e Event) string {
 	default:
 		return ""
 	}
+	if e.Rule != "" && e.Rule != "default" {
+		return "" // a policy within the operator's has to name it
+	}
 	switch e.Reason {
 	case ReasonHost, ReasonPort:
 	default:

@@ -21,6 +21,7 @@ import (
 // cell is what one job has for itself.
 type cell struct {
 	work     workspace
+	narrowed *PolicyFile // by the repository; nil if it is not
 	tools    tools
 	presets  []egress.Preset
 	more     []egress.Preset // that only policies of steps name
@@ -31,6 +32,10 @@ type cell struct {
 	around   func() error       // removes the control group around those of the steps; nil if there is none
 	places   []place            // what the job can write to and what stays
 	network  *egress.Network
+	packages *jobPackages // nil if no store answers for registries
+	services lateServices
+	declared []egress.Service // of the network: they lead to services
+	layer    *packageLayer    // nil if there is none
 	loopback *egress.Loopback // of steps without a network
 	spec     sandbox.Spec
 	env      []string
@@ -86,6 +91,11 @@ func (x *Executor) survey(r Request) (_ *cell, err error) {
 	c := &cell{secrets: r.Secrets, observe: r.Observe}
 	if c.work, err = findWorkspace(r.Dir, x.cfg.Home, x.folder()); err != nil {
 		return nil, err
+	}
+	if !r.NoRepositoryPolicy {
+		if c.narrowed, err = c.work.policy(r.PolicyFile); err != nil {
+			return nil, err
+		}
 	}
 	if c.spec.Profile, err = seccomp.ByName(profileName(r.Policy)); err != nil {
 		return nil, err
@@ -196,12 +206,15 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 	if r.Policy.Egress.NPM.Publish {
 		r.Policy.Egress.Rules = slices.Concat(r.Policy.Egress.Rules, egress.PublishRules(c.presets))
 	}
+	if c.narrowed != nil {
+		r.Policy.Egress = Narrow(r.Policy.Egress, *c.narrowed, slices.Concat(c.presets, c.more))
+	}
 	packages, err := x.packages(r, c)
 	if err != nil {
 		return err
 	}
 	n, err := egress.Open(ctx, egress.Config{
-		Packages: packages, Offline: r.Policy.Offline,
+		Packages: packages, Offline: r.Policy.Offline, Services: c.declared,
 		ID: c.job.ID, Policy: r.Policy.Egress, Presets: c.presets, StepPresets: c.more, Roots: roots, Log: x.cfg.Log,
 		Proxies: egress.Proxies{
 			HTTPS: x.proxyVariable("HTTPS_PROXY"), HTTP: x.proxyVariable("HTTP_PROXY"), No: x.proxyVariable("NO_PROXY"),
@@ -315,6 +328,7 @@ func (c *cell) close() error {
 	for _, box := range slices.Backward(c.boxes) {
 		errs = append(errs, box.Close())
 	}
+	errs = append(errs, c.layer.close())
 	if c.around != nil {
 		errs = append(errs, c.around())
 	}

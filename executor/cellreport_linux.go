@@ -64,5 +64,6 @@ func (l *Cell) Report() Report {
 	rep.Egress.Head = l.c.head
 	l.c.mu.Unlock()
 	rep.connections(events)
+	rep.offer(l.Packages())
 	return rep
 }

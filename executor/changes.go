@@ -35,6 +35,7 @@ func watched() []watch {
 		{".pnp.cjs", "run by node"},
 		{".pnpmfile.cjs", "run by pnpm"},
 		{"bunfig.toml", "obeyed by bun"},
+		{RepositoryPolicyName, "obeyed by zviz-runner: what commands here may reach"},
 		{".envrc", "run by direnv"},
 		{".env", "run by shells with autoenv or dotenv"},
 		{".autoenv.zsh", "run by shells with autoenv"},

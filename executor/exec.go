@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -50,6 +51,10 @@ type Request struct {
 	// (egress.Presets); they are discovered from the operator's toolchain.
 	Presets []string
 	Guessed []string // those of Presets that nobody asked for
+	// PolicyFile is the operator's file that Policy is from, empty if none is.
+	PolicyFile string
+	// NoRepositoryPolicy leaves the workspace's own policy (RepositoryPolicyName) unread.
+	NoRepositoryPolicy bool
 
 	Args []string
 	Env  []string // KEY=VALUE on top of the built-in environment
@@ -215,6 +220,9 @@ func (x *Executor) Plan(ctx context.Context, r Request) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "workspace %s (files of %d:%d)\nworking directory %s\nprofile %s, rootfs %s\n", c.work.top, c.work.owner.UID, c.work.owner.GID, c.work.dir, c.spec.Profile.Name, rootName(r.Policy))
 	fmt.Fprintf(&b, "limits memory %d bytes, pids %d, cpus %g, wall %v\n", c.spec.Limits.MemoryBytes, c.spec.Limits.Pids, c.spec.Limits.CPUs, c.spec.Limits.Wall)
+	if c.narrowed != nil {
+		fmt.Fprintln(&b, narrowedNote)
+	}
 	for _, rule := range r.Policy.Egress.Rules {
 		fmt.Fprintf(&b, "allow %s\n", rule)
 	}
@@ -275,6 +283,9 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 			r.Notice(hostNetworkNote)
 		}
 	}
+	if c.narrowed != nil && r.Notice != nil {
+		r.Notice(narrowedNote)
+	}
 	defer func() { //nolint:contextcheck // tear-down outlives the context
 		if cerr := c.close(); cerr != nil {
 			x.cfg.Log.Warn("tear-down", slog.String("job", report.ID), slog.Any("error", cerr))
@@ -305,7 +316,15 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	var before watchState
 	var look sync.WaitGroup
 	look.Go(func() { before = snapshot(c.work, list) })
-	box, err := sandbox.New(c.spec, probe)
+	spec := c.spec
+	if err = x.layExec(ctx, r, c, probe); err == nil {
+		spec.Shared = c.spec.Shared
+		spec.Mounts = slices.Concat(spec.Mounts, c.layer.mounts(spec.Home))
+	}
+	var box *sandbox.Sandbox
+	if err == nil {
+		box, err = sandbox.New(spec, probe)
+	}
 	look.Wait() // nothing of the job runs yet
 	if err != nil {
 		if _, ok := errors.AsType[*fs.PathError](err); ok && !isLayer(err) {
@@ -343,6 +362,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	}
 	report.Egress.Head = c.head
 	report.finish(res, c.events)
+	report.offer(c.layer.packages())
 	ended := c.denials.end()
 	if found, ok := errors.AsType[*CanaryError](ended); ok {
 		report.Conclusion = Failure

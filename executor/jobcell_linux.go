@@ -43,6 +43,11 @@ type CellRequest struct {
 	// Credentials are what rules name as value_from: job:NAME. The gateway puts them
 	// into requests; the job does not get them.
 	Credentials map[string]string
+	// Narrowed is the repository's policy; nil if it has none.
+	Narrowed *PolicyFile
+
+	// Services are what the caller serves to the job in its network; see ServiceURL.
+	Services []egress.Service
 }
 
 // Cell is what one job has for itself: a network, a control group with the job's
@@ -70,6 +75,9 @@ type Cell struct {
 func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err error) {
 	req := Request{Policy: r.Policy, Presets: r.Presets, Secrets: r.Secrets, Observe: r.Observe, Phase: r.Phase, Credentials: r.Credentials}
 	defer phase(req, "")
+	if len(r.Services) > 0 && r.Policy.NoNetwork {
+		return nil, errServices
+	}
 	probe, err := x.probe()
 	if err != nil {
 		return nil, err
@@ -78,11 +86,18 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if err != nil {
 		return nil, err
 	}
+	if len(r.Services) > 0 && onHost {
+		return nil, errServices
+	}
 	profile, err := seccomp.ByName(profileName(r.Policy))
 	if err != nil {
 		return nil, err
 	}
-	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe}
+	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe, narrowed: r.Narrowed}
+	c.declared = c.services.declare(r.Services)
+	if err := c.services.give(r.Services); err != nil {
+		return nil, err
+	}
 	if !r.Policy.NoCanaries {
 		c.canaries = newCanaries()
 	}
@@ -341,6 +356,31 @@ func (l *Cell) Kill() error {
 		return nil
 	}
 	return l.group.Kill()
+}
+
+// ServiceURL returns where the job finds a service of CellRequest, without a slash at
+// the end; empty if there is none of that name.
+func (l *Cell) ServiceURL(name string) string {
+	if l.c.network == nil {
+		return ""
+	}
+	return l.c.network.ServiceURL(name)
+}
+
+// Served returns how many requests each service has served.
+func (l *Cell) Served() map[string]int64 {
+	if l.c.network == nil {
+		return nil
+	}
+	return l.c.network.Served()
+}
+
+// Packages are those that the job had without asking for them so far; those that it
+// asked for are in Events.
+func (l *Cell) Packages() []ReportPackage {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.c.layer.packages()
 }
 
 // Close ends everything that still runs and removes the job's folders.

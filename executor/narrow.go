@@ -34,6 +34,12 @@ func ParseNarrowing(name string, data []byte) (PolicyFile, error) {
 			return PolicyFile{}, fail(key, "a repository's policy only narrows")
 		}
 	}
+	if f.Policy.Egress.Mode == egress.ModeLearn {
+		return PolicyFile{}, fail("egress.mode", "learn is for the operator; want deny, or audit to report what it would take away")
+	}
+	if f.Origins["egress.limits.events"] != "" {
+		return PolicyFile{}, fail("egress.limits.events", "what a run leaves as evidence is not the repository's to say")
+	}
 	for _, r := range f.Policy.Egress.Rules {
 		if r.Inject != nil || r.Private {
 			return PolicyFile{}, &PolicyError{
@@ -59,16 +65,24 @@ func lineOf(origin string) int {
 
 // Narrow returns the operator's policy, narrowed by a repository's. presets are those
 // that the operator grants; a preset that the repository names and the operator does
-// not opens nothing. A file that names no hosts takes none away.
+// not opens nothing, and neither does its npm.publish. A file that names no hosts
+// takes none away. Events name the file where it was what refused.
 func Narrow(operator egress.Policy, repository PolicyFile, presets []egress.Preset) egress.Policy {
 	inner := repository.Policy.Egress
+	inner.Origin = RepositoryPolicyName
+	var kept []egress.Preset
 	for _, p := range presets {
-		for _, r := range p.Rules {
-			if !repository.DecidesHosts || slices.Contains(repository.Presets, p.Name) {
-				r.Preset = p.Name
-				inner.Rules = append(slices.Clone(inner.Rules), r)
-			}
+		if repository.DecidesHosts && !slices.Contains(repository.Presets, p.Name) {
+			continue
 		}
+		kept = append(kept, p)
+		for _, r := range p.Rules {
+			r.Preset = p.Name
+			inner.Rules = append(slices.Clone(inner.Rules), r)
+		}
+	}
+	if inner.NPM.Publish {
+		inner.Rules = slices.Concat(inner.Rules, egress.PublishRules(kept))
 	}
 	if !repository.DecidesHosts {
 		if inner.Mode == "" {

@@ -16,6 +16,8 @@ func TestParseNarrowingErrors(t *testing.T) {
 		{"upstream", "version: 1\negress:\n  upstream: {hosts: {a.test: 127.0.0.1}}\n", "p.yml:3: key egress.upstream: a repository's policy only narrows"},
 		{"on_deny", "version: 1\negress: {on_deny: fail-request}\n", "key egress.on_deny"},
 		{"expect_denied", "version: 1\negress: {expect_denied: [a.test]}\n", "key egress.expect_denied"},
+		{"learn", "version: 1\negress:\n  mode: learn\n", "p.yml:3: key egress.mode"},
+		{"events", "version: 1\negress:\n  limits: {events: 1}\n", "p.yml:3: key egress.limits.events"},
 		{"steps", "version: 1\negress: {steps: [{match: '*'}]}\n", "key egress.steps"},
 		{"private", "version: 1\negress:\n  allow:\n    - {host: a.test, private: true}\n", "p.yml:4: rule for a.test"},
 		{"inject", "version: 1\negress:\n  allow:\n    - {host: a.test, inject: {header: X, value_from: 'env:A'}}\n", "p.yml:4: rule for a.test"},
@@ -49,6 +51,9 @@ func TestNarrow(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := Narrow(operator, f, presets)
+			if len(p.Within) != 1 || p.Within[0].Origin != RepositoryPolicyName {
+				t.Errorf("events would not name the file: %+v", p.Within)
+			}
 			ask := func(url string) bool {
 				a, err := p.Ask(presets, nil, egress.Question{URL: url})
 				if err != nil {
@@ -70,12 +75,41 @@ func TestNarrow(t *testing.T) {
 	}
 }
 
+// A grant to publish is the operator's. A repository that names its hosts has to want it
+// too.
+func TestNarrowPublish(t *testing.T) {
+	presets := []egress.Preset{{Name: "npm", Rules: []egress.Rule{{Host: "registry.test", TLS: egress.TLSTerminate}}, Registries: []egress.Registry{{Ecosystem: "npm", Base: "https://registry.test/"}}}}
+	granted := egress.Policy{NPM: egress.PackageRules{Publish: true}, Rules: egress.PublishRules(presets)}
+	for _, tt := range []struct {
+		name, text string
+		operator   egress.Policy
+		want       bool
+	}{
+		{"both", "version: 1\negress: {presets: [npm], npm: {publish: true}}\n", granted, true},
+		{"the operator, where the repository names no hosts", "version: 1\negress: {deny: [b.test]}\n", granted, true},
+		{"the operator alone", "version: 1\negress: {presets: [npm]}\n", granted, false},
+		{"the repository alone", "version: 1\negress: {presets: [npm], npm: {publish: true}}\n", egress.Policy{}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := ParseNarrowing("p.yml", []byte(tt.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := Narrow(tt.operator, f, presets).Ask(presets, nil, egress.Question{URL: "https://registry.test/left", Method: "PUT"})
+			if err != nil || a.Allowed != tt.want {
+				t.Errorf("got %+v, %v", a, err)
+			}
+		})
+	}
+}
+
 // FuzzNarrow: whatever a repository's file says, nothing is allowed that the
 // operator's policy denies.
 func FuzzNarrow(f *testing.F) {
 	for _, s := range []string{
 		"version: 1\negress: {mode: audit}\n", "version: 1\negress: {mode: learn, allow: [evil.test, '*.a.test']}\n",
 		"version: 1\negress: {allow: [{host: a.test, tls: splice}]}\n", "version: 1\negress: {presets: [npm], allow: [{host: db.test, ports: [1], protocol: tcp}]}\n",
+		"version: 1\negress: {npm: {prebuilt: [{url: 'https://evil.test/x', sha256: " + someSHA256 + "}]}}\n",
 	} {
 		f.Add([]byte(s))
 	}
@@ -90,6 +124,7 @@ func FuzzNarrow(f *testing.F) {
 		{URL: "evil.test"},
 		{URL: "https://git.test/acme/x"},
 		{URL: "https://git.test/evil"},
+		{URL: "https://evil.test/x"},
 		{URL: "https://git.test/acme/x", Method: "PUT"},
 		{URL: "https://registry.test/x", Method: "PUT"},
 		{URL: "https://registry.test/x"},

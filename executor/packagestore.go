@@ -5,15 +5,11 @@ package executor
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 
-	"github.com/zviz/run/cache/lockfile"
 	"github.com/zviz/run/cache/packages"
 	"github.com/zviz/run/cache/registry"
 	"github.com/zviz/run/cache/store"
@@ -39,7 +35,8 @@ func newPackageStore(dir string) *packageStore {
 type jobPackages struct {
 	pool    *packages.Pool
 	policy  egress.Policy
-	lock    *registry.Lock // nil if no rule needs it
+	lock    atomic.Pointer[registry.Lock] // nil if no rule needs it
+	waits   bool                          // for the first step with lockfiles in the workspace
 	block   map[string][]registry.Blocked
 	offline bool
 }
@@ -85,10 +82,11 @@ func (x *Executor) packages(r Request, c *cell) (egress.Packages, error) {
 		}
 	}
 	if p.NPM.LockfileOnly || p.Packages.LockfileOnly {
-		if j.lock, err = readLocks(c.work); err != nil {
+		if err := j.lockTo(c.work); err != nil {
 			return nil, err
 		}
 	}
+	c.packages = j
 	return j, nil
 }
 
@@ -129,7 +127,7 @@ func (j *jobPackages) rules(e registry.Ecosystem) registry.Rules {
 	}
 	out := registry.Rules{MinReleaseAge: l.MinReleaseAge, Exclude: l.Exclude}
 	if l.LockfileOnly {
-		out.Lock = j.lock
+		out.Lock = j.lock.Load()
 	}
 	for _, s := range l.Block {
 		out.Block = append(out.Block, j.block[s]...)
@@ -156,53 +154,4 @@ func packageOf(ev packages.Event) egress.Fetched {
 		p.Hidden = append(p.Hidden, h.Version)
 	}
 	return p
-}
-
-// lockDepth is how far below the workspace's top lockfiles are looked for: those of a
-// monorepo's parts.
-const lockDepth = 4
-
-// readLocks reads the lockfiles of a workspace as they are before the command runs:
-// what it writes there later allows nothing.
-func readLocks(w workspace) (*registry.Lock, error) {
-	root, err := os.OpenRoot(w.top)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = root.Close() }()
-	var all []registry.Locked
-	found := 0
-	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return nil //nolint:nilerr // what we cannot read names no package
-		}
-		if d.IsDir() {
-			base := d.Name()
-			if base == "node_modules" || base == ".git" || base == "vendor" || strings.Count(name, "/") >= lockDepth {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if !d.Type().IsRegular() || !lockfile.Known(d.Name()) {
-			return nil
-		}
-		f, err := root.Open(name)
-		if err != nil {
-			return err
-		}
-		locked, err := lockfile.Parse(filepath.Join(w.top, name), f)
-		if err = errors.Join(err, f.Close()); err != nil {
-			return err
-		}
-		found++
-		all = append(all, locked...)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("lockfile_only: %w", err)
-	}
-	if found == 0 {
-		return nil, hinted{"lockfile_only: no lockfile in " + w.top, "make one (npm install --package-lock-only, go mod tidy, cargo generate-lockfile), or leave the rule out; there are " + strings.Join(lockfile.Files(), ", ")}
-	}
-	return registry.NewLock(all...), nil
 }

@@ -24,7 +24,8 @@ import (
 func (d *policyDecoder) egress(n *yaml.Node) error {
 	const where = "egress"
 	p := &d.out.Policy.Egress
-	return d.mapping(n, where, []field{
+	var pins pins
+	err := d.mapping(n, where, []field{
 		parsed(d, where, "mode", &p.Mode, words(egress.ModeDeny, egress.ModeAudit, egress.ModeLearn)),
 		parsed(d, where, "on_deny", &p.OnDeny, words(egress.FailRequest, egress.FailStep, egress.FailJob)),
 		{"presets", func(n *yaml.Node) error {
@@ -49,12 +50,16 @@ func (d *policyDecoder) egress(n *yaml.Node) error {
 			}
 			return err
 		}),
-		{"npm", d.packageRules("npm", &p.NPM)},
-		{"packages", d.packageRules("packages", &p.Packages)},
+		{"npm", d.packageRules("npm", &p.NPM, &pins)},
+		{"packages", d.packageRules("packages", &p.Packages, nil)},
 		{"limits", d.egressLimits},
 		{"steps", func(n *yaml.Node) error { return d.list(n, join(where, "steps"), d.step) }},
 		{"upstream", d.upstream},
 	})
+	if err != nil {
+		return err
+	}
+	return pins.into(d, p)
 }
 
 // words reads one of a few words.
@@ -228,8 +233,9 @@ func (d *policyDecoder) inject(n *yaml.Node, where string, r *egress.Rule) error
 	return nil
 }
 
-// packageRules decodes egress.npm, or egress.packages.
-func (d *policyDecoder) packageRules(key string, p *egress.PackageRules) func(*yaml.Node) error {
+// packageRules decodes egress.npm, or egress.packages, which has no files beside its
+// packages.
+func (d *policyDecoder) packageRules(key string, p *egress.PackageRules, files *pins) func(*yaml.Node) error {
 	where := join("egress", key)
 	return func(n *yaml.Node) error {
 		return d.mapping(n, where, []field{
@@ -241,6 +247,12 @@ func (d *policyDecoder) packageRules(key string, p *egress.PackageRules) func(*y
 					return d.errorf(n, "%s: publish is a grant of egress.npm; other registries need a rule with methods and paths", where)
 				}
 				return d.boolean(n, join(where, "publish"), &p.Publish)
+			}},
+			{"prebuilt", func(n *yaml.Node) error {
+				if files == nil {
+					return d.errorf(n, "%s: prebuilt is a key of egress.npm", where)
+				}
+				return d.list(n, join(where, "prebuilt"), func(item *yaml.Node) error { return d.pin(item, join(where, "prebuilt"), files) })
 			}},
 			d.texts(where, "block", func(s string) error {
 				_, err := registry.ParseBlocked(s)

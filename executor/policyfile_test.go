@@ -24,6 +24,8 @@ import (
 	"github.com/zviz/run/sandbox"
 )
 
+const someSHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
 const fullPolicy = `version: 1
 egress:
   mode: audit
@@ -50,7 +52,7 @@ egress:
   deny: [tracker.example.test, "*.ads.example.test"]
   on_deny: fail-step
   expect_denied: [telemetry.example.test, "169.254.169.254:80"]
-  npm: {min_release_age: 7d, exclude: ["@acme/*"], lockfile_only: true}
+  npm: {min_release_age: 7d, exclude: ["@acme/*"], lockfile_only: true, prebuilt: [{url: "https://Files.Example.Test/a%20b/x.tgz", sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855}]}
   limits: {connections: 64, handshakes: 8, requests: 16, dns_per_second: 20, events: 100, hello_timeout: 2s, connect_timeout: 3s, idle_timeout: 1h, up_bytes_per_host: 1MiB, misses: 7}
   steps:
     - match: name=Install
@@ -81,6 +83,10 @@ func TestParsePolicy(t *testing.T) {
 		}
 	}
 	got.Origins = nil
+	pinned := egress.Rule{
+		Host: "files.example.test", Ports: []uint16{443}, TLS: "terminate", Methods: []string{"GET", "HEAD"}, Paths: []string{"/a b/x.tgz"},
+		Redirects: true, Preset: "prebuilt", SHA256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", Origin: "p.yml:27",
+	}
 	want := PolicyFile{
 		DecidesHosts: true,
 		Presets:      []string{"npm", "go", "debian"},
@@ -97,6 +103,7 @@ func TestParsePolicy(t *testing.T) {
 					{Host: "npm.example.test", Origin: "p.yml:17", Inject: &egress.Inject{Header: "Authorization", ValueFrom: "env:CORP_NPM_TOKEN", Scheme: "Bearer"}},
 					{Host: "pip.example.test", Origin: "p.yml:19", Inject: &egress.Inject{Header: "Authorization", ValueFrom: "file:/run/secrets/pip", Placeholder: "zviz-placeholder"}},
 					{Host: "db.example.test", Ports: []uint16{5432}, Protocol: "tcp", Origin: "p.yml:21"},
+					pinned,
 				},
 				Deny:         []string{"tracker.example.test", "*.ads.example.test"},
 				OnDeny:       egress.FailStep,
@@ -108,7 +115,7 @@ func TestParsePolicy(t *testing.T) {
 					UpBytes: 1 << 20, Misses: 7,
 				},
 				Steps: []egress.StepPolicy{
-					{Match: "name=Install", Presets: []string{"npm"}, Origin: "p.yml:30"},
+					{Match: "name=Install", Presets: []string{"npm"}, Rules: []egress.Rule{pinned}, Origin: "p.yml:30"},
 					{Match: "*", Rules: []egress.Rule{{Host: "api.example.test", Origin: "p.yml:33"}}, Origin: "p.yml:32"},
 				},
 				Upstream: egress.Upstream{
@@ -204,6 +211,14 @@ func TestParsePolicyErrors(t *testing.T) {
 		{"override twice", "version: 1\negress: {upstream: {hosts: {a.test: 192.0.2.1, A.test: 192.0.2.2}}}\n", "a.test is there twice", ""},
 		{"relative CA file", "version: 1\negress: {upstream: {ca_file: ca.pem}}\n", "want an absolute path", ""},
 		{"SOCKS proxy", "version: 1\negress: {upstream: {proxy: 'socks5://a.test:1'}}\n", "want the URL of an HTTP proxy", ""},
+		{"prebuilt of packages", "version: 1\negress: {packages: {prebuilt: []}}\n", "p.yml:2:31: egress.packages: prebuilt is a key of egress.npm", ""},
+		{"prebuilt without a digest", "version: 1\negress: {npm: {prebuilt: [{url: 'https://a.test/x'}]}}\n", `p.yml:2:27: egress.npm.prebuilt: the key "sha256" is missing`, ""},
+		{"prebuilt without a URL", "version: 1\negress: {npm: {prebuilt: [{sha256: ab}]}}\n", `the key "url" is missing`, ""},
+		{"prebuilt by HTTP", "version: 1\negress: {npm: {prebuilt: [{url: 'http://a.test/x', sha256: ab}]}}\n", "p.yml:2:33: egress.npm.prebuilt.url: want https://HOST/PATH", ""},
+		{"prebuilt with half a digest", "version: 1\negress: {npm: {prebuilt: [{url: 'https://a.test/x', sha256: ab}]}}\n", "p.yml:2:61: egress.npm.prebuilt: sha256 \"ab\": want 64", ""},
+		{"prebuilt twice", "version: 1\negress: {npm: {prebuilt: [&a {url: 'https://a.test/x', sha256: " + someSHA256 + "}, *a]}}\n", "the URL is there twice, first at p.yml:2", ""},
+		{"prebuilt with another key", "version: 1\negress: {npm: {prebuilt: [{url: 'https://a.test/x', sha265: ab}]}}\n", `did you mean "sha256"?`, ""},
+		{"prebuilt of a spliced host", "version: 1\negress: {npm: {prebuilt: [{url: 'https://a.test/x', sha256: " + someSHA256 + "}]}, allow: [{host: a.test, tls: splice}]}\n", "p.yml:2:27: egress.npm.prebuilt: by the rule for a.test (p.yml:2) nobody sees", ""},
 		{"size without meaning", "version: 1\nlimits: {memory: lots}\n", `limits.memory "lots": want a size`, ""},
 		{"time without a unit", "version: 1\nlimits: {timeout: 30}\n", "did you mean 30s?", ""},
 		{"both names of the time limit", "version: 1\nlimits: {timeout: 30m, wall: 30m}\n", "keep one", ""},
@@ -310,6 +325,7 @@ func FuzzParsePolicy(f *testing.F) {
 		fullPolicy, "version: 1\n", "", "version: 1\negress: {allow: [&a x.test, *a]}\n",
 		"version: 1\negress: {allow: [{host: '*.x.test', ports: [0x1bb]}]}\n", "version: 0x1\n", "version: 1\nlimits: {cpus: .5}\n",
 		"version: 1\negress: {presets: [npm], upstream: {dns: '[::1]:53'}}\n", "version: 1\negress: {allow: [\"\\x61.test\"]}\n",
+		"version: 1\negress: {npm: {publish: true, prebuilt: [{url: 'HTTPS://a.test:8443/%7e%2F\u00e9', sha256: " + someSHA256 + "}]}, steps: [{match: '*', presets: [pnpm]}]}\n",
 		"{version: 1, egress: {deny: [a, b]}}", "version: 1\nlimits: {wall: 90s}", "\xef\xbb\xbfversion: 1\n",
 	} {
 		f.Add([]byte(s))
@@ -373,7 +389,11 @@ func hostsNamed(t *testing.T, data []byte) map[string]bool {
 	var walk func(*yaml.Node)
 	walk = func(n *yaml.Node) {
 		if n.Kind == yaml.ScalarNode {
-			host, _, _ := strings.Cut(n.Value, ":")
+			value := n.Value
+			if scheme, rest, ok := strings.Cut(value, "://"); ok && strings.EqualFold(scheme, "https") {
+				value, _, _ = strings.Cut(rest, "/")
+			}
+			host, _, _ := strings.Cut(value, ":")
 			named[strings.ToLower(strings.TrimSuffix(host, "."))] = true
 		}
 		for _, c := range n.Content {
@@ -418,6 +438,9 @@ func encodePolicy(f PolicyFile) string {
 	}
 	rules := func(indent int, list []egress.Rule) {
 		for _, r := range list {
+			if r.SHA256 != "" {
+				continue // of prebuilt
+			}
 			line(indent, "- host: %s", quoteYAML(r.Host))
 			if len(r.Ports) > 0 {
 				line(indent+1, "ports: [%s]", strings.Trim(strings.ReplaceAll(fmt.Sprint(r.Ports), " ", ", "), "[]"))
@@ -446,13 +469,29 @@ func encodePolicy(f PolicyFile) string {
 	strs(1, "deny", e.Deny)
 	str(1, "on_deny", string(e.OnDeny))
 	strs(1, "expect_denied", e.ExpectDenied)
-	line(1, "npm:")
-	if e.NPM.MinReleaseAge != 0 {
-		line(2, "min_release_age: %dh", int(e.NPM.MinReleaseAge.Hours()))
-	}
-	strs(2, "exclude", e.NPM.Exclude)
-	if e.NPM.LockfileOnly {
-		line(2, "lockfile_only: true")
+	for key, rules := range map[string]egress.PackageRules{"npm": e.NPM, "packages": e.Packages} {
+		line(1, "%s:", key)
+		if rules.MinReleaseAge != 0 {
+			line(2, "min_release_age: %dh", int(rules.MinReleaseAge.Hours()))
+		}
+		strs(2, "exclude", rules.Exclude)
+		strs(2, "block", rules.Block)
+		if rules.LockfileOnly {
+			line(2, "lockfile_only: true")
+		}
+		if key == "packages" {
+			continue
+		}
+		if rules.Publish {
+			line(2, "publish: true")
+		}
+		line(2, "prebuilt:")
+		for _, r := range e.Rules {
+			if r.SHA256 != "" {
+				line(3, "- url: %s", quoteYAML(fmt.Sprintf("https://%s:%d%s", r.Host, r.Ports[0], escapePath(r.Paths[0]))))
+				line(3, "  sha256: %s", quoteYAML(r.SHA256))
+			}
+		}
 	}
 	line(1, "steps:")
 	for _, s := range e.Steps {
@@ -503,6 +542,19 @@ func encodePolicy(f PolicyFile) string {
 	line(0, "allow_missing:")
 	for _, l := range p.AllowMissing {
 		line(1, "- %s", l)
+	}
+	return b.String()
+}
+
+// escapePath writes the canonical form of a path as a URL has it.
+func escapePath(path string) string {
+	var b strings.Builder
+	for i := range len(path) {
+		if c := path[i]; c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.IndexByte("0123456789/-._~%", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
 	}
 	return b.String()
 }

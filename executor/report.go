@@ -125,12 +125,16 @@ type ReportEgress struct {
 	Summary  []egress.Summary `json:"summary"`
 }
 
-// ReportPackage is a package that was fetched through a terminated registry.
+// ReportPackage is a package that was fetched through a terminated registry, or that
+// the job had without asking.
 type ReportPackage struct {
 	Ecosystem string `json:"ecosystem"`
 	Name      string `json:"name"`
 	Version   string `json:"version"`
 	Digest    string `json:"digest,omitempty"`
+	// Available says that the package was not asked for: it lay verified in the job's
+	// own cache, from the package store. Whether it was read nobody saw.
+	Available bool `json:"available,omitempty"`
 }
 
 // Change is a file of the workspace that the run made, changed or removed.
@@ -191,6 +195,21 @@ func (r *Report) connections(events []egress.Event) {
 			if !slices.Contains(r.Packages, add) {
 				r.Packages = append(r.Packages, add)
 			}
+		}
+	}
+}
+
+// offer adds what the job had without asking, but for what it asked for all the same.
+func (r *Report) offer(packages []ReportPackage) {
+	fetched := map[ReportPackage]bool{}
+	for _, p := range r.Packages {
+		fetched[p] = true
+	}
+	for _, p := range packages {
+		asked := p
+		asked.Available = false
+		if !fetched[asked] {
+			r.Packages = append(r.Packages, p)
 		}
 	}
 }

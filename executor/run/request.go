@@ -34,7 +34,9 @@ type Request struct {
 	Cells   Cells
 	Policy  executor.Policy
 	Presets []string
-	Guess   bool // the operator names no hosts: each step has the presets of the tools it starts
+	// Narrowed is the repository's own policy, which can only narrow; nil: none.
+	Narrowed *executor.PolicyFile
+	Guess    bool // the operator names no hosts: each step has the presets of the tools it starts
 
 	Secrets   []job.Variable
 	Env       []job.Setting // beneath what the workflow sets

@@ -26,7 +26,7 @@ import (
 // call, such as -e or --report, have none.
 func variables() []string {
 	return []string{
-		"allow", "allow-missing", "color", "cpus", "egress", "memory", "no-canaries", "no-network",
+		"allow", "allow-missing", "color", "cpus", "egress", "memory", "no-canaries", "no-network", "no-repo-policy",
 		"pids", "policy", "profile", "progress", "rootfs", "strict-egress", "timeout",
 	}
 }
@@ -161,6 +161,7 @@ func (a app) runner(log *slog.Logger) (runner, error) {
 	return a.newRunner(a.config(log))
 }
 
+// config is what the executor needs of this machine.
 func (a app) config(log *slog.Logger) executor.Config {
 	return executor.Config{StateDir: a.stateDir(), PackageDir: a.packageDir(), Home: a.home(), Environ: a.Env, Log: log}
 }

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -49,6 +50,8 @@ type policyOptions struct {
 	allow        []string
 	mode, policy string
 	step         string
+	dir          string
+	noRepoPolicy bool
 	json         bool
 }
 
@@ -58,6 +61,8 @@ func (o *policyOptions) flags(cmd *cobra.Command) {
 	f.StringArrayVar(&o.allow, "allow", nil, "`LIST` of presets and hosts, as of exec (repeat)")
 	f.Var(choice{&o.mode, egressModes()}, "egress", "what becomes of other hosts (default deny)")
 	f.StringVar(&o.policy, "policy", "", "the operator's policy `FILE` (help policy)")
+	f.StringVarP(&o.dir, "dir", "C", "", "`DIR` of the command (default: the current folder)")
+	f.BoolVar(&o.noRepoPolicy, "no-repo-policy", false, "leave "+executor.RepositoryPolicyName+" of the workspace, which can narrow the policy, unread")
 	f.StringVar(&o.step, "step", "", "the step of a job that is meant: `name=NAME`, id=ID or uses=ACTION")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 }
@@ -72,6 +77,10 @@ type network struct {
 	presets []egress.Preset
 	more    []egress.Preset // that only steps name
 	step    egress.StepName
+	// narrowed is the repository's policy, nil if there is none, and operators the policy
+	// without it.
+	narrowed  *executor.PolicyFile
+	operators egress.Policy
 }
 
 // network merges as exec does, but that no command decides.
@@ -105,7 +114,11 @@ func (o *policyOptions) network(ctx context.Context, a app, cmd *cobra.Command) 
 			}
 		}
 	}
+	if err := o.narrowed(a, &n); err != nil {
+		return n, err
+	}
 	if len(names)+len(more) == 0 {
+		n.narrow()
 		return n, nil
 	}
 	// Only now: without presets nothing runs, and no rights are needed.
@@ -119,8 +132,35 @@ func (o *policyOptions) network(ctx context.Context, a app, cmd *cobra.Command) 
 	if n.presets, err = x.Presets(ctx, names, n.file.Policy.AllowMissing); err != nil {
 		return n, err
 	}
-	n.more, err = x.Presets(ctx, more, n.file.Policy.AllowMissing)
-	return n, err
+	if n.more, err = x.Presets(ctx, more, n.file.Policy.AllowMissing); err != nil {
+		return n, err
+	}
+	n.narrow()
+	return n, nil
+}
+
+// narrowed reads the repository's policy.
+func (o *policyOptions) narrowed(a app, n *network) error {
+	if o.noRepoPolicy {
+		return nil
+	}
+	dir, err := workspace(o.dir)
+	if err != nil {
+		return err
+	}
+	file, ok, err := executor.RepositoryPolicy(a.config(nil), dir, n.name)
+	if ok {
+		n.narrowed = &file
+	}
+	return err
+}
+
+// narrow puts the repository's policy in force.
+func (n *network) narrow() {
+	n.operators = n.Policy
+	if n.narrowed != nil {
+		n.Policy = executor.Narrow(n.Policy, *n.narrowed, slices.Concat(n.presets, n.more))
+	}
 }
 
 func parseStep(s string) (egress.StepName, error) {
@@ -310,6 +350,7 @@ func (n network) explain(ofStep bool) []explanation {
 	}
 	add(from("--egress", "egress.mode"), "mode %s", mode)
 	add(from("egress.on_deny"), "on_deny %s", onDeny)
+	n.explainNarrowed(add)
 	for _, host := range n.Deny {
 		add(from("egress.deny"), "deny %s", host)
 	}
@@ -351,9 +392,14 @@ func (n network) explain(ofStep bool) []explanation {
 	for _, s := range n.ExpectDenied {
 		add(from("egress.expect_denied"), "expect_denied %s", s)
 	}
-	for _, l := range n.Limits.List() {
-		add(from("egress.limits."+l.Key), "limit %s %s", l.Key, l.Value)
+	for i, l := range n.Limits.List() {
+		origin := from("egress.limits." + l.Key)
+		if l != n.operators.Limits.List()[i] {
+			origin = n.narrowed.Origins["egress.limits."+l.Key]
+		}
+		add(origin, "limit %s %s", l.Key, l.Value)
 	}
+	n.explainPackages(add)
 	u := n.Upstream
 	for _, kv := range [][2]string{{"dns", u.DNS}, {"ca_file", u.CAFile}, {"proxy", egress.RedactURL(u.Proxy)}, {"no_proxy", u.NoProxy}} {
 		if kv[1] != "" {
@@ -367,6 +413,67 @@ func (n network) explain(ofStep bool) []explanation {
 		add("built in", "preset of the command, if it has one")
 	}
 	return out
+}
+
+// explainPackages says which rules about packages are in force.
+func (n network) explainPackages(add func(origin, format string, args ...any)) {
+	for _, group := range []struct {
+		key            string
+		rules, granted egress.PackageRules
+	}{{"npm", n.NPM, n.operators.NPM}, {"packages", n.Packages, n.operators.Packages}} {
+		line := func(key string, same bool, value any) {
+			file := n.file
+			if !same {
+				file = *n.narrowed // only it can have changed what the operator wrote
+			}
+			add(orBuiltIn(file.Origins["egress."+group.key+"."+key]), "%s %s %v", group.key, key, value)
+		}
+		r, g := group.rules, group.granted
+		if r.MinReleaseAge > 0 {
+			line("min_release_age", r.MinReleaseAge == g.MinReleaseAge, r.MinReleaseAge)
+		}
+		for _, s := range r.Exclude {
+			line("exclude", slices.Contains(g.Exclude, s), s)
+		}
+		if r.LockfileOnly {
+			line("lockfile_only", g.LockfileOnly, true)
+		}
+		if r.Publish {
+			line("publish", g.Publish, true)
+		}
+		for _, s := range r.Block {
+			line("block", slices.Contains(g.Block, s), s)
+		}
+	}
+}
+
+// explainNarrowed says what of the repository's policy is in force: what a request must
+// be allowed by besides.
+func (n network) explainNarrowed(add func(origin, format string, args ...any)) {
+	f := n.narrowed
+	if f == nil {
+		return
+	}
+	p := f.Policy.Egress
+	at := func(key string) string { return f.Origins["egress."+key] }
+	if p.Mode != "" {
+		add(at("mode"), "narrowed mode %s", p.Mode)
+	}
+	for _, host := range p.Deny {
+		add(at("deny"), "narrowed deny %s", host)
+	}
+	if !f.DecidesHosts {
+		return
+	}
+	for _, preset := range f.Presets {
+		add(cmp.Or(at("presets"), at("allow")), "narrowed to preset %s", preset)
+	}
+	for _, r := range p.Rules {
+		add(r.Origin, "narrowed to %s", ruleLine(r))
+	}
+	if len(f.Presets)+len(p.Rules) == 0 {
+		add(cmp.Or(at("allow"), at("presets")), "narrowed to nothing")
+	}
 }
 
 func orBuiltIn(origin string) string {
@@ -411,6 +518,9 @@ func ruleLine(r egress.Rule) string {
 	}
 	if r.Redirects {
 		s += ", redirects followed for the job"
+	}
+	if r.SHA256 != "" {
+		s += ", sha256 " + r.SHA256
 	}
 	return s
 }

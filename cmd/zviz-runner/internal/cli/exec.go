@@ -34,6 +34,7 @@ type execOptions struct {
 	mounts, write           []string
 	ephemeral, diff         bool
 	noCanaries              bool
+	noRepoPolicy            bool
 	memory, cpus            string
 	pids, timeout           string
 	env, envFiles, secrets  []string
@@ -93,6 +94,7 @@ func (a app) execFlags(cmd *cobra.Command, o *execOptions) {
 	f.SortFlags = false
 	f.SetInterspersed(false) // what follows the command's name is the command's
 	grantFlags(f, o)
+	f.BoolVar(&o.noRepoPolicy, "no-repo-policy", false, "leave "+executor.RepositoryPolicyName+" of the workspace, which can narrow the policy, unread")
 	f.StringVar(&o.rootfs, "rootfs", "", "`DIR` with a root file system (default: this machine's tools, read-only)")
 	f.StringArrayVar(&o.write, "write", nil, "`PATH` of the workspace that stays writable although protected: .git (repeat)")
 	f.BoolVar(&o.ephemeral, "ephemeral", false, "throw away what is written to the workspace")
@@ -131,7 +133,7 @@ func grantFlags(f *pflag.FlagSet, o *execOptions) {
 
 // outputFlags are those of everything that runs code: how it is shown.
 func outputFlags(f *pflag.FlagSet, o *execOptions) {
-	f.Var(choice{&o.progress, []string{"auto", "tty", "plain", "quiet"}}, "progress", "how to show what is being done (default auto)")
+	f.Var(choice{&o.progress, []string{"auto", "tty", "plain", "quiet"}}, "progress", "how to show what is being done and decided: auto, tty, plain, quiet (default auto)")
 	f.Var(choice{&o.color, []string{"auto", "always", "never"}}, "color", "colour in our own lines (default auto)")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no lines of our own but errors")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "also print layers, usage and the hosts reached")
@@ -193,7 +195,10 @@ func (o *execOptions) request(a app) (r executor.Request, notes []string, err er
 	if err != nil {
 		return r, nil, err
 	}
-	r = executor.Request{Args: o.args, Policy: file.Policy, Presets: slices.Clone(file.Presets)}
+	r = executor.Request{
+		Args: o.args, Policy: file.Policy, Presets: slices.Clone(file.Presets),
+		PolicyFile: name, NoRepositoryPolicy: o.noRepoPolicy,
+	}
 	if r.Dir, err = workspace(o.dir); err != nil {
 		return r, nil, err
 	}

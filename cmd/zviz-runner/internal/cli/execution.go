@@ -141,6 +141,7 @@ func (e *execution) run(ctx context.Context, x runner, req executor.Request) err
 		req.Stdout, req.Stderr = e.lines.stream("stdout"), e.lines.stream("stderr")
 		req.Observe = func(ev egress.Event) { e.lines.event(ev) }
 	}
+	live := e.liveView(t, &req)
 	if req.Policy.Diff {
 		d := ui.NewCleanWriter(e.ui.Err())
 		defer func() { _ = d.Close() }()
@@ -155,6 +156,7 @@ func (e *execution) run(ctx context.Context, x runner, req executor.Request) err
 		if ran = ran || name == ""; name == "" {
 			// Not before: as long as the command does not run, Ctrl-C is for us.
 			t.raw()
+			live.show()
 		}
 	}
 
@@ -181,6 +183,7 @@ func (e *execution) run(ctx context.Context, x runner, req executor.Request) err
 	}
 	watch.stop()
 	t.restore()
+	live.end()
 	e.ui.Phase("")
 	return e.conclude(ctx, out)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/zviz/run/cmd/zviz-runner/internal/runview"
 	"github.com/zviz/run/internal/spell"
 )
 
@@ -60,6 +61,7 @@ func helpTopics() []*cobra.Command {
 		topic("exit-codes", "Exit codes and error codes", helpExitCodes),
 		topic("environment", "Variables that are read, and those a command gets", helpEnvironment),
 		topic("policy", "What a command may reach, and the policy file", helpPolicy),
+		topic("run-output", "What a run prints, and its JSON lines", runview.Help),
 	}
 }
 
@@ -112,7 +114,8 @@ The codes are stable; new ones are added.
 const helpEnvironment = `Variables that zviz-runner reads
 A flag wins over its variable, a variable over the policy file.
   ZVIZ_ALLOW, ZVIZ_ALLOW_MISSING      as the flags; lists with commas
-  ZVIZ_EGRESS, ZVIZ_NO_NETWORK, ZVIZ_STRICT_EGRESS, ZVIZ_NO_CANARIES
+  ZVIZ_EGRESS, ZVIZ_NO_NETWORK, ZVIZ_STRICT_EGRESS, ZVIZ_NO_CANARIES,
+  ZVIZ_NO_REPO_POLICY
   ZVIZ_POLICY, ZVIZ_PROFILE, ZVIZ_ROOTFS
   ZVIZ_MEMORY, ZVIZ_CPUS, ZVIZ_PIDS, ZVIZ_TIMEOUT
   ZVIZ_PROGRESS, ZVIZ_COLOR
@@ -160,7 +163,9 @@ smallest policy that would have done.
 
 The policy file
 --policy FILE, else $XDG_CONFIG_HOME/zviz/policy.yml, else /etc/zviz/policy.yml.
-It is the operator's: a file in the workspace is never looked up.
+It is the operator's. A file .zviz.yml at the top of the workspace can only narrow
+it: of egress its mode, presets, allow, deny, limits, npm and packages. exec says
+so in one line; --no-repo-policy leaves it unread.
   version: 1
   egress:
     mode: deny                      # or audit, learn
@@ -182,6 +187,7 @@ It is the operator's: a file in the workspace is never looked up.
     on_deny: fail-job               # or fail-request, fail-step
     expect_denied: [telemetry.example.com]
     npm: {min_release_age: 7d, lockfile_only: true, block: ["left@>=1.1.0"]}
+                                    # and prebuilt: [{url: https://..., sha256: ...}]
     limits: {up_bytes_per_host: 1MiB, misses: 50}
   canaries: true                    # fake credentials in the home
   limits: {memory: 2g, cpus: 2, pids: 512, timeout: 30m, open_files: 4096}

@@ -135,10 +135,13 @@ func (r *running) watch(cancel context.CancelCauseFunc) *stopping {
 	ch := make(chan os.Signal, 8)
 	// SIGPIPE: a write to a closed pipe is an error and not our end.
 	signal.Notify(ch, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGPIPE)
+	// Ignored by whoever started us (nohup, a shell's "&"): so it stays, for us. It is
+	// caught all the same, since what is caught is reset for the steps (clone3(2),
+	// CLONE_CLEAR_SIGHAND), and what is ignored is not: their SIGINT would be lost.
+	ignored := map[os.Signal]bool{}
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGHUP} {
-		if !signal.Ignored(sig) {
-			signal.Notify(ch, sig)
-		}
+		ignored[sig] = signal.Ignored(sig)
+		signal.Notify(ch, sig)
 	}
 	go func() {
 		defer signal.Stop(ch)
@@ -149,7 +152,7 @@ func (r *running) watch(cancel context.CancelCauseFunc) *stopping {
 				return
 			case got := <-ch:
 				sig, _ := got.(syscall.Signal)
-				if sig == syscall.SIGPIPE {
+				if sig == syscall.SIGPIPE || ignored[got] {
 					continue
 				}
 				switch asked++; asked {

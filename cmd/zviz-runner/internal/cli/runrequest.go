@@ -97,10 +97,11 @@ func (o *runOptions) workflowFiles() ([]string, error) {
 // runBase is what all workflows of the call have in common.
 func (a app) runBase(o *runOptions) (run.Request, error) {
 	var q run.Request
-	file, _, err := a.policy(o.policy)
+	file, name, err := a.policy(o.policy)
 	if err != nil {
 		return q, err
 	}
+	o.policy = name // the one that was found
 	grants := executor.Request{Policy: file.Policy, Presets: slices.Clone(file.Presets)}
 	o.args = []string{""} // no command: nothing is guessed of one
 	if len(o.secrets)+len(o.secretFiles) > 0 {
@@ -165,6 +166,15 @@ func (a app) runOne(ctx context.Context, o *runOptions, q run.Request, path stri
 	}
 	if q.Repository, err = run.FindRepository(dir); err != nil {
 		return runnable{}, failure{Code: "workspace.refused", What: err.Error(), Exit: exitUsage, err: err}
+	}
+	if !o.noRepoPolicy {
+		narrowed, ok, err := executor.RepositoryPolicy(a.config(nil), q.Repository.Dir, o.policy)
+		if err != nil {
+			return runnable{}, err
+		}
+		if ok {
+			q.Narrowed = &narrowed
+		}
 	}
 	q.Workflow, q.Path = wf, w.name
 	b.into(&q)

@@ -71,12 +71,15 @@ func rowOf(e egress.Event) (egress.Summary, bool) {
 	return rows[0], true
 }
 
-// shown says whether a decision is worth a line while a job runs.
-func shown(row egress.Summary, verbose bool) bool {
+// shown says whether a decision is worth a line while a job runs: what was refused, and
+// advice.
+func shown(row egress.Summary, hint string, verbose bool) bool {
 	switch row.Verdict {
 	case egress.VerdictDeny, egress.VerdictWouldDeny:
 		return verbose || !row.Expected
-	case egress.VerdictAllow, egress.VerdictLearned, egress.VerdictNote:
+	case egress.VerdictNote:
+		return verbose || hint != ""
+	case egress.VerdictAllow, egress.VerdictLearned:
 	}
 	return verbose
 }

@@ -142,7 +142,7 @@ func manyJobs() []run.Event {
 	r.begins("test.1", "setup", "Set up")
 	r.begins("test.1", "setup/inner", "Fetch")
 	r.line("test.1", "setup/inner", "fetching")
-	r.denied("test.1", "Fetch", "cdn.test", 443, 1)
+	r.denied("test.1", "Fetch", "cdn.test", 8443, 1)
 	r.ends("lint", "__run", "Run make lint", job.Success, 0)
 	r.jobEnds("lint", plan.Success, 2*time.Second, "")
 	r.ends("test.1", "setup/inner", "Fetch", job.Failure, 22)
@@ -158,6 +158,31 @@ func manyJobs() []run.Event {
 	r.name["deploy"] = "deploy"
 	r.jobEnds("deploy", plan.Skipped, 0, "test failed")
 	r.runEnds("release", plan.Failure)
+	return r.events
+}
+
+// decisions is a run in which the network decides all that it can, and nothing fails.
+func decisions() []run.Event {
+	r := (&recording{}).run("ci")
+	r.job("a", "a")
+	r.begins("a", "s", "Run")
+	for _, e := range []egress.Event{
+		{Verdict: egress.VerdictDeny, Door: egress.DoorDNS, Host: "evil.test", Reason: egress.ReasonHost, Count: 2},
+		{Verdict: egress.VerdictDeny, Door: egress.DoorUDP, Dst: "192.0.2.1:53", Reason: egress.ReasonPort},
+		{Verdict: egress.VerdictDeny, Door: egress.DoorTLS, Host: "telemetry.test", Port: 443, Reason: egress.ReasonHost, Expected: true},
+		{Verdict: egress.VerdictDeny, Door: egress.DoorHTTP, Host: "registry.test", Port: 443, Method: "PUT", Reason: egress.ReasonMethod, Package: egress.Package{Pkg: "left-pad@1.3.0", Script: "postinstall"}},
+		{Verdict: egress.VerdictDeny, Door: egress.DoorTLS, Host: "0123456789abcdef0123456789abcdef.evil.test", Port: 443, Reason: egress.ReasonHost},
+		{Verdict: egress.VerdictWouldDeny, Door: egress.DoorTLS, Host: "cdn.test", Port: 443, Reason: egress.ReasonHost},
+		{Verdict: egress.VerdictAllow, Door: egress.DoorTLS, Host: "registry.test", Port: 443, Rule: "npm"},
+		{Verdict: egress.VerdictAllow, Door: egress.DoorDNS, Host: "registry.test"},
+		{Verdict: egress.VerdictNote, Door: egress.DoorTLS, Host: "registry.test", Port: 443, Reason: egress.ReasonUntrusted, Hint: "set NODE_EXTRA_CA_CERTS"},
+	} {
+		e.Time, e.Type, e.Step = noon, "egress", "Run"
+		r.add(run.Event{Kind: run.JobEgress, Job: "a", Egress: &e})
+	}
+	r.ends("a", "s", "Run", job.Success, 0)
+	r.jobEnds("a", plan.Success, time.Second, "")
+	r.runEnds("ci", plan.Success)
 	return r.events
 }
 
@@ -197,6 +222,10 @@ func TestViews(t *testing.T) {
 		{"quiet_many", Config{Mode: Quiet}, false, 0, manyJobs()},
 		{"json_one", Config{Mode: JSON}, false, 0, oneJob()},
 		{"json_many", Config{Mode: JSON, Artifacts: artifacts}, false, 0, manyJobs()},
+		{"plain_network", Config{Mode: Plain}, false, 0, decisions()},
+		{"plain_network_verbose", Config{Mode: Plain, Verbose: true}, false, 0, decisions()},
+		{"quiet_network", Config{Mode: Quiet}, false, 0, decisions()},
+		{"json_network", Config{Mode: JSON}, false, 0, decisions()},
 		{"terminal_one", Config{Mode: Live, Jobs: 1}, false, 80, oneJob()},
 		{"terminal_one_color", Config{Mode: Live, Jobs: 1}, true, 80, oneJob()},
 		{"terminal_many", Config{Mode: Live, Jobs: 3}, false, 80, manyJobs()},
@@ -204,19 +233,25 @@ func TestViews(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := shownBy(t, tt.config, tt.colors, sized(24, tt.cols), tt.events)
-			file := filepath.Join("testdata", tt.name+".txt")
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Error(diff)
-			}
+			golden(t, tt.name+".txt", got)
 		})
+	}
+}
+
+// golden compares with a file of testdata; go test -update writes them.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -99,8 +99,9 @@ func (j *jobState) called(name string) *stepState {
 		return nil
 	}
 	var found *stepState
+	clean := cleanName(name)
 	for _, st := range j.steps {
-		if st.name != cleanName(name) && st.id != name {
+		if st.name != clean && st.id != name {
 			continue
 		}
 		if found == nil || st.running && !found.running || st == j.current {
@@ -110,14 +111,13 @@ func (j *jobState) called(name string) *stepState {
 	return found
 }
 
-func (j *jobState) begin(e *job.Event) *stepState {
+func (j *jobState) begin(e *job.Event) {
 	st := j.step(e.Step)
 	if e.Name != "" {
 		st.name = cleanName(e.Name)
 	}
 	st.running, st.since = true, time.Now()
 	j.current = st
-	return st
 }
 
 // finish ends a step; what comes next is the affair of the one around it.

@@ -87,7 +87,7 @@ type jobDone struct {
 }
 
 // schema names the form of the last line. Fields are added, never renamed.
-const schema = "zviz.run/run/v1"
+const schema = "zviz.run/run-done/v1"
 
 type runDone struct {
 	jobDone

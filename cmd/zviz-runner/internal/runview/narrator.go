@@ -151,7 +151,12 @@ func (n *narrator) step(j *jobState, e *job.Event) {
 		if e.Annotation != nil {
 			n.annotation(j, st, e.Annotation)
 		}
-	case job.Summary: // at the end
+	case job.Summary: // shown at the end
+		name := ""
+		if st != nil {
+			name = st.name
+		}
+		n.tally.summary(j.name, name, e.Text)
 	case job.StepFinished:
 		if st != nil && e.Result != nil {
 			n.stepFinished(j, st, e)
@@ -296,7 +301,7 @@ func exitCode(n int) string {
 // egress shows a decision of the network at the step that it belongs to.
 func (n *narrator) egress(j *jobState, e run.Event) {
 	row, ok := rowOf(*e.Egress)
-	if !ok || !shown(row, n.verbose) {
+	if !ok || !shown(row, e.Egress.Hint, n.verbose) {
 		return
 	}
 	st := j.called(e.Egress.Step)

@@ -8,7 +8,8 @@ import (
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
 )
 
-// plain shows a run in lines that stay as they are, each with the name of its job.
+// plain shows a run in lines that stay as they are, each with the name of its job. They
+// may be the log of another CI system, for which they hold no command.
 type plain struct {
 	narrator
 	w io.Writer
@@ -28,7 +29,7 @@ func (p *plain) say(j *jobState, mark, text string) {
 	if j != nil {
 		line = p.colors.Of(j.number, "["+j.name+"]") + " " + line
 	}
-	_, _ = io.WriteString(p.w, line+"\n") // the writer keeps its error
+	_, _ = io.WriteString(p.w, ui.NoCommand(line)+"\n") // the writer keeps its error
 }
 
 func (p *plain) tick() {}

@@ -212,7 +212,11 @@ func (n *narrator) stepSummaries(t *tally) {
 	}
 	n.heading("step summaries")
 	for _, s := range t.summaries {
-		n.put("  " + s.jobName + " / " + s.step)
+		name := s.jobName
+		if s.step != "" {
+			name += " / " + s.step
+		}
+		n.put("  " + name)
 		for line := range strings.SplitSeq(strings.TrimRight(s.text, "\r\n"), "\n") {
 			for _, part := range logLines(line, false) {
 				n.put("    " + n.colors.Dim(markPrinted) + " " + part)

@@ -66,8 +66,6 @@ func (t *tally) event(e run.Event) {
 	case e.Step == nil:
 	case e.Step.Kind == job.Annotated && e.Step.Annotation != nil:
 		t.annotation(e.Step.Annotation)
-	case e.Step.Kind == job.Summary:
-		t.summary(e)
 	}
 }
 
@@ -114,8 +112,8 @@ func (t *tally) stepFinished(jobID, jobName string, r *job.StepResult, last []st
 	t.failed = append(t.failed, failedStep{jobID, jobName, *r, last})
 }
 
-func (t *tally) summary(e run.Event) {
-	text := e.Step.Text
+// summary keeps what a step wrote for people, as far as there is room. The names are clean.
+func (t *tally) summary(jobName, step, text string) {
 	if room := mostSummary - t.summaryLen; len(text) > room {
 		t.moreSummary += len(text) - room
 		text = strings.ToValidUTF8(text[:room], "")
@@ -124,5 +122,5 @@ func (t *tally) summary(e run.Event) {
 		return
 	}
 	t.summaryLen += len(text)
-	t.summaries = append(t.summaries, stepSummary{cleanName(e.Name), e.Step.Step, text})
+	t.summaries = append(t.summaries, stepSummary{jobName, step, text})
 }

@@ -16,7 +16,8 @@ import (
 // names and texts in it. encoding/json escapes what is below a space; here what
 // acts or hides above it is escaped too (C1 control characters, DEL, marks that
 // reorder text), which is the same text to a reader of JSON. Characters of HTML
-// stay as they are: "->" in a log line is no reason for \u003e.
+// stay as they are: "->" in a log line is no reason for \u003e. What a CI system would
+// take for a command inside of a line (NoCommand) is escaped too.
 func WriteJSON(w io.Writer, v any, indent string) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -25,7 +26,7 @@ func WriteJSON(w io.Writer, v any, indent string) error {
 	if err := enc.Encode(v); err != nil {
 		return err
 	}
-	_, err := w.Write(escapeUnseen(b.Bytes()))
+	_, err := io.WriteString(w, breakHashes(string(escapeUnseen(b.Bytes())), `\u0023#`))
 	return err
 }
 

@@ -16,18 +16,23 @@ const (
 	progressRedraw = 100 * time.Millisecond
 )
 
-// Progress is the line at the bottom of standard error that says what is being
-// done. Its methods may be called from any goroutine.
+// Progress is what stands at the bottom of standard error: the line that says what is
+// being done, or the rows of a live view (Live). Its methods may be called from any
+// goroutine.
 type Progress struct {
 	w     io.Writer
 	mode  string
-	width func() int
+	size  func() (rows, cols int)
+	color bool // of rows
 
-	mu    sync.Mutex
-	phase string
-	done  string // how far it is
-	since time.Time
-	shown bool
+	mu     sync.Mutex
+	phase  string
+	done   string // how far it is
+	since  time.Time
+	shown  bool
+	live   func(cols, most int) []Row // nil: no live view
+	block  string                     // the rows that are shown; empty if none are
+	screen screen                     // of the command that shares the terminal
 
 	running sync.WaitGroup
 	end     chan struct{}
@@ -35,9 +40,9 @@ type Progress struct {
 }
 
 // NewProgress returns a progress line on w; mode is "tty", "plain" or "quiet".
-// The width is asked anew for each drawing: windows change size.
-func NewProgress(w io.Writer, mode string, width func() int) *Progress {
-	p := &Progress{w: w, mode: mode, width: width, end: make(chan struct{})}
+// The size is asked anew for each drawing: windows change theirs.
+func NewProgress(w io.Writer, mode string, size func() (rows, cols int)) *Progress {
+	p := &Progress{w: w, mode: mode, size: size, end: make(chan struct{})}
 	if mode == "tty" {
 		p.running.Go(p.draw)
 	}
@@ -68,27 +73,38 @@ func (p *Progress) redraw() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.phase == "" {
+		p.redrawRows()
 		return
 	}
+	p.eraseRows()
 	done := ""
 	if p.done != "" {
 		done = "  " + p.done
 	}
 	line := []rune(fmt.Sprintf("zviz: %s%s  %.1fs", p.phase, done, time.Since(p.since).Seconds()))
-	cols := p.width()
-	if cols <= 0 {
-		cols = 80
-	}
-	// The last column stays free: some terminals wrap as soon as it is written.
-	if len(line) > cols-1 {
-		line = line[:max(cols-1, 0)]
+	if _, cols := p.window(); len(line) > cols {
+		line = line[:cols]
 	}
 	fmt.Fprint(p.w, "\r\x1b[K"+string(line))
 	p.shown = true
 }
 
+// window returns the size that there is to draw in.
+func (p *Progress) window() (rows, cols int) {
+	rows, cols = p.size()
+	if rows <= 0 {
+		rows = 24
+	}
+	if cols <= 0 {
+		cols = 80
+	}
+	// The last column stays free: some terminals wrap as soon as it is written.
+	return rows, max(cols-1, 0)
+}
+
 // erase needs the lock.
 func (p *Progress) erase() {
+	p.eraseRows()
 	if p.shown {
 		fmt.Fprint(p.w, "\r\x1b[K")
 		p.shown = false

@@ -30,10 +30,11 @@ type UI struct {
 // New makes a UI. Close it to end the progress line.
 func New(cfg Config) *UI {
 	u := &UI{cfg: cfg, color: ColorsFor(cfg.Color, cfg.Getenv, cfg.Err)}
-	u.progress = NewProgress(cfg.Err, progressMode(cfg.Progress, cfg.Getenv, IsTerminal(cfg.Err)), func() int {
-		_, cols := Size(cfg.Err)
-		return int(cols)
+	u.progress = NewProgress(cfg.Err, progressMode(cfg.Progress, cfg.Getenv, IsTerminal(cfg.Err)), func() (rows, cols int) {
+		r, c := Size(cfg.Err)
+		return int(r), int(c)
 	})
+	u.progress.color = bool(u.color)
 	u.err = u.progress.Writer()
 	return u
 }
@@ -46,6 +47,15 @@ func (u *UI) Phase(name string) { u.progress.Phase(name) }
 
 // Amount shows how far the phase is.
 func (u *UI) Amount(done string) { u.progress.Amount(done) }
+
+// Mode says how progress is shown: "tty", "plain" or "quiet".
+func (u *UI) Mode() string { return u.progress.mode }
+
+// Live shows rows while nothing else is being done; nil ends it.
+func (u *UI) Live(rows func(cols, most int) []Row) { u.progress.Live(rows) }
+
+// Beside returns a writer to w for a command that shares our terminal.
+func (u *UI) Beside(w io.Writer) io.Writer { return u.progress.Beside(w) }
 
 // Err returns standard error; what is written scrolls above the progress line.
 func (u *UI) Err() io.Writer { return u.err }

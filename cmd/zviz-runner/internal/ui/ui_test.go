@@ -88,7 +88,7 @@ func (l *locked) take() string {
 func TestProgressLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b locked
-		p := NewProgress(&b, "tty", func() int { return 16 })
+		p := NewProgress(&b, "tty", func() (rows, cols int) { return 24, 16 })
 		p.Phase("network")
 		time.Sleep(250 * time.Millisecond)
 		if got := b.take(); got != "" {
@@ -120,7 +120,7 @@ func TestProgressLine(t *testing.T) {
 func TestProgressOfAFastStartShowsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b strings.Builder
-		p := NewProgress(&b, "tty", func() int { return 0 })
+		p := NewProgress(&b, "tty", func() (rows, cols int) { return 0, 0 })
 		p.Phase("network")
 		time.Sleep(20 * time.Millisecond)
 		p.Close()
@@ -133,7 +133,7 @@ func TestProgressOfAFastStartShowsNothing(t *testing.T) {
 func TestProgressPlain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b strings.Builder
-		p := NewProgress(&b, "plain", func() int { return 0 })
+		p := NewProgress(&b, "plain", func() (rows, cols int) { return 0, 0 })
 		p.Phase("network")
 		time.Sleep(1200 * time.Millisecond)
 		p.Phase("sandbox")

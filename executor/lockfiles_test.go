@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package executor
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/zviz/run/cache/registry"
+)
+
+const sumOfA = "example.test/a v1.0.0 h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"
+
+func TestReadLocks(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		make  func(t *testing.T, top string)
+		found int
+		want  string // of the error
+	}{
+		{"none", func(*testing.T, string) {}, 0, ""},
+		{"at the top, and in a part", func(t *testing.T, top string) {
+			lockAt(t, top, "go.sum")
+			lockAt(t, top, "a/b/c/d/go.sum")
+		}, 2, ""},
+		{"too far down, or not the repository's", func(t *testing.T, top string) {
+			lockAt(t, top, "a/b/c/d/e/go.sum")
+			lockAt(t, top, "node_modules/x/go.sum")
+			lockAt(t, top, "vendor/go.sum")
+			lockAt(t, top, "x/.git/go.sum")
+			lockAt(t, top, "skipped/go.sum")
+		}, 0, ""},
+		{"in a folder named as the skipped one", func(t *testing.T, top string) { lockAt(t, top, "a/skipped/go.sum") }, 1, ""},
+		{"a link, and a folder that is one", func(t *testing.T, top string) {
+			out := t.TempDir()
+			lockAt(t, out, "go.sum")
+			check(t, os.Symlink(filepath.Join(out, "go.sum"), filepath.Join(top, "go.sum")))
+			check(t, os.Symlink(out, filepath.Join(top, "out")))
+		}, 0, ""},
+		{"a pipe", func(t *testing.T, top string) { check(t, syscall.Mkfifo(filepath.Join(top, "go.sum"), 0o644)) }, 0, ""},
+		{"a bad one", func(t *testing.T, top string) { write(t, filepath.Join(top, "go.sum"), "a b\n") }, 0, "/work/go.sum: has no line"},
+		{"too many", func(t *testing.T, top string) {
+			for i := range lockFilesMost + 1 {
+				lockAt(t, top, "a/"+strings.Repeat("x", i/100+1)+"/"+strings.Repeat("y", i%100+1)+"/go.sum")
+			}
+		}, 0, "more than 2000 lockfiles in /work"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			top := t.TempDir()
+			tt.make(t, top)
+			root, err := os.OpenRoot(top)
+			check(t, err)
+			defer root.Close()
+			lock, found, err := readLocks(root, "/work", "skipped", 0)
+			if tt.want != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Fatalf("got %v, want …%s…", err, tt.want)
+				}
+				return
+			}
+			if err != nil || found != tt.found || lock.HasName(registry.Go, "example.test/a") != (found > 0) {
+				t.Errorf("found %d, %v", found, err)
+			}
+		})
+	}
+}
+
+// What is a lockfile when the folder is read may be a pipe when it is opened.
+func TestReadLocksOfAChangingFile(t *testing.T) {
+	top := t.TempDir()
+	check(t, syscall.Mkfifo(filepath.Join(top, "go.sum"), 0o644))
+	root, err := os.OpenRoot(top)
+	check(t, err)
+	defer root.Close()
+	s := &lockSearch{root: root, name: "/work"}
+	if err := s.file("go.sum"); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("a pipe: %v", err)
+	}
+	if err := s.file("absent"); err != nil {
+		t.Errorf("gone: %v", err)
+	}
+	if err := s.folder("go.sum", 1); err != nil {
+		t.Errorf("a pipe in the place of a folder: %v", err)
+	}
+}
+
+func lockAt(t *testing.T, top, name string) {
+	t.Helper()
+	name = filepath.Join(top, name)
+	check(t, os.MkdirAll(filepath.Dir(name), 0o755))
+	write(t, name, sumOfA)
+}

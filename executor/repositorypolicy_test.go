@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package executor
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// A repository's policy is read as it lies there, or the start ends: nothing that its
+// author can make of the file leaves it unread.
+func TestRepositoryPolicyFile(t *testing.T) {
+	const good = "version: 1\negress: {allow: [a.test]}\n"
+	for _, tt := range []struct {
+		name string
+		make func(t *testing.T, file string)
+		want string // of the error; empty: it is read
+	}{
+		{"a file", func(t *testing.T, file string) { write(t, file, good) }, ""},
+		{"empty", func(t *testing.T, file string) { write(t, file, "") }, "the policy file is empty"},
+		{"a link to a good one beside it", func(t *testing.T, file string) {
+			write(t, filepath.Join(filepath.Dir(file), "good"), good)
+			check(t, os.Symlink("good", file))
+		}, "symbolic link"},
+		{"a link to nothing", func(t *testing.T, file string) { check(t, os.Symlink("absent", file)) }, "symbolic link"},
+		{"a folder", func(t *testing.T, file string) { check(t, os.Mkdir(file, 0o755)) }, "not a regular file"},
+		{"a pipe", func(t *testing.T, file string) { check(t, syscall.Mkfifo(file, 0o644)) }, "not a regular file"},
+		{"endless", func(t *testing.T, file string) {
+			write(t, file, good)
+			check(t, os.Truncate(file, 1<<40))
+		}, "larger than 1024 KiB"},
+		{"a wider one", func(t *testing.T, file string) { write(t, file, "version: 1\negress: {limits: {events: 1}}\n") }, "egress.limits.events"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			top, err := filepath.EvalSymlinks(t.TempDir())
+			check(t, err)
+			file := filepath.Join(top, RepositoryPolicyName)
+			tt.make(t, file)
+			p, err := workspace{top: top}.policy("")
+			if tt.want != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), file+":") {
+					t.Fatalf("got %v, %v; want …%s…", p, err, tt.want)
+				}
+				return
+			}
+			if err != nil || p == nil || len(p.Policy.Egress.Rules) != 1 {
+				t.Errorf("got %+v, %v", p, err)
+			}
+		})
+	}
+}
+
+func TestRepositoryPolicyThatIsNone(t *testing.T) {
+	top, err := filepath.EvalSymlinks(t.TempDir())
+	check(t, err)
+	if p, err := (workspace{top: top}).policy(""); p != nil || err != nil {
+		t.Errorf("without a file: %+v, %v", p, err)
+	}
+	file := filepath.Join(top, RepositoryPolicyName)
+	write(t, file, "version: 1\nprofile: ci\n")
+	if p, err := (workspace{top: top}).policy(file); p != nil || err != nil {
+		t.Errorf("the operator's own: %+v, %v", p, err)
+	}
+	if _, ok, err := RepositoryPolicy(Config{StateDir: "/state", Home: top}, top, ""); ok || err != nil {
+		t.Errorf("in a folder that can be no workspace: %v, %v", ok, err)
+	}
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	check(t, os.WriteFile(file, []byte(text), 0o600))
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
