@@ -29,6 +29,7 @@ type runOptions struct {
 	localActions       []string
 	actionsURL         string
 	realToken          bool
+	artifacts          string
 	parallel           int
 	list, graph, dry   bool
 	listed             bool // any of the three
@@ -98,6 +99,7 @@ button of a forge does, so that steps with always() run; a second one kills.`,
 	f.BoolVar(&o.realToken, "real-token", false, "give steps the token of --secret GITHUB_TOKEN itself")
 	f.StringArrayVar(&o.localActions, "local-action", nil, "use the action `OWNER/REPO[@REF]=DIR` of this machine (repeat)")
 	f.StringVar(&o.actionsURL, "actions-url", "https://github.com", "fetch actions of other repositories from `URL`/OWNER/REPO, with git")
+	f.StringVar(&o.artifacts, "artifacts", "", "keep what steps upload as artifacts in `DIR` (default: thrown away with the run)")
 	f.IntVar(&o.parallel, "parallel", 0, "run `N` jobs at a time (default: as many as processors)")
 	f.BoolVar(&o.list, "list", false, "list the jobs, and run nothing")
 	f.BoolVar(&o.graph, "graph", false, "draw which job needs which, and run nothing")
