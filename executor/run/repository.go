@@ -103,7 +103,7 @@ func (r *Repository) locate() error {
 		}
 		target, ok := strings.CutPrefix(firstLine(text), "gitdir: ")
 		if !ok {
-			return &fs.PathError{Op: "read", Path: dot, Err: errors.New("neither a folder nor a file that begins with gitdir:")}
+			return &fs.PathError{Op: "read", Path: dot, Err: errors.New("neither a folder nor a file that names one")}
 		}
 		r.Git = rooted(r.Dir, target)
 	}

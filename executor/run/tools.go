@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"mvdan.cc/sh/v3/syntax"
 
@@ -73,12 +74,12 @@ func Template(t *wfsyntax.Token) string {
 }
 
 // ${{ … }} in a script becomes a word.
-var expression = regexp.MustCompile(`\$\{\{[^}]*\}\}`)
+var expression = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\{\{[^}]*\}\}`) })
 
 // ToolsOf are the presets of the tools that a shell script starts; none if it is no
 // shell script.
 func ToolsOf(script string) []string {
-	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(expression.ReplaceAllString(script, "X")), "")
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(expression().ReplaceAllString(script, "X")), "")
 	if err != nil {
 		return nil
 	}
@@ -102,7 +103,9 @@ func ToolsOf(script string) []string {
 }
 
 // before are commands that start another one.
-var before = []string{"sudo", "env", "time", "nice", "nohup", "exec", "command", "xargs", "timeout", "stdbuf", "retry"}
+func before() []string {
+	return []string{"sudo", "env", "time", "nice", "nohup", "exec", "command", "xargs", "timeout", "stdbuf", "retry"}
+}
 
 // started is the program that a simple command is about: behind those that start another
 // one it is the first word that is no option, no variable and no number.
@@ -112,7 +115,7 @@ func started(words []string) string {
 		if strings.HasPrefix(base, "python") && len(words) > 2 && words[1] == "-m" {
 			return words[2]
 		}
-		if !slices.Contains(before, base) {
+		if !slices.Contains(before(), base) {
 			return words[0]
 		}
 		words = words[1:]

@@ -29,7 +29,9 @@ import (
 const maxPayload = 25 << 20
 
 // workflowDirs are where workflows lie in a repository, the first that is there.
-var workflowDirs = []string{".github/workflows", ".gitea/workflows", ".forgejo/workflows"}
+func workflowDirs() []string {
+	return []string{".github/workflows", ".gitea/workflows", ".forgejo/workflows"}
+}
 
 // runRequests makes a request of each workflow that is to be run.
 func (a app) runRequests(ctx context.Context, o *runOptions, b *brought) ([]runnable, error) {
@@ -55,7 +57,7 @@ func (a app) runRequests(ctx context.Context, o *runOptions, b *brought) ([]runn
 		list = append(list, r)
 	}
 	if len(list) == 0 {
-		return nil, notTriggered("", "", idle)
+		return nil, notTriggered("", idle)
 	}
 	return list, nil
 }
@@ -73,7 +75,7 @@ func (o *runOptions) workflowFiles() ([]string, error) {
 	if err != nil {
 		return nil, failure{Code: "workspace.refused", What: err.Error(), Exit: exitUsage, err: err}
 	}
-	for _, d := range workflowDirs {
+	for _, d := range workflowDirs() {
 		entries, err := os.ReadDir(filepath.Join(repo.Dir, d))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -91,7 +93,7 @@ func (o *runOptions) workflowFiles() ([]string, error) {
 			return out, nil
 		}
 	}
-	return nil, failure{Code: "usage.argument", What: "there is no workflow in " + filepath.Join(repo.Dir, workflowDirs[0]), Fix: "zviz-runner run FILE", Exit: exitUsage}
+	return nil, failure{Code: "usage.argument", What: "there is no workflow in " + filepath.Join(repo.Dir, workflowDirs()[0]), Fix: "zviz-runner run FILE", Exit: exitUsage}
 }
 
 // runBase is what all workflows of the call have in common.
