@@ -34,14 +34,14 @@ func TestReadLocks(t *testing.T) {
 			return errors.Join(os.Symlink(filepath.Join(out, "go.sum"), filepath.Join(top, "go.sum")), os.Symlink(out, filepath.Join(top, "out")))
 		}, 0, ""},
 		{"a pipe", func(top string) error { return syscall.Mkfifo(filepath.Join(top, "go.sum"), 0o644) }, 0, ""},
-		{"a bad one", func(top string) error { return saying("a b\n")(filepath.Join(top, "go.sum")) }, 0, "/work/go.sum: has no line"},
+		{"a bad one", func(top string) error { return saying("a b\n")(filepath.Join(top, "go.sum")) }, 0, "/srv/go.sum: has no line"},
 		{"too many", func(top string) error {
 			var names []string
 			for i := range lockFilesMost + 1 {
 				names = append(names, "a/"+strings.Repeat("x", i/100+1)+"/"+strings.Repeat("y", i%100+1)+"/go.sum")
 			}
 			return lockAt(top, names...)
-		}, 0, "more than 2000 lockfiles in /work"},
+		}, 0, "more than 2000 lockfiles in /srv"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			top := t.TempDir()
@@ -49,7 +49,7 @@ func TestReadLocks(t *testing.T) {
 			root, err := os.OpenRoot(top)
 			check(t, err)
 			defer root.Close()
-			lock, found, err := readLocks(root, "/work", "skipped", 0)
+			lock, found, err := readLocks(root, "/srv", "skipped", 0)
 			if tt.want != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.want) {
 					t.Fatalf("got %v, want …%s…", err, tt.want)
@@ -70,7 +70,7 @@ func TestReadLocksOfAChangingFile(t *testing.T) {
 	root, err := os.OpenRoot(top)
 	check(t, err)
 	defer root.Close()
-	s := &lockSearch{root: root, name: "/work"}
+	s := &lockSearch{root: root, name: "/srv"}
 	if err := s.file("go.sum"); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("a pipe: %v", err)
 	}
