@@ -77,6 +77,29 @@ func (p Policy) Ask(presets, stepPresets []Preset, q Question) (Answer, error) {
 	return a, nil
 }
 
+// Reaches returns what tells whether a command may read URLs, for who asks about many: as
+// Ask does, but what is only let through to be told about is no yes. It must see the
+// request, so a spliced host is none.
+func (p Policy) Reaches(presets []Preset) (func(url string) bool, error) {
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	p.Steps = nil
+	j := newJudge(withPresets(p, presets), &nameCounter{}, "")
+	return func(raw string) bool {
+		scheme, to, path, err := Question{URL: raw}.parse()
+		if err != nil {
+			return false
+		}
+		d := j.host(to.host, to.port)
+		if d.denied() || d.verdict != VerdictAllow || scheme != "http" && !d.terminate {
+			return false
+		}
+		r := d.request("GET", path)
+		return r.verdict == VerdictAllow && (scheme != "http" || r.inject == nil)
+	}, nil
+}
+
 func (q Question) method() string {
 	if q.Method == "" {
 		return "GET"

@@ -30,21 +30,22 @@ const (
 // cell is the pair of namespaces of a job and what we hold in them. Its sockets
 // stay in the namespace they were made in, whoever uses them (socket(7)).
 type cell struct {
-	jobNS   *os.File
-	diag    *nl.SocketHandle // sock_diag(7) of the job's namespace
-	doors   map[uint16]*net.TCPListener
-	proxy   *net.TCPListener
-	dnsTCP  *net.TCPListener
-	dnsUDP  *net.UDPConn
-	tap     *tap
-	closers []func() error
+	jobNS    *os.File
+	diag     *nl.SocketHandle // sock_diag(7) of the job's namespace
+	doors    map[uint16]*net.TCPListener
+	proxy    *net.TCPListener
+	services []*net.TCPListener
+	dnsTCP   *net.TCPListener
+	dnsUDP   *net.UDPConn
+	tap      *tap
+	closers  []func() error
 }
 
 // openCell makes the namespaces on a thread that is then thrown away. Nothing is
 // ever moved or deleted on the job's path: moving a device costs 20 ms and
 // deleting one 30 ms; a namespace whose last user is gone is removed by the
 // kernel in its own time.
-func openCell(ctx context.Context, ports []uint16) (c *cell, err error) {
+func openCell(ctx context.Context, ports []uint16, services []*service) (c *cell, err error) {
 	c = &cell{doors: map[uint16]*net.TCPListener{}}
 	defer func() {
 		if err != nil {
@@ -60,7 +61,7 @@ func openCell(ctx context.Context, ports []uint16) (c *cell, err error) {
 		defer inJob.Close()
 		// The same thread goes on into the gateway's namespace; inJob's socket and
 		// the descriptor keep the job's.
-		if err := c.makeGatewayNS(ctx, ports, inJob); err != nil {
+		if err := c.makeGatewayNS(ctx, ports, services, inJob); err != nil {
 			return fmt.Errorf("gateway namespace: %w", err)
 		}
 		return nil
@@ -124,7 +125,7 @@ func (c *cell) makeJobNS() (*netlink.Handle, error) {
 }
 
 // makeGatewayNS makes the other namespace, the veth, the routing and the sockets.
-func (c *cell) makeGatewayNS(ctx context.Context, ports []uint16, inJob *netlink.Handle) error {
+func (c *cell) makeGatewayNS(ctx context.Context, ports []uint16, services []*service, inJob *netlink.Handle) error {
 	ns, err := linux.NewNetNS()
 	if err != nil {
 		return err
@@ -152,7 +153,7 @@ func (c *cell) makeGatewayNS(ctx context.Context, ports []uint16, inJob *netlink
 	if err := routeAll(h); err != nil {
 		return err
 	}
-	return c.listen(ctx, ports, index)
+	return c.listen(ctx, ports, services, index)
 }
 
 // link makes the veth, its peer born in the job's namespace.
@@ -236,7 +237,7 @@ func routeAll(h *netlink.Handle) error {
 
 // listen opens every socket of the gateway. It does not hop threads: only name
 // resolution would, and there is none.
-func (c *cell) listen(ctx context.Context, ports []uint16, index int) error {
+func (c *cell) listen(ctx context.Context, ports []uint16, services []*service, index int) error {
 	anyAddr := netip.IPv4Unspecified()
 	gateway := netip.MustParseAddr(GatewayAddr)
 	for _, port := range ports {
@@ -252,6 +253,14 @@ func (c *cell) listen(ctx context.Context, ports []uint16, index int) error {
 		return err
 	}
 	c.push(c.proxy.Close)
+	for _, s := range services {
+		l, err := listenTCP(ctx, netip.AddrPortFrom(gateway, s.port))
+		if err != nil {
+			return err
+		}
+		c.services = append(c.services, l)
+		c.push(l.Close)
+	}
 	if c.dnsTCP, err = listenTCP(ctx, netip.AddrPortFrom(gateway, 53)); err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ type gateway struct {
 	dial        *dialer
 	ca          *jobCA // nil if no host is terminated
 	web         *web
+	services    []*service
 	roots       func() *x509.CertPool // parsed when first needed
 	log         *slog.Logger
 	lacks       []error // credentials of presets that could not be read

@@ -22,7 +22,8 @@ import (
 type Inject struct {
 	Header string `json:"header"` // "Authorization"
 	// ValueFrom is "env:NAME", a variable of the runner, or "file:/PATH", whose
-	// content counts without the white space around it.
+	// content counts without the white space around it. "job:NAME" is what the runner
+	// holds for this job, as the forge's token.
 	ValueFrom string `json:"value_from"`
 	// Scheme stands before the value: "Bearer". With "Basic" the value is
 	// user:password, and is encoded.
@@ -51,6 +52,7 @@ func (i Inject) check() error {
 	switch {
 	case kind == "env" && name != "" && !strings.ContainsAny(name, "= \t\x00"):
 	case kind == "file" && path.IsAbs(name):
+	case kind == "job" && name != "":
 	case fromTool(i.ValueFrom):
 	default:
 		return fmt.Errorf("inject.value_from %q: want env:NAME or file:/PATH", clip(i.ValueFrom))

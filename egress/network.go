@@ -36,6 +36,8 @@ type Config struct {
 	Filters []Filter
 	// Packages answers requests to the registries of presets; nil: they do.
 	Packages Packages
+	// Services are what the runner itself serves to the job.
+	Services []Service
 	// Offline dials nothing: Packages alone answers.
 	Offline bool
 	// Credential reads what Inject.ValueFrom names, once, when the network opens.

@@ -43,7 +43,7 @@ func Open(ctx context.Context, cfg Config) (*Network, error) {
 		g.log.LogAttrs(ctx, slog.LevelWarn, "a credential of the toolchain is not used", slog.Any("err", lack))
 	}
 	ports := g.ports
-	c, err := openCell(ctx, ports)
+	c, err := openCell(ctx, ports, g.services)
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +77,10 @@ func (n *Network) serve(ctx context.Context, ports []uint16) {
 	}
 	g.wg.Go(func() { g.passages.watch(ctx, g.limits.IdleTimeout) })
 	g.wg.Go(func() { g.serve(ctx, c.proxy, DoorConnect, g.serveProxy) })
+	for i, s := range g.services {
+		g.wg.Go(func() { s.run(ctx) })
+		g.wg.Go(func() { g.serve(ctx, c.services[i], DoorHTTP, s.connection) })
+	}
 	n.resolver = newResolver(g)
 	n.resolver.run(ctx, c.dnsUDP, c.dnsTCP)
 	w := &watcher{g: g, tap: c.tap, bucket: bucket{perSecond: watchPerSecond}, answer: bucket{perSecond: answerPerSecond}}
@@ -128,6 +132,26 @@ func (n *Network) begin(id, name string, p Policy) error {
 	return nil
 }
 
+// ServiceURL returns where the job finds a service of Config, without a slash at the
+// end; empty if there is none of that name.
+func (n *Network) ServiceURL(name string) string {
+	for _, s := range n.gateway.services {
+		if s.name == name {
+			return s.url()
+		}
+	}
+	return ""
+}
+
+// Served returns how many requests each service has served.
+func (n *Network) Served() map[string]int64 {
+	out := map[string]int64{}
+	for _, s := range n.gateway.services {
+		out[s.name] = s.served.Load()
+	}
+	return out
+}
+
 // Complete reports whether the events tell everything that left the cell: no
 // connection was spliced so far, and none was too many to be kept.
 func (n *Network) Complete() bool { return !n.gateway.opaque.Load() && !n.gateway.rec.full() }
@@ -141,6 +165,9 @@ func (n *Network) Close() error {
 	err := n.cell.close()
 	n.gateway.conns.cut()
 	n.gateway.web.close()
+	for _, s := range n.gateway.services {
+		s.close()
+	}
 	n.gateway.wg.Wait()
 	n.gateway.rec.close()
 	if err != nil {

@@ -33,6 +33,12 @@ func (*Network) SetStep(string, Policy) error {
 	return errors.New("the network of a job needs Linux")
 }
 
+// ServiceURL returns nothing.
+func (*Network) ServiceURL(string) string { return "" }
+
+// Served returns nothing.
+func (*Network) Served() map[string]int64 { return nil }
+
 // Complete returns false.
 func (*Network) Complete() bool { return false }
 

@@ -91,6 +91,9 @@ func newGateway(cfg Config) (*gateway, JobFiles, error) {
 	if len(g.ports) > doorsMost {
 		return nil, JobFiles{}, fmt.Errorf("egress rules name %d ports, at most %d can be open", len(g.ports), doorsMost)
 	}
+	if g.services, err = newServices(g, cfg.Services); err != nil {
+		return nil, JobFiles{}, err
+	}
 	if g.dial, err = newDialer(cfg.Policy.Upstream, cfg.Proxies, limits.ConnectTimeout, g.roots); err != nil {
 		return nil, JobFiles{}, err
 	}
@@ -104,6 +107,10 @@ func newGateway(cfg Config) (*gateway, JobFiles, error) {
 		}
 	}
 	files := jobFiles(g.ca, bundle, presets)
+	if len(g.services) > 0 {
+		// A job that names a proxy, ours too, is to reach them without.
+		files.Env["NO_PROXY"], files.Env["no_proxy"] = GatewayAddr, GatewayAddr
+	}
 	return g, files, files.trustJava(presets)
 }
 

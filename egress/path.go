@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // canonicalPath returns the one form of a path in which rules are matched, or
@@ -22,7 +23,8 @@ func canonicalPath(escaped string) (string, bool) {
 	segments := strings.Split(escaped[1:], "/")
 	for i, raw := range segments {
 		seg, err := url.PathUnescape(raw)
-		if err != nil || strings.ContainsFunc(seg, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		if err != nil || strings.ContainsAny(raw, "?#") || // where a path ends, if it is not escaped
+			strings.ContainsFunc(seg, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 			return "", false
 		}
 		if seg == "" && i < len(segments)-1 {
@@ -55,7 +57,10 @@ func escapedTwice(seg string) bool {
 	return false
 }
 
-func pathEscaper() *strings.Replacer { return strings.NewReplacer("/", "%2F", `\`, "%5C", "%", "%25") }
+// pathEscaper is made once: each new one makes its table anew.
+var pathEscaper = sync.OnceValue(func() *strings.Replacer { //nolint:gochecknoglobals // never changes
+	return strings.NewReplacer("/", "%2F", `\`, "%5C", "%", "%25")
+})
 
 // CheckPath says what is wrong with one of Rule.Paths.
 func CheckPath(glob string) error {

@@ -58,7 +58,7 @@ func (w *watcher) packet(ctx context.Context, p packet) {
 	defer w.g.survive(ctx, p.door())
 	gateway := netip.MustParseAddr(GatewayAddr)
 	toGateway := p.dst.Addr() == gateway
-	if p.proto == unix.IPPROTO_TCP && toGateway && (p.dst.Port() == 53 || p.dst.Port() == ProxyPort) {
+	if p.proto == unix.IPPROTO_TCP && toGateway && w.g.isOwn(p.dst.Port()) {
 		return // these doors are open at that address only
 	}
 	if p.src.Addr() == gateway { // our own answers pass lo

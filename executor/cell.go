@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,7 +32,10 @@ type cell struct {
 	around   func() error       // removes the control group around those of the steps; nil if there is none
 	places   []place            // what the job can write to and what stays
 	network  *egress.Network
-	packages *jobPackages     // nil if no store answers for registries
+	packages *jobPackages // nil if no store answers for registries
+	services lateServices
+	declared []egress.Service // of the network: they lead to services
+	layer    *packageLayer    // nil if there is none
 	loopback *egress.Loopback // of steps without a network
 	spec     sandbox.Spec
 	env      []string
@@ -203,14 +207,14 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 		r.Policy.Egress.Rules = slices.Concat(r.Policy.Egress.Rules, egress.PublishRules(c.presets))
 	}
 	if c.narrowed != nil {
-		r.Policy.Egress = Narrow(r.Policy.Egress, *c.narrowed, c.presets)
+		r.Policy.Egress = Narrow(r.Policy.Egress, *c.narrowed, slices.Concat(c.presets, c.more))
 	}
 	packages, err := x.packages(r, c)
 	if err != nil {
 		return err
 	}
 	n, err := egress.Open(ctx, egress.Config{
-		Packages: packages, Offline: r.Policy.Offline,
+		Packages: packages, Offline: r.Policy.Offline, Services: c.declared,
 		ID: c.job.ID, Policy: r.Policy.Egress, Presets: c.presets, StepPresets: c.more, Roots: roots, Log: x.cfg.Log,
 		Proxies: egress.Proxies{
 			HTTPS: x.proxyVariable("HTTPS_PROXY"), HTTP: x.proxyVariable("HTTP_PROXY"), No: x.proxyVariable("NO_PROXY"),
@@ -224,8 +228,16 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 			}
 			return ""
 		},
-		LiveSteps:  func() []string { return c.liveSteps(0) },
-		Credential: func(from string) (string, error) { return x.credential(from, c.spec.Mounts) },
+		LiveSteps: func() []string { return c.liveSteps(0) },
+		Credential: func(from string) (string, error) {
+			if name, ok := strings.CutPrefix(from, "job:"); ok {
+				if value := r.Credentials[name]; value != "" {
+					return value, nil
+				}
+				return "", hinted{"this job has no credential " + name, "name a variable or a file: env:NAME, file:/PATH"}
+			}
+			return x.credential(from, c.spec.Mounts)
+		},
 	})
 	if _, ok := errors.AsType[*egress.ConfigError](err); ok {
 		return fmt.Errorf("network policy: %w", err) // no layer that could be done without
@@ -316,6 +328,7 @@ func (c *cell) close() error {
 	for _, box := range slices.Backward(c.boxes) {
 		errs = append(errs, box.Close())
 	}
+	errs = append(errs, c.layer.close())
 	if c.around != nil {
 		errs = append(errs, c.around())
 	}

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -86,6 +87,10 @@ type Request struct {
 	DiffTo io.Writer
 
 	Grace time.Duration // between SIGTERM and the end on cancel; 0 means 500 ms
+
+	// Credentials are what rules name as value_from: job:NAME. The gateway puts them
+	// into requests; the command does not get them.
+	Credentials map[string]string
 }
 
 // defaultPids bounds processes and threads of a job; a build of a large C++ tree
@@ -317,7 +322,15 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	var before watchState
 	var look sync.WaitGroup
 	look.Go(func() { before = snapshot(c.work, list) })
-	box, err := sandbox.New(c.spec, probe)
+	spec := c.spec
+	if err = x.layExec(ctx, r, c, probe); err == nil {
+		spec.Shared = c.spec.Shared
+		spec.Mounts = slices.Concat(spec.Mounts, c.layer.mounts(spec.Home))
+	}
+	var box *sandbox.Sandbox
+	if err == nil {
+		box, err = sandbox.New(spec, probe)
+	}
 	look.Wait() // nothing of the job runs yet
 	if err != nil {
 		if _, ok := errors.AsType[*fs.PathError](err); ok && !isLayer(err) {
@@ -355,6 +368,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	}
 	report.Egress.Head = c.head
 	report.finish(res, c.events)
+	report.offer(c.layer.packages())
 	ended := c.denials.end()
 	if found, ok := errors.AsType[*CanaryError](ended); ok {
 		report.Conclusion = Failure

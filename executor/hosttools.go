@@ -75,8 +75,12 @@ func managers() []manager {
 	}
 }
 
-// findTools reads PATH. Relative entries, entries in the workspace and entries
-// that are not there are left out.
+// ownPlaces are folders of the job's own in which this machine's are not shown. What
+// lies in a folder that everybody may write to is nobody's tool anyway.
+func ownPlaces() []string { return []string{"/tmp", "/dev", "/proc", "/sys", "/run"} }
+
+// findTools reads PATH. Left out are relative entries, those in the workspace or in a
+// place of the job's own, and those that are not there.
 func findTools(path, home, top string) tools {
 	t := tools{env: map[string]string{}}
 	for dir := range strings.SplitSeq(path, ":") {
@@ -84,7 +88,7 @@ func findTools(path, home, top string) tools {
 			continue
 		}
 		dir = filepath.Clean(dir)
-		if dir == top || contains(top, dir) || slices.Contains(t.path, dir) {
+		if dir == top || contains(top, dir) || slices.Contains(t.path, dir) || slices.ContainsFunc(ownPlaces(), func(p string) bool { return below(p, dir) }) {
 			continue
 		}
 		if st, err := os.Stat(dir); err != nil || !st.IsDir() {

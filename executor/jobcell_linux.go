@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -39,6 +40,14 @@ type CellRequest struct {
 	Secrets []string
 	Observe func(egress.Event) // may be nil, must not block
 	Phase   func(string)       // may be nil
+	// Credentials are what rules name as value_from: job:NAME. The gateway puts them
+	// into requests; the job does not get them.
+	Credentials map[string]string
+	// Narrowed is the repository's policy; nil if it has none.
+	Narrowed *PolicyFile
+
+	// Services are what the caller serves to the job in its network; see ServiceURL.
+	Services []egress.Service
 }
 
 // Cell is what one job has for itself: a network, a control group with the job's
@@ -51,15 +60,24 @@ type Cell struct {
 	work  *os.Root
 	owner sandbox.Owner
 
+	policy Policy
+	onHost bool          // without a network of its own: --allow-missing net
+	group  *cgroup.Group // with the job's limits
+	began  time.Time
+
 	mu    sync.Mutex
 	step  int       // number of the last sandbox
 	ahead []stepBox // parked, for steps to come
+	ran   ran
 }
 
 // OpenCell makes a cell. The context bounds the opening only.
 func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err error) {
-	req := Request{Policy: r.Policy, Presets: r.Presets, Secrets: r.Secrets, Observe: r.Observe, Phase: r.Phase}
+	req := Request{Policy: r.Policy, Presets: r.Presets, Secrets: r.Secrets, Observe: r.Observe, Phase: r.Phase, Credentials: r.Credentials}
 	defer phase(req, "")
+	if len(r.Services) > 0 && r.Policy.NoNetwork {
+		return nil, errServices
+	}
 	probe, err := x.probe()
 	if err != nil {
 		return nil, err
@@ -68,15 +86,22 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if err != nil {
 		return nil, err
 	}
+	if len(r.Services) > 0 && onHost {
+		return nil, errServices
+	}
 	profile, err := seccomp.ByName(profileName(r.Policy))
 	if err != nil {
 		return nil, err
 	}
-	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe}
+	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe, narrowed: r.Narrowed}
+	c.declared = c.services.declare(r.Services)
+	if err := c.services.give(r.Services); err != nil {
+		return nil, err
+	}
 	if !r.Policy.NoCanaries {
 		c.canaries = newCanaries()
 	}
-	cell := &Cell{x: x, c: c, probe: probe}
+	cell := &Cell{x: x, c: c, probe: probe, policy: r.Policy, onHost: onHost, began: time.Now()}
 	defer func() { //nolint:contextcheck // tear-down outlives the context
 		if err != nil {
 			err = errors.Join(err, cell.Close())
@@ -109,14 +134,18 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if err := cell.makeWork(); err != nil {
 		return nil, &StateError{Dir: x.folder(), Err: err}
 	}
+	mounts, err := checkMounts(r.Policy.Mounts, workspace{top: RunnerWork})
+	if err != nil {
+		return nil, err
+	}
 	owner := cell.owner
 	c.spec = sandbox.Spec{
 		ID: c.job.ID, StateDir: c.job.Dir, Shared: c.job.Dir, Home: RunnerHome, Hostname: "zviz",
 		Root: root, Hide: credentialFiles(), Files: accountFiles(runnerUser, RunnerHome, ids),
-		Mounts: []sandbox.Mount{
+		Mounts: append([]sandbox.Mount{
 			{Source: filepath.Join(c.job.Dir, "work"), Target: RunnerWork, Write: true, Owner: &owner},
 			{Source: filepath.Join(c.job.Dir, "tools"), Target: ToolCache, Write: true, Owner: &owner},
-		},
+		}, mounts...),
 		IDs: ids, Profile: profile, Limits: defaultLimits(r.Policy.Limits, probe),
 		MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
 	}
@@ -171,7 +200,7 @@ func (l *Cell) makeGroup() error {
 	if err != nil {
 		return err
 	}
-	l.c.around = g.Remove
+	l.group, l.c.around = g, g.Remove
 	s.Cgroup = name
 	return nil
 }
@@ -319,6 +348,39 @@ func (l *Cell) Events() []egress.Event {
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
 	return slices.Clone(l.c.events)
+}
+
+// Kill ends all processes of the job at once. Steps that run end with that.
+func (l *Cell) Kill() error {
+	if l.group == nil {
+		return nil
+	}
+	return l.group.Kill()
+}
+
+// ServiceURL returns where the job finds a service of CellRequest, without a slash at
+// the end; empty if there is none of that name.
+func (l *Cell) ServiceURL(name string) string {
+	if l.c.network == nil {
+		return ""
+	}
+	return l.c.network.ServiceURL(name)
+}
+
+// Served returns how many requests each service has served.
+func (l *Cell) Served() map[string]int64 {
+	if l.c.network == nil {
+		return nil
+	}
+	return l.c.network.Served()
+}
+
+// Packages are those that the job had without asking for them so far; those that it
+// asked for are in Events.
+func (l *Cell) Packages() []ReportPackage {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.c.layer.packages()
 }
 
 // Close ends everything that still runs and removes the job's folders.

@@ -16,6 +16,7 @@ const (
 	RunnerHome = "/home/runner"
 	RunnerWork = "/home/runner/work" // holds the workspace and _temp
 	ToolCache  = "/opt/hostedtoolcache"
+	ActionsDir = "/opt/zviz/actions" // each action's repository, read-only
 )
 
 // ErrTooLarge says that a file of a job's is larger than the caller reads.

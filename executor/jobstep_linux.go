@@ -8,6 +8,7 @@ import (
 	"errors"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -21,7 +22,8 @@ import (
 // stepBox is the sandbox of a step.
 type stepBox struct {
 	*sandbox.Sandbox
-	id string
+	id    string
+	layer *packageLayer // that it sees; nil if none
 }
 
 // Prepare makes the sandbox of a later step, up to its command: that step then
@@ -46,36 +48,57 @@ func (l *Cell) box(mounts []sandbox.Mount) (stepBox, error) {
 	spec := l.c.spec
 	l.mu.Lock()
 	l.step++
-	n := l.step
+	n, layer := l.step, l.c.layer
 	l.mu.Unlock()
 	spec.ID = "step-" + strconv.Itoa(n)
 	spec.StateDir = filepath.Join(l.c.job.Dir, spec.ID)
 	if err := os.Mkdir(spec.StateDir, 0o700); err != nil {
 		return stepBox{}, &StateError{Dir: l.x.folder(), Err: err}
 	}
-	spec.Mounts = slices.Concat(spec.Mounts, mounts)
+	spec.Mounts = slices.Concat(spec.Mounts, mounts, layer.mounts(spec.Home))
 	box, err := sandbox.New(spec, l.probe)
 	if err != nil {
 		return stepBox{}, err
 	}
 	l.c.hold(box, spec.ID)
-	return stepBox{box, spec.ID}, nil
+	return stepBox{box, spec.ID, layer}, nil
 }
 
-// prepared takes a sandbox that waits for a command, if there is one.
+// prepared takes a sandbox that waits for a command, if there is one. What was made
+// before the job had its layer of packages does not see it, and is ended.
 func (l *Cell) prepared() (stepBox, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.ahead) == 0 {
-		return stepBox{}, false
+	for len(l.ahead) > 0 {
+		box := l.ahead[0]
+		l.ahead = l.ahead[1:]
+		if box.layer == l.c.layer {
+			return box, true
+		}
+		_ = box.Close() // the cell closes it once more, and hears of it
 	}
-	box := l.ahead[0]
-	l.ahead = l.ahead[1:]
-	return box, true
+	return stepBox{}, false
+}
+
+// lay makes the job's layer of packages before the first step that runs where a
+// lockfile is.
+func (l *Cell) lay(ctx context.Context, dir string) {
+	rel, ok := inWork(path.Clean(dir) + "/")
+	if !ok {
+		return
+	}
+	rel = path.Clean(rel)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.c.wantsLayer() {
+		return
+	}
+	l.x.layPackages(ctx, l.policy, l.c, l.work, rel, l.probe.User != nil)
 }
 
 // start starts a step in a prepared sandbox if there is one, else in a new one.
 func (l *Cell) start(ctx context.Context, s Step, cmd *sandbox.Cmd) (*sandbox.Process, error) {
+	l.lay(ctx, s.Dir)
 	if len(s.Mounts) == 0 {
 		if box, ok := l.prepared(); ok {
 			p, err := l.startIn(ctx, box, s, cmd)
@@ -147,6 +170,7 @@ func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
 	res, err := p.Wait()
 	close(ended)
 	watch.Wait()
+	l.note(s, p.Layers, res)
 	return res, errors.Join(err, l.c.denials.end())
 }
 

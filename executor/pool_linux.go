@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,15 +67,19 @@ type PoolState struct {
 type JobRequest struct {
 	Secrets []string           // masked in egress events
 	Observe func(egress.Event) // may be nil, must not block
+
+	// Services have the handlers of those that the pool's cells were opened with.
+	Services []egress.Service
 }
 
-// NewPool starts to make cells. Secrets and Observe of the request are the jobs' own,
-// given to Take, and must be empty here. Close ends it.
+// NewPool starts to make cells. Secrets and Observe of the request, and the handlers of
+// its services, are the jobs' own, given to Take, and must be empty here. Close ends it.
 func (x *Executor) NewPool(kind CellRequest, size int) (*Pool, error) {
 	if size < 1 || size > PoolMost {
 		return nil, fmt.Errorf("a pool of %d cells: from 1 to %d", size, PoolMost)
 	}
-	if kind.Secrets != nil || kind.Observe != nil || kind.Phase != nil {
+	handled := slices.ContainsFunc(kind.Services, func(s egress.Service) bool { return s.Handler != nil })
+	if kind.Secrets != nil || kind.Observe != nil || kind.Phase != nil || handled {
 		return nil, errors.New("bug: a pool's cells have no job yet")
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
@@ -93,7 +98,12 @@ func (p *Pool) Take(ctx context.Context, job JobRequest) (*Cell, error) {
 	if cell == nil {
 		kind := p.kind
 		kind.Secrets, kind.Observe = job.Secrets, job.Observe
-		return p.x.OpenCell(ctx, kind)
+		if cell, err = p.x.OpenCell(ctx, kind); err != nil {
+			return nil, err
+		}
+	}
+	if err := cell.c.services.give(job.Services); err != nil {
+		return nil, errors.Join(err, cell.Close()) //nolint:contextcheck // tear-down outlives the context
 	}
 	cell.c.mu.Lock()
 	defer cell.c.mu.Unlock()

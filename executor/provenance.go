@@ -80,15 +80,18 @@ const reportName = "report.json"
 // the report is. digest is SHA-256, in hex, of the report as it is stored.
 func NewStatement(r Report, digest string, subjects []Descriptor, version string) Statement {
 	report := Descriptor{Name: reportName, Digest: map[string]string{"sha256": digest}}
-	var packages []Descriptor
+	var packages, fetched []Descriptor
 	for _, p := range r.Packages {
 		d := Descriptor{Name: p.String(), URI: p.purl(), Digest: digestSet(p.Digest)}
 		if len(d.Digest) > 0 {
 			packages = append(packages, d)
+			if !p.Available {
+				fetched = append(fetched, d)
+			}
 		}
 	}
 	if len(subjects) == 0 {
-		subjects = packages
+		subjects = fetched
 	}
 	if len(subjects) == 0 || r.Conclusion != Success {
 		subjects = []Descriptor{report}

@@ -17,11 +17,11 @@ func TestStatement(t *testing.T) {
 	r.Conclusion = Success
 	r.Layers = append(r.Layers, sandbox.LayerReport{Name: sandbox.LayerLandlock, State: sandbox.MissingAllowed})
 	r.Packages = []ReportPackage{
-		{"npm", "@scope/a", "1.0.0", "sha512-" + strings.Repeat("A", 86) + "=="},
-		{"go", "example.test/m", "v1.0.0", "h1:" + strings.Repeat("A", 43) + "="},
-		{"debian", "bash", "5.2", "sha256:" + strings.Repeat("0a", 32)},
-		{"npm", "unknown", "1", "?"},
-		{"prebuilt", "files.test/a/x.tgz", "", "sha256:" + strings.Repeat("0b", 32)},
+		{"npm", "@scope/a", "1.0.0", "sha512-" + strings.Repeat("A", 86) + "==", false},
+		{"go", "example.test/m", "v1.0.0", "h1:" + strings.Repeat("A", 43) + "=", false},
+		{"debian", "bash", "5.2", "sha256:" + strings.Repeat("0a", 32), false},
+		{"npm", "unknown", "1", "?", false},
+		{"prebuilt", "files.test/a/x.tgz", "", "sha256:" + strings.Repeat("0b", 32), false},
 	}
 	packages := []Descriptor{
 		{"@scope/a@1.0.0", "pkg:npm/%40scope/a@1.0.0", map[string]string{"sha512": strings.Repeat("00", 64)}},

@@ -31,7 +31,8 @@ const (
 type Report struct {
 	Schema     string                `json:"schema"`
 	ID         string                `json:"id"`
-	Kind       string                `json:"kind"` // "exec" or "job"
+	Kind       string                `json:"kind"`          // "exec" or "job"
+	Job        string                `json:"job,omitempty"` // of a workflow: its id in the run
 	Command    []string              `json:"command"`
 	Started    time.Time             `json:"started"`
 	Ended      time.Time             `json:"ended"`
@@ -50,7 +51,7 @@ type Report struct {
 	Packages   []ReportPackage       `json:"packages"`
 	Changed    []Change              `json:"changed"`
 	Leftovers  ReportLeftovers       `json:"leftovers"`
-	Steps      []struct{}            `json:"steps"`
+	Steps      []ReportStep          `json:"steps"`
 	Outputs    map[string]string     `json:"outputs"`
 }
 
@@ -104,6 +105,16 @@ type ReportDenial struct {
 	Step    string `json:"step,omitempty"`
 }
 
+// ReportStep is a step of a job.
+type ReportStep struct {
+	ID         string     `json:"id"`
+	Name       string     `json:"name"`
+	Outcome    Conclusion `json:"outcome"`    // what really became of it
+	Conclusion Conclusion `json:"conclusion"` // the same but for continue-on-error
+	DurationMS int64      `json:"duration_ms"`
+	ExitCode   int        `json:"exit_code"`
+}
+
 // ReportEgress is what the network saw. Complete is true only if nothing opaque
 // (spliced, plain tcp) left the cell and every decision is in Events. Head is the hash
 // of the last event (egress.Event.Link).
@@ -114,12 +125,16 @@ type ReportEgress struct {
 	Summary  []egress.Summary `json:"summary"`
 }
 
-// ReportPackage is a package that was fetched through a terminated registry.
+// ReportPackage is a package that was fetched through a terminated registry, or that
+// the job had without asking.
 type ReportPackage struct {
 	Ecosystem string `json:"ecosystem"`
 	Name      string `json:"name"`
 	Version   string `json:"version"`
 	Digest    string `json:"digest,omitempty"`
+	// Available says that the package was not asked for: it lay verified in the job's
+	// own cache, from the package store. Whether it was read nobody saw.
+	Available bool `json:"available,omitempty"`
 }
 
 // Change is a file of the workspace that the run made, changed or removed.
@@ -143,7 +158,7 @@ func newReport(r Request) Report {
 		Schema: ReportSchema, Kind: "exec", Command: maskAll(r.Args, r.Secrets), Started: time.Now().UTC(), Conclusion: Failure,
 		Cause: sandbox.CauseNotStarted, Profile: profileName(r.Policy), Rootfs: rootName(r.Policy),
 		Layers: []sandbox.LayerReport{}, Denials: []ReportDenial{}, Packages: []ReportPackage{}, Changed: []Change{},
-		Steps: []struct{}{}, Outputs: map[string]string{},
+		Steps: []ReportStep{}, Outputs: map[string]string{},
 		Egress: ReportEgress{Complete: true, Events: []egress.Event{}, Summary: []egress.Summary{}},
 	}
 }
@@ -165,6 +180,11 @@ func (r *Report) finish(res sandbox.Result, events []egress.Event) {
 	for _, d := range res.Denials {
 		r.Denials = append(r.Denials, ReportDenial{Syscall: d.Syscall, Errno: unix.ErrnoName(d.Errno), Count: d.Count, PID: d.PID, Exe: d.Exe})
 	}
+	r.connections(events)
+}
+
+// connections fills in what the network saw.
+func (r *Report) connections(events []egress.Event) {
 	if len(events) > 0 {
 		r.Egress.Events, r.Egress.Summary = events, egress.Summarize(events)
 	}
@@ -175,6 +195,21 @@ func (r *Report) finish(res sandbox.Result, events []egress.Event) {
 			if !slices.Contains(r.Packages, add) {
 				r.Packages = append(r.Packages, add)
 			}
+		}
+	}
+}
+
+// offer adds what the job had without asking, but for what it asked for all the same.
+func (r *Report) offer(packages []ReportPackage) {
+	fetched := map[ReportPackage]bool{}
+	for _, p := range r.Packages {
+		fetched[p] = true
+	}
+	for _, p := range packages {
+		asked := p
+		asked.Available = false
+		if !fetched[asked] {
+			r.Packages = append(r.Packages, p)
 		}
 	}
 }

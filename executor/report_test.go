@@ -73,7 +73,7 @@ func fullReport() Report {
 		},
 		Packages: []ReportPackage{{Ecosystem: "npm", Name: "left-pad", Version: "1.3.0", Digest: "sha512-x"}},
 		Changed:  []Change{{Op: "M", Path: "package.json", Size: 5, Note: "n"}},
-		Steps:    []struct{}{}, Outputs: map[string]string{"a": "b"},
+		Steps:    []ReportStep{{ID: "build", Name: "Build", Outcome: Failure, Conclusion: Success, DurationMS: 3, ExitCode: 1}}, Job: "build", Outputs: map[string]string{"a": "b"},
 	}
 }
 
@@ -86,7 +86,7 @@ func TestReportMeetsItsSchema(t *testing.T) {
 	least := Report{
 		Schema: ReportSchema, Kind: "exec", Command: []string{}, Conclusion: Success, Cause: sandbox.CauseExited, Layers: []sandbox.LayerReport{},
 		Denials: []ReportDenial{}, Egress: ReportEgress{Events: []egress.Event{}, Summary: []egress.Summary{}},
-		Packages: []ReportPackage{}, Changed: []Change{}, Steps: []struct{}{}, Outputs: map[string]string{},
+		Packages: []ReportPackage{}, Changed: []Change{}, Steps: []ReportStep{}, Outputs: map[string]string{},
 	}
 	if err := s.Validate(asJSON(t, least)); err != nil {
 		t.Error(err)

@@ -70,6 +70,7 @@ type placed struct {
 	handle int
 	write  bool
 	dir    bool
+	held   bool // may be left out, if the job has something else there
 }
 
 // Compile turns a sandbox and a command into the program that starts it. It is

@@ -239,7 +239,7 @@ func writeNode(dir int, n Node) error {
 // path that a job wrote to, is opened without following any link.
 func makeBind(h Handle, users *userNamespaces) (int, error) {
 	how := &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC}
-	if !slices.Contains(h.Flags, "recursive") {
+	if !slices.Contains(h.Flags, "recursive") && !h.Held {
 		how.Resolve = unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS
 	}
 	src, err := unix.Openat2(unix.AT_FDCWD, h.Source, how)

@@ -58,6 +58,7 @@ type Handle struct {
 	Flags     []string // of the mount: ro, nosuid, nodev, noexec
 	Owner     *Owner   // bind: this owner's files are the job's; tmpfs, pid1: who owns the files
 	Mapped    bool     // bind: an id on disk is the job's id of that number
+	Held      bool     // bind: Source is a descriptor
 	Size      string   // tmpfs
 	Inodes    int      // tmpfs: files at most; 0 leaves it to the kernel
 	Mode      uint32   // tmpfs: of its root

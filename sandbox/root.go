@@ -44,7 +44,9 @@ func (c *compiler) root() {
 	for _, d := range []string{"proc", "sys", "dev/pts", "dev/shm", "tmp", "var", "run", "usr"} {
 		nodes.dir(d)
 	}
-	if slices.ContainsFunc(c.spec.Mounts, func(m Mount) bool { return strings.HasPrefix(m.Target, "/var/tmp/") }) {
+	inVarTmp := func(target string) bool { return strings.HasPrefix(target, "/var/tmp/") }
+	if slices.ContainsFunc(c.spec.Mounts, func(m Mount) bool { return inVarTmp(m.Target) }) ||
+		slices.ContainsFunc(c.spec.Root.Entries, func(e Entry) bool { return inVarTmp(e.Target) }) {
 		nodes.dir("var/tmp")
 	} else {
 		nodes.link("var/tmp", "/tmp")
@@ -59,10 +61,10 @@ func (c *compiler) root() {
 	top := root
 	if c.spec.Root.Overlay {
 		top = c.overlayRoot(root)
-		c.mounts = append(c.mounts, placed{"/", top, true, true})
+		c.mounts = append(c.mounts, placed{target: "/", handle: top, write: true, dir: true})
 		c.place("/sys", Handle{Kind: HandleTmpfs, Layer: LayerRootfs, Name: "/sys", Flags: []string{"ro", "nosuid", "nodev", "noexec"}, Size: "4k", Mode: 0o555}, false, true)
 	} else {
-		c.mounts = append(c.mounts, placed{"/", root, false, true})
+		c.mounts = append(c.mounts, placed{target: "/", handle: root, dir: true})
 	}
 
 	for _, p := range sortedKeys(c.spec.Files) {
@@ -156,7 +158,7 @@ func (c *compiler) entries(root int, nodes *nodes) {
 func (c *compiler) workspaces(nodes *nodes) {
 	for _, m := range c.spec.Mounts {
 		rel := strings.TrimPrefix(m.Target, "/")
-		if !c.bound(m.Target) {
+		if !c.bound(m.Target) && !m.Held {
 			if m.File {
 				nodes.file(rel, 0, nil)
 			} else {
@@ -167,9 +169,12 @@ func (c *compiler) workspaces(nodes *nodes) {
 		if !m.Write {
 			flags = append(flags, "ro")
 		}
-		if !m.Overlay {
+		switch {
+		case m.Held:
+			c.place(m.Target, Handle{Kind: HandleBind, Layer: LayerMount, Name: m.Target, Source: m.Source, Flags: flags, Held: true}, true, true)
+		case !m.Overlay:
 			c.bind(m.Source, m.Target, flags, m.Owner, m.Write, !m.File)
-		} else {
+		default:
 			low := c.handle(Handle{Kind: HandleBind, Layer: LayerMount, Name: m.Target + ", below the overlay", Source: m.Source, Flags: []string{"nosuid", "nodev"}, Owner: m.Owner, IDs: c.spec.IDs})
 			c.place(m.Target, Handle{
 				Kind: HandleOverlay, Layer: LayerMount, Name: m.Target, Flags: []string{"nosuid", "nodev"}, Lower: []int{low},
@@ -222,7 +227,7 @@ func (c *compiler) sharedMemory() string {
 }
 
 func (c *compiler) place(target string, h Handle, write, dir bool) {
-	c.mounts = append(c.mounts, placed{target, c.handle(h), write, dir})
+	c.mounts = append(c.mounts, placed{target, c.handle(h), write, dir, h.Held})
 }
 
 // assemble is the child's part: it runs with the host's root in a mount
@@ -236,7 +241,13 @@ func (c *compiler) assemble(root int) {
 	c.call(l, base, "chdir", text(base))
 	for _, m := range c.mounts[1:] {
 		point := c.call(l, m.target, "openat2", num(atFDCWD), text(strings.TrimPrefix(m.target, "/")), data(mountPoint()), num(openHowSize))
+		if m.held {
+			c.mayFail()
+		}
 		c.call(l, m.target, "move_mount", handle(m.handle), text(""), resultOf(point), text(""), num(moveMountFEmptyPath|moveMountTEmptyPath))
+		if m.held {
+			c.mayFail()
+		}
 	}
 	for _, h := range c.spec.Hide {
 		c.call(l, h, "mount", text(hidden), text("."+h), num(0), num(msBind), num(0))

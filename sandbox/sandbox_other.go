@@ -36,6 +36,21 @@ func (*Sandbox) Close() error { return nil }
 // Start fails.
 func (*Sandbox) Start(context.Context, *Cmd) (*Process, error) { return nil, errLinux }
 
+// Layered is a directory with another one below it.
+type Layered struct{}
+
+// NewLayered fails.
+func NewLayered(LayerSpec) (*Layered, error) { return nil, errLinux }
+
+// Mount returns nothing.
+func (*Layered) Mount(string) Mount { return Mount{} }
+
+// Close does nothing.
+func (*Layered) Close() error { return nil }
+
+// MakeShared fails.
+func MakeShared(Spec) error { return errLinux }
+
 // Process is a running command.
 type Process struct{ Layers []LayerReport }
 

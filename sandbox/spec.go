@@ -90,6 +90,10 @@ type Mount struct {
 	Owner *Owner
 	// Overlay makes writes go to a directory that is thrown away. Used with Write only.
 	Overlay bool
+	// Held says that Source is the descriptor of a mount that the caller keeps open
+	// ("/proc/self/fd/N"), as Layered.Mount returns it. A sandbox in which Target is no
+	// directory starts without it.
+	Held bool
 	// ReadOnly lists paths below Target that stay read-only although Write is set.
 	ReadOnly []string
 }

@@ -12,7 +12,8 @@ import (
 
 // Options say how to read a workflow.
 type Options struct {
-	// Open returns the text of a called workflow, named as in uses. ErrNotHere means
+	// Open returns the text of a called workflow, named as in uses; what a file of another
+	// repository calls ./path is named OWNER/REPO/path@REF. ErrNotHere means
 	// that it belongs to another repository and is not at hand: it is then not checked.
 	// Nil: no called workflow is read.
 	Open func(uses string) (string, error)

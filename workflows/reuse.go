@@ -18,7 +18,7 @@ func (c *converter) loadAll(jobs []*Job) {
 	}
 	for _, j := range jobs {
 		if j.Uses != nil {
-			c.load(j, 1)
+			c.load(j, "", 1)
 		}
 		if c.r.Failed() {
 			return
@@ -26,21 +26,24 @@ func (c *converter) loadAll(jobs []*Job) {
 	}
 }
 
-func (c *converter) load(j *Job, depth int) {
+// load reads the workflow that a job calls; from is the file that the job is in, as
+// Open was asked for it, empty for the first.
+func (c *converter) load(j *Job, from string, depth int) {
 	if depth > c.o.MaxCalls {
 		c.abort(j.Uses, "Nested reusable workflow depth exceeded %d.", c.o.MaxCalls)
 		return
 	}
-	text, err := c.o.Open(j.Uses.Text)
+	j.Call.File = calledFile(j.Uses.Text, from)
+	text, err := c.o.Open(j.Call.File)
 	switch {
 	case errors.Is(err, ErrNotHere):
-		c.warn(j.Uses, "%s: %v: not checked", j.Uses.Text, err)
+		c.warn(j.Uses, "%s: %v: not checked", j.Call.File, err)
 		return
 	case err != nil:
 		c.error(j.Uses, "Unable to find reusable workflow: %v", err)
 		return
 	}
-	root := c.read(strings.TrimPrefix(j.Uses.Text, "./"), text)
+	root := c.read(strings.TrimPrefix(j.Call.File, "./"), text)
 	if !c.r.Failed() && root != nil {
 		c.called(j, root)
 	}
@@ -51,12 +54,28 @@ func (c *converter) load(j *Job, depth int) {
 	j.Call.Loaded = true
 	for _, nested := range j.Call.Jobs {
 		if nested.Uses != nil {
-			c.load(nested, depth+1)
+			c.load(nested, j.Call.File, depth+1)
 		}
 		if c.r.Failed() {
 			return
 		}
 	}
+}
+
+// calledFile is the file that a uses in another one names: ./ and $/ are the repository
+// and the commit of the file that says it (docs.github.com, "Reusing workflow
+// configurations").
+func calledFile(uses, from string) string {
+	file, own := strings.CutPrefix(uses, "./")
+	if !own {
+		file, own = strings.CutPrefix(uses, "$/")
+	}
+	name, ref, remote := strings.Cut(from, "@")
+	parts := strings.SplitN(name, "/", 3)
+	if !own || !remote || len(parts) < 3 || strings.HasPrefix(from, "./") || strings.HasPrefix(from, "$/") {
+		return uses
+	}
+	return parts[0] + "/" + parts[1] + "/" + file + "@" + ref
 }
 
 // called fits a called file to the job that calls it.

@@ -52,7 +52,8 @@ type Call struct {
 	Outputs                    *syntax.Token
 	Defaults, Env, Concurrency *syntax.Token // of the called file
 	Jobs                       []*Job
-	Loaded                     bool // the called file was read
+	File                       string // the called file as Options.Open was asked for it; empty without Open
+	Loaded                     bool   // the called file was read
 }
 
 // StepKind is what a step does.

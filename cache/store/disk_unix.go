@@ -56,6 +56,9 @@ func flock(f *os.File, how int) error {
 	}
 }
 
+// tooManyLinks reports whether a file cannot have one more name.
+func tooManyLinks(err error) bool { return errors.Is(err, unix.EMLINK) }
+
 // linked reports whether an open file still has a name.
 func linked(f *os.File) bool {
 	var st unix.Stat_t

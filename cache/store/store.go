@@ -43,6 +43,8 @@ type Store struct {
 	free int64
 	wait time.Duration // for the gate
 
+	buffers sync.Pool // of *[64 << 10]byte, for hashing
+
 	mu      sync.Mutex
 	trusted map[Digest]identity // hashed by this process
 	written int64               // since the last prune
@@ -74,12 +76,13 @@ func Open(c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	for _, d := range []string{"blobs/sha256", "index", "tmp", "locks", "quarantine"} {
+	for _, d := range []string{"blobs/sha256", "index", "tmp", "locks", "quarantine", "links"} {
 		if err := root.MkdirAll(d, 0o700); err != nil {
 			return nil, errors.Join(fmt.Errorf("store %s: %w", c.Dir, err), root.Close())
 		}
 	}
 	s := &Store{dir: c.Dir, root: root, max: c.MaxBytes, free: c.MinFree, wait: gateWait, trusted: map[Digest]identity{}}
+	s.buffers.New = func() any { return new([64 << 10]byte) }
 	if s.max == 0 {
 		s.max = DefaultMaxBytes
 	}
@@ -115,10 +118,15 @@ func (s *Store) Get(key string) (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.Open(r)
+}
+
+// Open is Get for who has looked already: the content is that of the record.
+func (s *Store) Open(r Record) (*Entry, error) {
 	f, err := s.openBlob(r.SHA256, r.Size)
 	if err != nil {
 		if errors.Is(err, ErrNotFound) {
-			_ = s.root.Remove(indexPath(key)) // it leads nowhere; somebody else may have removed it
+			_ = s.root.Remove(indexPath(r.Key)) // it leads nowhere; somebody else may have removed it
 		}
 		return nil, err
 	}
@@ -211,7 +219,10 @@ func (s *Store) check(f *os.File, d Digest, size int64) (bool, error) {
 		return true, nil
 	}
 	h := newHash(SHA256)
-	if _, err := io.Copy(h, f); err != nil {
+	b := s.buffers.Get().(*[64 << 10]byte)                  //nolint:forcetypeassert // New has made it
+	_, err = io.CopyBuffer(h, struct{ io.Reader }{f}, b[:]) // a File would bring a buffer of its own
+	s.buffers.Put(b)
+	if err != nil {
 		return false, err
 	}
 	if sumOf(SHA256, h) != d {
@@ -267,6 +278,7 @@ func (s *Store) Records(ctx context.Context, each func(Record) bool) error {
 
 // sweep removes what dead writers left.
 func (s *Store) sweep() {
+	s.sweepLinks()
 	entries, err := fs.ReadDir(s.root.FS(), "tmp")
 	if err != nil {
 		return

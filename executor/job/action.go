@@ -3,6 +3,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -15,10 +16,32 @@ import (
 
 // Actions finds the actions that steps use.
 type Actions interface {
-	// Load reads an action: ./path in the workspace, which a job's code wrote, or
-	// owner/repo[/path]@ref. It is asked anew for each use of a local one. The error
-	// is shown to the user.
-	Load(ctx context.Context, uses string, workspace fs.FS) (*Action, error)
+	// Load reads an action: ./path in the workspace, which a job's code wrote,
+	// owner/repo[/path]@ref, or $/path in the repository of the workflow. It is asked
+	// anew for each use of a local one. The error is shown to the user.
+	Load(ctx context.Context, u Use, workspace fs.FS) (*Action, error)
+}
+
+// Use is a uses, and where it stands.
+type Use struct {
+	Text string
+	Pos  syntax.Pos
+	In   *Action // the action whose steps say it; nil: the workflow
+}
+
+// Tools finds the programs that actions need.
+type Tools interface {
+	// Node finds a Node.js of the major version wanted or a newer one; if there is none
+	// and none can be had, one that is at least as new as least. The error is shown to
+	// the user.
+	Node(ctx context.Context, wanted, least int) (Program, error)
+}
+
+// Program is a program that a job's processes can start.
+type Program struct {
+	Path   string          // inside
+	Mounts []sandbox.Mount // that show it; none if every process sees it
+	Note   string          // for the log of the step; may be empty
 }
 
 // Using is how an action runs.
@@ -36,11 +59,15 @@ const (
 // Action is an action's manifest and where its files are.
 type Action struct {
 	Using       Using
-	NodeVersion int // 20, 24; of Node
+	NodeVersion int // that it was written for: 12, 16, 20, 24; of Node
 
-	Dir        string          // inside; of a local one below the workspace
-	Files      fs.FS           // the same as the runner sees it; may be nil
-	Mounts     []sandbox.Mount // that show Dir inside; none if it is in the workspace
+	Dir string // of its action.yml, inside; of a local one below the workspace
+	// Root is the directory of its repository inside, which Dir is or lies in: its scripts
+	// may lie beside Dir. Empty: Dir.
+	Root       string
+	Files      fs.FS           // those of Root as the runner sees them; may be nil
+	Mounts     []sandbox.Mount // that show Root inside; none if it is in the workspace
+	Manifest   string          // name of its action.yml for messages
 	Repository string          // owner/repo; empty for a local one
 	Ref        string
 
@@ -68,6 +95,13 @@ type Output struct {
 	Value *syntax.Token
 }
 
+func (a *Action) root() string { return cmp.Or(a.Root, a.Dir) }
+
+// holds says whether a path inside is one of the action's repository.
+func (a *Action) holds(name string) bool {
+	return name == a.root() || strings.HasPrefix(name, strings.TrimSuffix(a.root(), "/")+"/")
+}
+
 // local reports whether an action is in the workspace.
 func local(uses string) bool { return strings.HasPrefix(uses, "./") || strings.HasPrefix(uses, `.\`) }
 
@@ -91,8 +125,10 @@ func (r *runner) instanceOf(sc *scope, s *workflows.Step) *instance {
 	return in
 }
 
-// load reads an action once for each use; one that is not local once for the job.
-func (r *runner) load(ctx context.Context, uses string) (*Action, error) {
+// load reads an action once for each use; one that is not local once for the job. In is
+// the action whose step it is.
+func (r *runner) load(ctx context.Context, s *workflows.Step, in *Action) (*Action, error) {
+	uses := s.Uses.Text
 	switch {
 	case strings.HasPrefix(uses, "docker://"):
 		return nil, fmt.Errorf("%s: docker actions are not run here", uses)
@@ -111,7 +147,7 @@ func (r *runner) load(ctx context.Context, uses string) (*Action, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := r.q.Actions.Load(ctx, uses, workspace)
+	a, err := r.q.Actions.Load(ctx, Use{Text: uses, Pos: s.Uses.Pos, In: in}, workspace)
 	if err != nil {
 		return nil, err
 	}
@@ -125,22 +161,22 @@ func (r *runner) load(ctx context.Context, uses string) (*Action, error) {
 
 // loadAll loads every action that can be reached before the first step; those that a
 // local one uses are known only when it runs.
-func (r *runner) loadAll(ctx context.Context, list []*workflows.Step, depth int) error {
+func (r *runner) loadAll(ctx context.Context, list []*workflows.Step, in *Action, depth int) error {
 	if depth > deepest {
 		return says("Composite action depth exceeded max depth %d", deepest)
 	}
 	for _, s := range list {
-		if err := r.loadAll(ctx, s.Parallel, depth); err != nil {
+		if err := r.loadAll(ctx, s.Parallel, in, depth); err != nil {
 			return err
 		}
 		if s.Kind != workflows.UsesStep || local(s.Uses.Text) {
 			continue
 		}
-		a, err := r.load(ctx, s.Uses.Text)
+		a, err := r.load(ctx, s, in)
 		if err != nil {
 			return err
 		}
-		if err := r.loadAll(ctx, a.Steps, depth+1); err != nil {
+		if err := r.loadAll(ctx, a.Steps, a, depth+1); err != nil {
 			return err
 		}
 	}

@@ -24,11 +24,11 @@ import (
 // actions are hand-made ones by their uses.
 type actions map[string]*job.Action
 
-func (a actions) Load(_ context.Context, uses string, _ fs.FS) (*job.Action, error) {
-	if found := a[uses]; found != nil {
+func (a actions) Load(_ context.Context, u job.Use, _ fs.FS) (*job.Action, error) {
+	if found := a[u.Text]; found != nil {
 		return found, nil
 	}
-	return nil, fmt.Errorf("Can't find 'action.yml', 'action.yaml' or 'Dockerfile' under '%s'. Did you forget to run actions/checkout before running your local action?", uses)
+	return nil, fmt.Errorf("Can't find 'action.yml', 'action.yaml' or 'Dockerfile' under '%s'. Did you forget to run actions/checkout before running your local action?", u.Text)
 }
 
 // stepsOf are steps as written in a workflow.

@@ -271,7 +271,7 @@ func (st *stepRun) matcherFile(name string) ([]byte, error) {
 		if a == nil || a.Files == nil {
 			continue
 		}
-		if rel, ok := strings.CutPrefix(full, a.Dir+"/"); ok {
+		if rel, ok := strings.CutPrefix(full, a.root()+"/"); ok {
 			return readSmall(a.Files, rel)
 		}
 	}

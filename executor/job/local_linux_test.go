@@ -31,14 +31,14 @@ func checkout(t *testing.T, dir string) *job.Action {
 	}
 }
 
-func (w workspaceActions) Load(_ context.Context, uses string, workspace fs.FS) (*job.Action, error) {
-	u, err := action.ParseUses(uses)
+func (w workspaceActions) Load(_ context.Context, use job.Use, workspace fs.FS) (*job.Action, error) {
+	u, err := action.ParseUses(use.Text)
 	if err != nil {
 		return nil, err
 	}
 	if u.Kind != action.Local {
 		if u.Owner+"/"+u.Repo != "actions/checkout" {
-			return nil, fmt.Errorf("no action %s", uses)
+			return nil, fmt.Errorf("no action %s", use.Text)
 		}
 		return w.checkout, nil
 	}

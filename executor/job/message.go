@@ -2,7 +2,10 @@
 
 package job
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // message is an error in GitHub's words, which begin with a capital and end as they
 // please.
@@ -12,3 +15,12 @@ func (m message) Error() string { return string(m) }
 
 // says makes a message.
 func says(format string, args ...any) error { return message(fmt.Sprintf(format, args...)) }
+
+// explained is an error with what the user can do about it.
+func explained(err error) string {
+	var h interface{ Hint() string }
+	if errors.As(err, &h) && h.Hint() != "" {
+		return err.Error() + "\nfix: " + h.Hint()
+	}
+	return err.Error()
+}

@@ -3,6 +3,8 @@
 package job
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/zviz/run/workflows/action"
@@ -45,13 +47,15 @@ func (r Result) Plan() plan.Result {
 	return out
 }
 
-// FromManifest is an action as its manifest says; dir is where its files are inside.
+// FromManifest is an action as its manifest says; dir is where that one is inside.
 func FromManifest(m *action.Manifest, dir string) *Action {
 	a := &Action{
 		Using: Using(m.Runs.Kind), Dir: dir, Main: m.Runs.Main, Pre: m.Runs.Pre, Post: m.Runs.Post,
 		PreIf: m.Runs.PreIf, PostIf: m.Runs.PostIf, Steps: m.Runs.Steps,
 	}
-	a.NodeVersion, _ = m.Runs.NodeVersion(func(string) string { return "" })
+	if a.Using == Node {
+		a.NodeVersion, _ = strconv.Atoi(strings.TrimPrefix(strings.ToLower(m.Runs.Using), "node")) // the reader knows no other form
+	}
 	for _, i := range m.Inputs {
 		a.Inputs = append(a.Inputs, Input{Name: i.Name, Default: i.Default, Deprecation: i.Deprecation})
 	}

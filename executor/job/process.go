@@ -50,7 +50,7 @@ func (st *stepRun) process(ctx context.Context, p process) Conclusion {
 	mounts := r.mounts(st.sc, p.mounts, first)
 	r.prepareNext(ctx, st, len(mounts) == 0)
 	res, err := r.q.Cell.Run(ctx, executor.Step{
-		As:   egress.StepName{ID: st.s.ID, Name: st.name, Uses: st.s.Uses.String()},
+		As:   egress.StepName{ID: st.sc.prefix + st.s.ID, Name: st.name, Uses: st.s.Uses.String()},
 		Args: p.args, Env: env, Path: first, Dir: p.dir, Mounts: mounts,
 		Stdout: stdout, Stderr: stderr, Interrupt: interruptTime, Grace: terminateTime,
 	})
@@ -67,7 +67,7 @@ func (r *runner) mounts(sc *scope, own []sandbox.Mount, dirs []string) []sandbox
 	list := slices.Concat(sc.mounts, own)
 	r.mu.Lock()
 	for _, a := range r.loaded {
-		if slices.ContainsFunc(dirs, func(d string) bool { return d == a.Dir || strings.HasPrefix(d, a.Dir+"/") }) {
+		if slices.ContainsFunc(dirs, a.holds) {
 			list = append(list, a.Mounts...)
 		}
 	}

@@ -53,8 +53,14 @@ type Request struct {
 	CancelTimeout time.Duration // how long steps may go on after the end of the context; 0: 5 minutes
 
 	Actions   Actions     // nil: no step may use one
+	Tools     Tools       // nil: the node in the cell's PATH, whatever its version
 	ActionEnv []Variable  // for the processes of actions only, as the addresses of caches are
+	Masks     []string    // masked as secrets are, and nothing else
 	Emit      func(Event) // may be nil; never called twice at a time
+
+	// Kill, once closed, ends everything: what runs is killed, no condition is
+	// evaluated any more, and the job is cancelled. Nil never does.
+	Kill <-chan struct{}
 }
 
 // Variable is a name and its value.

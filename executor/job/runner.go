@@ -10,6 +10,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zviz/run/executor"
@@ -54,6 +55,7 @@ type runner struct {
 	minute    time.Duration   // of timeout-minutes; tests have less of it
 	cancelled context.Context //nolint:containedctx // it ends when the job is cancelled; steps may go on
 
+	killed   atomic.Bool // by Request.Kill
 	emitting sync.Mutex
 	closed   bool // nothing is emitted any more
 	work     sync.WaitGroup
@@ -110,10 +112,21 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 		}
 	})
 	defer end()
+	over := make(chan struct{})
+	defer close(over)
+	go func() {
+		select {
+		case <-q.Kill:
+			r.killed.Store(true)
+			stop()
+			kill(errKilled)
+		case <-over:
+		}
+	}()
 
 	top := &scope{inputs: q.Contexts["inputs"], contexts: jobContexts(), secrets: true, results: map[string]*stepRecord{}, uses: map[*workflows.Step]*instance{}}
 	if err := r.setUp(ctx, top); err != nil {
-		r.annotate("", "error", err.Error())
+		r.annotate("", "error", explained(err))
 		r.failJob()
 	} else {
 		r.pre(hard, q.Steps, top)
@@ -158,6 +171,7 @@ func newRunner(q Request) (*runner, error) {
 	for _, s := range q.Secrets {
 		hidden = append(hidden, s.Value)
 	}
+	hidden = append(hidden, q.Masks...)
 	if t, ok := github.Get("token"); ok {
 		hidden = append(hidden, expr.ToString(t))
 	}
@@ -226,7 +240,7 @@ func (r *runner) setUp(ctx context.Context, top *scope) error {
 			return fmt.Errorf("defaults.run.%s: %w", d.what, err)
 		}
 	}
-	return r.loadAll(ctx, q.Steps, 0)
+	return r.loadAll(ctx, q.Steps, nil, 0)
 }
 
 // toJSON prints a value as the language's function does.
@@ -252,9 +266,11 @@ func (r *runner) steps(ctx context.Context, list []*workflows.Step, sc *scope) {
 	}
 }
 
-func (r *runner) shutdown() bool {
-	return errors.Is(context.Cause(r.cancelled), ErrShutdown)
-}
+// shutdown says that no condition is evaluated any more.
+func (r *runner) shutdown() bool { return r.killed.Load() || r.stops() }
+
+// stops says that the runner is stopped, with all its jobs.
+func (r *runner) stops() bool { return errors.Is(context.Cause(r.cancelled), ErrShutdown) }
 
 // jobStatus is the status of the job so far.
 func (r *runner) jobStatus() Conclusion {
@@ -319,7 +335,7 @@ func (r *runner) finish(top *scope) Result {
 	case errors.Is(context.Cause(r.cancelled), errJobTimeout):
 		res.TimedOut = true
 		r.annotate("", "error", "The job has exceeded the maximum execution time of "+r.timeout.String()+".")
-	case r.shutdown():
+	case r.stops():
 		r.annotate("", "error", ErrShutdown.Error()+".")
 		r.failJob()
 	}
@@ -345,7 +361,7 @@ func (r *runner) finish(top *scope) Result {
 			}
 		}
 	}
-	if res.Conclusion = r.jobStatus(); r.shutdown() {
+	if res.Conclusion = r.jobStatus(); r.stops() {
 		res.Conclusion = Failure
 	}
 	return res

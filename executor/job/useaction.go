@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/zviz/run/workflows"
+	"github.com/zviz/run/workflows/action"
 	"github.com/zviz/run/workflows/expr"
 )
 
@@ -18,9 +19,9 @@ import (
 func (st *stepRun) useAction(ctx context.Context) Conclusion {
 	r := st.r
 	in := r.instanceOf(st.sc, st.s)
-	a, err := r.load(ctx, st.s.Uses.Text)
+	a, err := r.load(ctx, st.s, st.sc.action)
 	if err != nil {
-		st.fail("%v", err)
+		st.fail("%s", explained(err))
 		return Failure
 	}
 	in.action = a
@@ -94,14 +95,14 @@ func (st *stepRun) inputs(a *Action) ([]Variable, error) {
 func (st *stepRun) node(ctx context.Context, in *instance, script string, inputs []Variable) Conclusion {
 	r := st.r
 	a := in.action
-	program := r.q.Cell.LookPath("node", nil)
-	if program == "" {
-		st.fail("%s needs Node.js %d, and there is no node in the runner's PATH: install it", st.s.Uses.Text, a.NodeVersion)
+	file := path.Join(a.Dir, script)
+	if !a.holds(file) || file == a.root() {
+		st.fail("%s: %s leads out of the action", st.s.Uses.Text, script)
 		return Failure
 	}
-	file := path.Join(a.Dir, script)
-	if !strings.HasPrefix(file, strings.TrimSuffix(a.Dir, "/")+"/") {
-		st.fail("%s: %s leads out of the action", st.s.Uses.Text, script)
+	program, err := st.nodeProgram(ctx, a)
+	if err != nil {
+		st.fail("%s", explained(err))
 		return Failure
 	}
 	st.extra = slices.Clone(r.q.ActionEnv)
@@ -113,8 +114,8 @@ func (st *stepRun) node(ctx context.Context, in *instance, script string, inputs
 		st.extra = append(st.extra, Variable{"STATE_" + s.Name, s.Value})
 	}
 	r.mu.Unlock()
-	st.show("", program+" "+file)
-	outcome := st.process(ctx, process{args: []string{program, file}, dir: r.workspace, mounts: a.Mounts})
+	st.show("", program.Path+" "+file)
+	outcome := st.process(ctx, process{args: []string{program.Path, file}, dir: r.workspace, mounts: slices.Concat(a.Mounts, program.Mounts)})
 	st.mu.Lock()
 	saved := st.effects.state
 	st.mu.Unlock()
@@ -122,6 +123,34 @@ func (st *stepRun) node(ctx context.Context, in *instance, script string, inputs
 	in.state = append(in.state, saved...)
 	r.mu.Unlock()
 	return outcome
+}
+
+// nodeProgram finds the Node.js for an action.
+func (st *stepRun) nodeProgram(ctx context.Context, a *Action) (Program, error) {
+	r := st.r
+	env := st.view().env
+	wanted, warning := action.Runs{Kind: action.Node, Using: fmt.Sprintf("node%d", a.NodeVersion)}.NodeVersion(func(name string) string {
+		v, _ := env.get(name)
+		return v
+	})
+	if warning != "" {
+		r.annotate(st.id, "warning", warning)
+	}
+	if r.q.Tools != nil {
+		p, err := r.q.Tools.Node(ctx, wanted, a.NodeVersion)
+		if err != nil {
+			return Program{}, fmt.Errorf("%s: %w", st.s.Uses.Text, err)
+		}
+		if p.Note != "" {
+			st.show("", p.Note)
+		}
+		return p, nil
+	}
+	p := r.q.Cell.LookPath("node", nil)
+	if p == "" {
+		return Program{}, fmt.Errorf("%s needs Node.js %d, and there is no node in the runner's PATH: install it", st.s.Uses.Text, wanted)
+	}
+	return Program{Path: p}, nil
 }
 
 // registerPost puts the action's post on the stack, once for each use.
@@ -166,7 +195,7 @@ func (r *runner) pre(ctx context.Context, list []*workflows.Step, sc *scope) {
 		if s.Kind != workflows.UsesStep || local(s.Uses.Text) || r.shutdown() {
 			continue
 		}
-		a, err := r.load(ctx, s.Uses.Text)
+		a, err := r.load(ctx, s, sc.action)
 		if err != nil {
 			continue // loadAll has it
 		}

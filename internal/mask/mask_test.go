@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/url"
 	"strings"
 	"testing"
@@ -91,34 +92,102 @@ func TestOverlap(t *testing.T) {
 	}
 }
 
+// naive hides what any form of the values covers, by looking for each at each place.
+func naive(values []string, text string) string {
+	covered := make([]bool, len(text))
+	for _, n := range mask.Needles(values) {
+		for from := 0; ; from++ {
+			i := strings.Index(text[from:], n)
+			if i < 0 {
+				break
+			}
+			from += i
+			for j := range len(n) {
+				covered[from+j] = true
+			}
+		}
+	}
+	var want strings.Builder
+	for i := range len(text) {
+		switch {
+		case !covered[i]:
+			want.WriteByte(text[i])
+		case i == 0 || !covered[i-1]:
+			want.WriteString(mask.Text)
+		}
+	}
+	return want.String()
+}
+
 // FuzzOverlap: what is left is what no form of a value covers.
 func FuzzOverlap(f *testing.F) {
 	f.Add("abcdef", "defghi", "xabcdefghix", uint8(2))
 	f.Add("aaaa", "aaab", "aaaaaaab", uint8(0))
+	f.Add("a-long-secret-of-some-kind", "secret-of-some-kind-too", "xx a-long-secret-of-some-kind-too a-long-secret-of-some-kine", uint8(6))
 	f.Fuzz(func(t *testing.T, a, b, text string, cut uint8) {
-		covered := make([]bool, len(text))
-		for _, n := range mask.Needles([]string{a, b}) {
-			for i := range len(text) {
-				if strings.HasPrefix(text[i:], n) {
-					for j := range len(n) {
-						covered[i+j] = true
-					}
-				}
-			}
-		}
-		var want strings.Builder
-		for i := range len(text) {
-			switch {
-			case !covered[i]:
-				want.WriteByte(text[i])
-			case i == 0 || !covered[i-1]:
-				want.WriteString(mask.Text)
-			}
-		}
-		if got := through(t, []string{a, b}, text, int(cut)+1); got != want.String() {
-			t.Errorf("%q, %q in %q, cut at %d: got %q, want %q", a, b, text, cut, got, want.String())
+		values := []string{a, b}
+		if got, want := through(t, values, text, int(cut)+1), naive(values, text); got != want {
+			t.Errorf("%q, %q in %q, cut at %d: got %q, want %q", a, b, text, cut, got, want)
 		}
 	})
+}
+
+// TestPieces is FuzzOverlap with texts that are made of pieces of the forms of many
+// values, cut anywhere.
+func TestPieces(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	word := func(alphabet string, n int) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = alphabet[random.IntN(len(alphabet))]
+		}
+		return string(b)
+	}
+	hidden := 0
+	for round := range 3000 {
+		alphabet := []string{"ab", "abcdef0123456789", "ab\"&+/%\n'<", "abcdefghijklmnopqrstuvwxyz"}[round%4]
+		var values []string
+		for range 1 + random.IntN(6) {
+			v := word(alphabet, 4+random.IntN(30))
+			if len(values) > 0 && random.IntN(2) == 0 { // begins as another one does
+				v = values[0][:random.IntN(len(values[0]))] + v
+			}
+			values = append(values, v)
+		}
+		forms := mask.Needles(values)
+		var text strings.Builder
+		for range 40 {
+			n := forms[random.IntN(len(forms))]
+			from := 0
+			if random.IntN(4) == 0 {
+				from = random.IntN(len(n))
+			}
+			to := len(n)
+			if random.IntN(3) > 0 {
+				to = from + random.IntN(len(n)-from+1)
+			}
+			text.WriteString(n[from:to])
+			if random.IntN(3) == 0 {
+				text.WriteString(word(alphabet+"\n ", random.IntN(20)))
+			}
+		}
+		want := naive(values, text.String())
+		var got strings.Builder
+		w := mask.New(&got, values)
+		for rest := text.String(); rest != ""; {
+			n := min(1+random.IntN(1+random.IntN(200)), len(rest))
+			_, _ = w.Write([]byte(rest[:n]))
+			rest = rest[n:]
+		}
+		_ = w.Flush()
+		if got.String() != want {
+			t.Fatalf("%q in %q:\ngot  %q\nwant %q", values, text.String(), got.String(), want)
+		}
+		hidden += w.Count()
+	}
+	if hidden < 10000 {
+		t.Errorf("only %d places were hidden", hidden)
+	}
 }
 
 func BenchmarkWriter(b *testing.B) {

@@ -64,9 +64,7 @@ func (m *Writer) pass(p []byte, final bool) error {
 	before := len(m.held)
 	for i := 0; i < len(p); i++ {
 		if at == 0 { // most of what is printed begins no value
-			for i < len(p) && s.root[p[i]] == 0 {
-				i++
-			}
+			i = s.skip(p, i)
 			if i == len(p) {
 				break
 			}
@@ -74,6 +72,11 @@ func (m *Writer) pass(p []byte, final bool) error {
 		at = s.step(at, p[i])
 		if n := s.states[at].match; n > 0 {
 			m.hide(before+i+1-int(n), before+i+1)
+		}
+		if s.states[at].run > 0 {
+			n := s.along(at, p[i+1:])
+			at += int32(n)
+			i += n
 		}
 	}
 	m.state = at

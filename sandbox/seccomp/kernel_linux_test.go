@@ -246,7 +246,7 @@ func TestPrograms(t *testing.T) {
 	for _, c := range []struct{ name, script, want string }{
 		{"bash", `x=$(echo a | tr a b); [ "$x" = b ] && (exit 3); echo $?`, "3"},
 		{"git", `git init -q r && cd r && git config user.email a@b && git config user.name a && echo x > f && git add f && git commit -qm m && git gc -q && git log --format=%s`, "m"},
-		{"python3", `python3 -c 'import subprocess, threading, socket, tempfile, os; t = threading.Thread(target=lambda: None); t.start(); t.join(); s = socket.socket(); s.bind(("127.0.0.1", 0)); os.times(); os.sched_getscheduler(0); print(subprocess.check_output(["echo", "ok"]).decode())'`, "ok"},
+		{"python3", `python3 -c 'import subprocess, threading, socket, tempfile, os; t = threading.Thread(target=lambda: None); t.start(); t.join(); s = socket.socket(); s.bind(("127.0.0.1", 0)); os.times(); os.sched_getscheduler(0); os.sched_getparam(0); print(subprocess.check_output(["echo", "ok"]).decode())'`, "ok"},
 		{"node", `node -e 'require("os").networkInterfaces(); require("fs").writeFileSync("f", "x"); require("child_process").exec("echo ok", (e, out) => console.log(e || out))'`, "ok"},
 		{"npm", `npm --version > v && test -s v && echo ok`, "ok"},
 		{"go", `go version > v && go env GOROOT > r && test -s r && echo ok`, "ok"},

@@ -103,8 +103,10 @@ recvmmsg rt_sigpending select sendfile signalfd4 timerfd_settime tkill truncate`
 // to Compat; the list is apart because the counts of the others are published.
 //   - times: os.times of Python raises, times of Perl gives nothing
 //   - sched_getscheduler: os.sched_getscheduler of Python, chrt -p
+//   - sched_getparam: without it Node.js 24 says "pthread_getschedparam failed" on stderr
+//     whenever one of its threads has to wait for a lock
 //   - lchown: fs.lchown of Node fails
-const traced = `times sched_getscheduler lchown`
+const traced = `times sched_getscheduler sched_getparam lchown`
 
 // soft answers as a file system without extended attributes does: cp, tar and
 // rsync go on without them, and no file capability or ACL gets in.

@@ -25,7 +25,7 @@ func TestCounts(t *testing.T) {
 		{"compat", l.Compat, 22},
 		{"soft", l.Soft, 12},
 		{"SysV IPC", l.SysVIPC, 12},
-		{"traced", l.Traced, 3},
+		{"traced", l.Traced, 4},
 	} {
 		if len(c.list) != c.want {
 			t.Errorf("%s: %d names, want %d", c.name, len(c.list), c.want)

@@ -20,7 +20,7 @@ func (b *builder) callee(c *cell) {
 		return
 	}
 	s := &scope{
-		caller: c, uses: d.Uses.Text, id: c.id + ".", name: c.name + " / ", order: c.order,
+		caller: c, uses: d.Call.File, id: c.id + ".", name: c.name + " / ", order: c.order,
 		env: d.Call.Env, defaults: d.Call.Defaults, inputs: b.callInputs(c),
 		secrets: &Secrets{parent: c.node.scope.secrets, inherit: d.Call.InheritSecrets, given: d.Call.Secrets, contexts: c.contexts},
 	}

@@ -213,9 +213,19 @@ func run(t *testing.T, data []byte) []string {
 	if len(r.running) > 0 || len(r.p.Ready()) > 0 {
 		t.Errorf("the run has ended, and these run: %v", r.running)
 	}
+	told := map[string]bool{}
+	for _, st := range r.p.Ended() {
+		if told[st.ID] || r.ended[st.ID] || st.State != plan.Done {
+			t.Errorf("%s ended without having run: it ran, is %s, or is told twice", st.ID, st.State)
+		}
+		told[st.ID] = true
+	}
 	for _, st := range r.p.Jobs() {
 		if st.State != plan.Done {
 			t.Errorf("the run has ended, and %s is %s", st.ID, st.State)
+		}
+		if !st.Calls && !told[st.ID] && !r.ended[st.ID] {
+			t.Errorf("%s has not run, and nobody was told", st.ID)
 		}
 		r.trace = append(r.trace, st.ID+" "+string(st.Conclusion))
 	}

@@ -13,7 +13,7 @@ type Job struct {
 	ID       string // unique in the run: build, build.1_x of a matrix, call.build of a called workflow
 	Key      string // as written in its file: github.job
 	Name     string // what people see: build (1, x), call / build
-	Workflow string // the called file it is from, as in uses; empty if it is of the run's own
+	Workflow string // the called file it is from, as in Call.File; empty if it is of the run's own
 
 	Matrix       []expr.Member // nil without a matrix
 	Index, Total int           // which cell of the matrix, from 0

@@ -117,6 +117,7 @@ func (p *Plan) end(c *cell, outcome Conclusion) {
 		return
 	}
 	n := c.node
+	ran := c.state == Running
 	c.state, c.outcome, c.result = Done, outcome, outcome
 	if c.tolerated && (outcome == Failure || c.timedOut) {
 		c.result = Success // actions/runner issue 1161
@@ -130,6 +131,9 @@ func (p *Plan) end(c *cell, outcome Conclusion) {
 	n.left--
 	n.timedOut = n.timedOut || c.timedOut && c.result != Success
 	n.takeOutputs(c.outputs)
+	if !ran {
+		p.ended = append(p.ended, c.status())
+	}
 	if c.result == Failure && n.failFast && n.left > 0 {
 		reason := fmt.Sprintf("the job %q of the same matrix failed", c.name)
 		for _, other := range n.cells {
@@ -167,6 +171,9 @@ func (n *node) takeOutputs(outputs []Output) {
 // endNode is the one place where a job as written ends.
 func (p *Plan) endNode(n *node, result Conclusion) {
 	n.done, n.result, n.outcome, n.contexts = true, result, cmp.Or(n.outcome, result), nil
+	if len(n.cells) == 0 {
+		p.ended = append(p.ended, n.status())
+	}
 	for _, d := range n.dependents {
 		if d.unmet--; d.unmet == 0 {
 			p.starts = append(p.starts, d)

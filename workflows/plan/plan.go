@@ -49,6 +49,7 @@ type Plan struct {
 	held    int     // bytes of what was evaluated for jobs that are not done
 	ready   []*cell // in the order of the file
 	stops   []Stop
+	ended   []Status // without having run, not yet handed out
 
 	starts []*node // all that they need is done
 	fills  []*node // may have room for another cell
@@ -287,6 +288,14 @@ func (p *Plan) Cancel(reason string) {
 func (p *Plan) Stops() []Stop {
 	list := slices.DeleteFunc(p.stops, func(s Stop) bool { return p.cells[s.ID].state != Running }) // it was faster
 	p.stops = nil
+	return list
+}
+
+// Ended are the jobs that ended without having run, each once: skipped, cancelled while
+// they waited, or failed before their first step.
+func (p *Plan) Ended() []Status {
+	list := p.ended
+	p.ended = nil
 	return list
 }
 

@@ -129,27 +129,36 @@ func (s *scope) stopped() bool {
 // list adds the jobs of a scope.
 func (s *scope) list(to []Status) []Status {
 	for _, n := range s.nodes {
-		if len(n.cells) == 0 { // skipped, not yet known, or it could not be
-			st := Status{
-				ID: s.id + n.def.ID.Text, Name: s.name + n.def.Name.String(), State: Waiting,
-				Calls: n.def.Uses != nil, Why: n.why,
-			}
-			if n.done {
-				st.State, st.Conclusion, st.Outcome = Done, n.result, n.outcome
-			}
-			to = append(to, st)
+		if len(n.cells) == 0 {
+			to = append(to, n.status())
 		}
 		for _, c := range n.cells {
-			to = append(to, Status{
-				ID: c.id, Name: c.name, State: c.state, Conclusion: c.result, Outcome: c.outcome,
-				Calls: n.def.Uses != nil, Why: c.why, Outputs: slices.Clone(c.outputs),
-			})
+			to = append(to, c.status())
 			if c.sub != nil {
 				to = c.sub.list(to)
 			}
 		}
 	}
 	return to
+}
+
+// status is that of a job without cells: skipped, not yet known, or it could not be.
+func (n *node) status() Status {
+	st := Status{
+		ID: n.scope.id + n.def.ID.Text, Name: n.scope.name + n.def.Name.String(), State: Waiting,
+		Calls: n.def.Uses != nil, Why: n.why,
+	}
+	if n.done {
+		st.State, st.Conclusion, st.Outcome = Done, n.result, n.outcome
+	}
+	return st
+}
+
+func (c *cell) status() Status {
+	return Status{
+		ID: c.id, Name: c.name, State: c.state, Conclusion: c.result, Outcome: c.outcome,
+		Calls: c.node.def.Uses != nil, Why: c.why, Outputs: slices.Clone(c.outputs),
+	}
 }
 
 // aggregate is the result of several: a failure is the strongest.

@@ -158,12 +158,10 @@ func (a app) enter() error {
 
 // runner makes the executor.
 func (a app) runner(log *slog.Logger) (runner, error) {
-	c := a.config()
-	c.Log = log
-	return a.newRunner(c)
+	return a.newRunner(a.config(log))
 }
 
 // config is what the executor needs of this machine.
-func (a app) config() executor.Config {
-	return executor.Config{StateDir: a.stateDir(), PackageDir: a.packageDir(), Home: a.home(), Environ: a.Env}
+func (a app) config(log *slog.Logger) executor.Config {
+	return executor.Config{StateDir: a.stateDir(), PackageDir: a.packageDir(), Home: a.home(), Environ: a.Env, Log: log}
 }

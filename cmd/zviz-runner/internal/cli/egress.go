@@ -148,7 +148,7 @@ func (o *policyOptions) narrowed(a app, n *network) error {
 	if err != nil {
 		return err
 	}
-	file, ok, err := executor.RepositoryPolicy(a.config(), dir, n.name)
+	file, ok, err := executor.RepositoryPolicy(a.config(nil), dir, n.name)
 	if ok {
 		n.narrowed = &file
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/zviz/run/cmd/zviz-runner/internal/decision"
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/executor"
@@ -150,18 +151,18 @@ func eventLine(e egress.Event) string {
 	if e.Method != "" {
 		parts = append(parts, e.Method)
 	}
-	s := strings.Join(parts, " ") + " " + deniedHost(row) + e.Path
+	s := strings.Join(parts, " ") + " " + decision.Host(row) + e.Path
 	if e.Reason != "" {
 		s += " (" + e.Reason + ")"
 	}
 	if e.PID != 0 {
-		s += " by " + process(e.Exe, e.PID)
+		s += " by " + decision.Process(e.Exe, e.PID)
 	}
 	if e.Package != (egress.Package{}) {
-		s += ", " + wanted(e.Package)
+		s += ", " + decision.Wanted(e.Package)
 	}
 	if e.Up+e.Down > 0 {
 		s += fmt.Sprintf(", up %s down %s", ui.Amount(e.Up), ui.Amount(e.Down))
 	}
-	return s + times(e.Count)
+	return s + ui.Times(e.Count)
 }

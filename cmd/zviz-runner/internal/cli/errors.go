@@ -157,7 +157,7 @@ func (f failure) printJSON(w io.Writer) {
 }
 
 // writeJSON writes v on one line.
-func writeJSON(w io.Writer, v any) error { return encodeJSON(w, v, "") }
+func writeJSON(w io.Writer, v any) error { return ui.WriteJSON(w, v, "") }
 
 func printLine(w io.Writer, s string) error {
 	_, err := fmt.Fprintln(w, s)

@@ -93,26 +93,12 @@ func (a app) execFlags(cmd *cobra.Command, o *execOptions) {
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.SetInterspersed(false) // what follows the command's name is the command's
-	f.StringArrayVar(&o.allow, "allow", nil, "`LIST` of presets and hosts the command may reach (repeat; help policy)")
-	f.Var(choice{&o.egress, egressModes()}, "egress", "what becomes of other hosts: deny, audit (report), learn (print a policy) (default deny)")
-	f.BoolVar(&o.noNetwork, "no-network", false, "no network at all, not even names")
-	f.BoolVar(&o.offline, "offline", false, "packages from the package store only; nothing outside is asked")
-	f.BoolVar(&o.strict, "strict-egress", false, "exit 1 if the command succeeded but anything was denied")
-	f.StringVar(&o.policy, "policy", "", "the operator's policy `FILE` (help policy)")
+	grantFlags(f, o)
 	f.BoolVar(&o.noRepoPolicy, "no-repo-policy", false, "leave "+executor.RepositoryPolicyName+" of the workspace, which can narrow the policy, unread")
-	f.Var(choice{&o.profile, seccomp.ProfileNames()}, "profile", "what it may do: ci, hostile (less), debug (trace), root (install into --rootfs) (default ci)")
-	f.StringArrayVar(&o.allowMissing, "allow-missing", nil, "start although this machine lacks `LAYER` (repeat)")
 	f.StringVar(&o.rootfs, "rootfs", "", "`DIR` with a root file system (default: this machine's tools, read-only)")
-	f.StringVarP(&o.dir, "dir", "C", "", "run in `DIR`, the workspace (default: the current folder)")
-	f.StringArrayVar(&o.mounts, "mount", nil, "show `SRC:DST[:rw]` of this machine inside (repeat)")
 	f.StringArrayVar(&o.write, "write", nil, "`PATH` of the workspace that stays writable although protected: .git (repeat)")
 	f.BoolVar(&o.ephemeral, "ephemeral", false, "throw away what is written to the workspace")
 	f.BoolVar(&o.diff, "diff", false, "the same, and print what was written")
-	f.BoolVar(&o.noCanaries, "no-canaries", false, "plant no fake credentials in its home")
-	f.StringVar(&o.memory, "memory", "", "limit of memory: `SIZE` such as 2g (default 80 % of the machine)")
-	f.StringVar(&o.cpus, "cpus", "", "limit of processors: `N` such as 1.5")
-	f.StringVar(&o.pids, "pids", "", "limit of processes and threads: `N` (default 4096)")
-	f.StringVar(&o.timeout, "timeout", "", "limit of time: `TIME` such as 30m, 0 for none")
 	f.StringArrayVarP(&o.env, "env", "e", nil, "variable `KEY[=VALUE]` for the command; without a value, ours (repeat)")
 	f.StringArrayVar(&o.envFiles, "env-file", nil, "variables from `FILE`, a KEY=VALUE a line (repeat)")
 	f.StringArrayVar(&o.secrets, "secret", nil, "variable `KEY` with our value, masked in the output (repeat)")
@@ -122,11 +108,35 @@ func (a app) execFlags(cmd *cobra.Command, o *execOptions) {
 	f.StringArrayVar(&o.subjects, "subject", nil, "`FILE` below the folder of the command that the statement is about (repeat)")
 	f.BoolVar(&o.json, "json", false, "print JSON lines: output, network, and the report as the last one")
 	f.BoolVar(&o.explain, "explain", false, "print what would be done, and run nothing")
+	outputFlags(f, o)
+	a.completeFlags(cmd)
+}
+
+// grantFlags are those of everything that runs code: what it may do and reach.
+func grantFlags(f *pflag.FlagSet, o *execOptions) {
+	f.StringArrayVar(&o.allow, "allow", nil, "`LIST` of presets and hosts it may reach (repeat; help policy)")
+	f.Var(choice{&o.egress, egressModes()}, "egress", "what becomes of other hosts: deny, audit (report), learn (print a policy) (default deny)")
+	f.BoolVar(&o.noNetwork, "no-network", false, "no network at all, not even names")
+	f.BoolVar(&o.offline, "offline", false, "packages from the package store only; nothing outside is asked")
+	f.BoolVar(&o.strict, "strict-egress", false, "exit 1 if it succeeded but anything was denied")
+	f.StringVar(&o.policy, "policy", "", "the operator's policy `FILE` (help policy)")
+	f.Var(choice{&o.profile, seccomp.ProfileNames()}, "profile", "what it may do: ci, hostile (less), debug (trace), root (install into --rootfs) (default ci)")
+	f.StringArrayVar(&o.allowMissing, "allow-missing", nil, "start although this machine lacks `LAYER` (repeat)")
+	f.StringVarP(&o.dir, "dir", "C", "", "run in `DIR`, the workspace (default: the current folder)")
+	f.StringArrayVar(&o.mounts, "mount", nil, "show `SRC:DST[:rw]` of this machine inside (repeat)")
+	f.BoolVar(&o.noCanaries, "no-canaries", false, "plant no fake credentials in its home")
+	f.StringVar(&o.memory, "memory", "", "limit of memory: `SIZE` such as 2g (default 80 % of the machine)")
+	f.StringVar(&o.cpus, "cpus", "", "limit of processors: `N` such as 1.5")
+	f.StringVar(&o.pids, "pids", "", "limit of processes and threads: `N` (default 4096)")
+	f.StringVar(&o.timeout, "timeout", "", "limit of time: `TIME` such as 30m, 0 for none")
+}
+
+// outputFlags are those of everything that runs code: how it is shown.
+func outputFlags(f *pflag.FlagSet, o *execOptions) {
 	f.Var(choice{&o.progress, []string{"auto", "tty", "plain", "quiet"}}, "progress", "how to show what is being done and decided: auto, tty, plain, quiet (default auto)")
 	f.Var(choice{&o.color, []string{"auto", "always", "never"}}, "color", "colour in our own lines (default auto)")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no lines of our own but errors")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "also print layers, usage and the hosts reached")
-	a.completeFlags(cmd)
 }
 
 // completeFlags tells shells what the values of flags can be.
@@ -144,7 +154,9 @@ func (a app) completeFlags(cmd *cobra.Command) {
 		"rootfs":        dirs,
 		"dir":           dirs,
 	} {
-		// Fails only for a flag that does not exist: a bug, and tests see it.
+		if cmd.Flags().Lookup(name) == nil {
+			continue
+		}
 		if err := cmd.RegisterFlagCompletionFunc(name, fn); err != nil {
 			panic(err)
 		}

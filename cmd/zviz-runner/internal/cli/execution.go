@@ -212,7 +212,7 @@ func (e *execution) conclude(ctx context.Context, out outcome) error {
 		if n := deniedCount(rep.Egress.Summary); n > 0 {
 			return e.finish(rep, failure{
 				Code: "egress.denied", Exit: exitFailed,
-				What: "the command succeeded, but " + count(n, "request was denied", "requests were denied") + " (--strict-egress)",
+				What: "the command succeeded, but " + ui.Count(n, "request was denied", "requests were denied") + " (--strict-egress)",
 			})
 		}
 	}

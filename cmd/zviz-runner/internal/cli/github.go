@@ -11,6 +11,7 @@ import (
 
 	"github.com/sethvargo/go-githubactions"
 
+	"github.com/zviz/run/cmd/zviz-runner/internal/decision"
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/executor"
@@ -61,17 +62,17 @@ func (e *execution) annotate(action *githubactions.Action, r executor.Report) {
 			action.Warningf("zviz: more was denied; the summary of the step has it")
 			return
 		}
-		text := "zviz: denied " + deniedHost(s)
+		text := "zviz: denied " + decision.Host(s)
 		if s.Reason != "" {
 			text += " (" + s.Reason + ")"
 		}
 		if s.First.PID != 0 {
-			text += ", asked by " + process(s.First.Exe, s.First.PID)
+			text += ", asked by " + decision.Process(s.First.Exe, s.First.PID)
 		}
 		if i := slices.IndexFunc(s.Wanted, func(w egress.Wanted) bool { return w.PkgBy == egress.EvidenceProven }); i >= 0 {
-			text += ", " + wanted(s.Wanted[i].Package)
+			text += ", " + decision.Wanted(s.Wanted[i].Package)
 		}
-		action.Warningf("%s", e.mask(ui.CleanLine(text)+times(s.Count)))
+		action.Warningf("%s", e.mask(ui.CleanLine(text)+ui.Times(s.Count)))
 	}
 }
 
@@ -83,7 +84,7 @@ func githubSummary(r executor.Report) string {
 		mark = "❌"
 	}
 	fmt.Fprintf(&b, "### %s zviz: <code>%s</code>\n\n", mark, markdown(strings.Join(r.Command, " ")))
-	fmt.Fprintf(&b, "%s, exit code %d, after %s. ", markdown(string(r.Conclusion)), r.ExitCode, duration(r.Usage.WallMS))
+	fmt.Fprintf(&b, "%s, exit code %d, after %s. ", markdown(string(r.Conclusion)), r.ExitCode, ui.Duration(r.Usage.WallMS))
 	if r.Egress.Complete {
 		b.WriteString("The record of the network is complete.\n")
 	} else {
@@ -109,21 +110,21 @@ func githubSummary(r executor.Report) string {
 		}
 		var packages []string
 		for _, w := range s.Wanted {
-			packages = append(packages, wanted(w.Package))
+			packages = append(packages, decision.Wanted(w.Package))
 		}
 		first := ""
 		if s.First.PID != 0 {
-			first = process(s.First.Exe, s.First.PID)
+			first = decision.Process(s.First.Exe, s.First.PID)
 		}
 		fix := s.Fix
 		if egress.CarriesData(s.Host) {
 			fix = ""
 		}
-		fmt.Fprintf(&b, "| %s | <code>%s</code> | %s | %d | %s | %s | %s | %s | %s | %s |\n", verdict, markdown(deniedHost(s)), markdown(s.Reason), s.Count,
+		fmt.Fprintf(&b, "| %s | <code>%s</code> | %s | %d | %s | %s | %s | %s | %s | %s |\n", verdict, markdown(decision.Host(s)), markdown(s.Reason), s.Count,
 			ui.Amount(s.Up), ui.Amount(s.Down), markdown(strings.Join(s.Steps, ", ")), markdown(first), markdown(strings.Join(packages, "; ")), markdown(fix))
 	}
 	if n := len(r.Denials); n > 0 {
-		fmt.Fprintf(&b, "\n%s denied.\n", count(n, "kind of system call or file was", "kinds of system calls and files were"))
+		fmt.Fprintf(&b, "\n%s denied.\n", ui.Count(n, "kind of system call or file was", "kinds of system calls and files were"))
 	}
 	return b.String()
 }

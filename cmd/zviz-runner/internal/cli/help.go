@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/zviz/run/cmd/zviz-runner/internal/runview"
 	"github.com/zviz/run/internal/spell"
 )
 
@@ -60,6 +61,7 @@ func helpTopics() []*cobra.Command {
 		topic("exit-codes", "Exit codes and error codes", helpExitCodes),
 		topic("environment", "Variables that are read, and those a command gets", helpEnvironment),
 		topic("policy", "What a command may reach, and the policy file", helpPolicy),
+		topic("run-output", "What a run prints, and its JSON lines", runview.Help),
 	}
 }
 

@@ -216,7 +216,7 @@ func who(l egress.Learned) string {
 	if l.Step != "" {
 		s = "step " + l.Step + ": " + s
 	}
-	s += fmt.Sprintf(", %s, up %s, down %s", count(l.Count, "time", "times"), ui.Amount(l.Up), ui.Amount(l.Down))
+	s += fmt.Sprintf(", %s, up %s, down %s", ui.Count(l.Count, "time", "times"), ui.Amount(l.Up), ui.Amount(l.Down))
 	switch l.Doubt {
 	case egress.DoubtData:
 		s += "; the name looks like a message"

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/zviz/run/cmd/zviz-runner/internal/decision"
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/executor"
@@ -104,7 +105,7 @@ func (v *liveView) tell(r *liveRow, e egress.Event) {
 	}
 	line := r.what()
 	if e.PID != 0 {
-		line += " by " + process(e.Exe, e.PID)
+		line += " by " + decision.Process(e.Exe, e.PID)
 	}
 	if len(v.rows) == liveLinesMost {
 		line = "more decisions follow; the summary has them"
@@ -128,7 +129,7 @@ func (v *liveView) close() {
 
 // what is "denied tracker.example.com:443 (host)".
 func (r *liveRow) what() string {
-	s := verdictWord(r.verdict) + " " + deniedHost(egress.Summary{Host: r.host, Port: r.port, Door: r.door})
+	s := verdictWord(r.verdict) + " " + decision.Host(egress.Summary{Host: r.host, Port: r.port, Door: r.door})
 	if r.reason != "" && r.reason != egress.ReasonHost {
 		s += " (" + r.reason + ")"
 	}

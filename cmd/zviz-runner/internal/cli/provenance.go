@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/internal/build"
 	"github.com/zviz/run/internal/dsse"
@@ -149,7 +150,7 @@ func (e *execution) store(r executor.Report) error {
 		return nil
 	}
 	var stored bytes.Buffer
-	err := encodeJSON(&stored, r, "  ")
+	err := ui.WriteJSON(&stored, r, "  ")
 	if err == nil {
 		err = e.file.put(func(w io.Writer) error { _, err := w.Write(stored.Bytes()); return err })
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/zviz/run/cmd/zviz-runner/internal/decision"
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
 	"github.com/zviz/run/executor"
 )
@@ -79,7 +80,7 @@ func diffReports(a, b executor.Report) []difference {
 func hostLines(r executor.Report) map[string]bool {
 	out := map[string]bool{}
 	for _, s := range r.Egress.Summary {
-		line := string(s.Verdict) + " " + deniedHost(s)
+		line := string(s.Verdict) + " " + decision.Host(s)
 		if s.Reason != "" {
 			line += " (" + s.Reason + ")"
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zviz/run/cmd/zviz-runner/internal/decision"
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/executor"
@@ -21,7 +22,7 @@ func reportText(out io.Writer, r executor.Report, verified string) error {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("%s", ui.CleanLine(quoteCommand(r.Command)))
 	line("%s: exit code %d, %s, after %s, on %s UTC", ui.Clean(string(r.Conclusion)), r.ExitCode,
-		strings.ReplaceAll(ui.Clean(string(r.Cause)), "_", " "), duration(r.Usage.WallMS), r.Started.UTC().Format(time.DateTime))
+		strings.ReplaceAll(ui.Clean(string(r.Cause)), "_", " "), ui.Duration(r.Usage.WallMS), r.Started.UTC().Format(time.DateTime))
 	if e := r.Error; e != nil {
 		for _, part := range [][2]string{{"error: ", e.What}, {"  why: ", e.Why}, {"  fix: ", e.Fix}} {
 			if part[1] != "" {
@@ -45,7 +46,7 @@ func reportText(out io.Writer, r executor.Report, verified string) error {
 	for _, d := range r.Denials {
 		who := ""
 		if d.PID != 0 {
-			who = process(d.Exe, d.PID)
+			who = decision.Process(d.Exe, d.PID)
 		}
 		rows = append(rows, []string{ui.Clean(d.Syscall + d.Path), ui.Clean(d.Errno), strconv.Itoa(d.Count), who, ui.Clean(d.Rule)})
 	}
@@ -74,14 +75,14 @@ func hostRows(summary []egress.Summary) [][]string {
 		if s.Expected {
 			verdict += " (expected)"
 		}
-		host := ui.Clean(deniedHost(s))
+		host := ui.Clean(decision.Host(s))
 		first := ""
 		if s.First.PID != 0 {
-			first = process(s.First.Exe, s.First.PID)
+			first = decision.Process(s.First.Exe, s.First.PID)
 		}
 		var packages []string
 		for _, w := range s.Wanted {
-			packages = append(packages, wanted(w.Package))
+			packages = append(packages, decision.Wanted(w.Package))
 		}
 		rows = append(rows, []string{
 			ui.Clean(verdict), host, ui.Clean(s.Reason), strconv.Itoa(s.Count), ui.Amount(s.Up), ui.Amount(s.Down),

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/internal/dsse"
 )
@@ -38,7 +39,7 @@ func (o *reportOptions) verify(r storedReport) (string, error) {
 		}
 		said = append(said, err.Error())
 	} else {
-		said = append(said, "the chain of "+count(len(r.Egress.Events), "decision", "decisions")+" is whole")
+		said = append(said, "the chain of "+ui.Count(len(r.Egress.Events), "decision", "decisions")+" is whole")
 	}
 	if o.complete && !r.Egress.Complete {
 		return "", untrusted("the record of the network is not complete: something opaque left the cell, or decisions were too many to be kept")

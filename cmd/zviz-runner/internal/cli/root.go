@@ -146,7 +146,7 @@ limits, and a network that reaches the hosts you name and nothing else.`,
 	root.SetFlagErrorFunc(flagError)
 	root.Flags().BoolVar(&version, "version", false, "print the version")
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run code:"}, &cobra.Group{ID: "look", Title: "Look inside:"})
-	root.AddCommand(a.execCommand(), a.checkCommand(), a.doctorCommand(), a.egressCommand(), a.exprCommand(), a.cacheCommand(), a.reportCommand(), a.versionCommand(), a.completionCommand(), a.attemptCommand())
+	root.AddCommand(a.execCommand(), a.runCommand(), a.checkCommand(), a.doctorCommand(), a.egressCommand(), a.exprCommand(), a.cacheCommand(), a.reportCommand(), a.versionCommand(), a.completionCommand(), a.attemptCommand())
 	root.AddCommand(helpTopics()...)
 	root.SetHelpCommand(a.helpCommand())
 	// The flag's own text would name the command twice: "help for exec".

@@ -4,12 +4,11 @@ package cli
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/zviz/run/cmd/zviz-runner/internal/decision"
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/executor"
@@ -62,7 +61,7 @@ func (e *execution) limit(r executor.Report) {
 		if after == 0 {
 			after = r.Usage.WallMS
 		}
-		e.ui.Notef("ended by the time limit after %s", duration(after))
+		e.ui.Notef("ended by the time limit after %s", ui.Duration(after))
 		e.ui.Fixf("if it needs longer: --timeout TIME, or limits.timeout of the policy file")
 	case sandbox.CauseOOM:
 		if r.ExitCode == exitSignal+9 || r.Usage.OOMKills == 0 {
@@ -78,14 +77,14 @@ func (e *execution) limit(r executor.Report) {
 	default: // the command's own doing
 	}
 	if n := r.Usage.OOMKills; n > 0 && (r.Cause != sandbox.CauseOOM || r.ExitCode != exitSignal+9) {
-		e.memory("the memory limit"+memoryLimit(r)+" killed "+count(n, "process", "processes"), r) // and the command lived on
+		e.memory("the memory limit"+memoryLimit(r)+" killed "+ui.Count(n, "process", "processes"), r) // and the command lived on
 	}
 	if n := r.Usage.PidsDenied; n > 0 {
 		of := ""
 		if r.Limits.Pids > 0 {
 			of = " of " + strconv.Itoa(r.Limits.Pids)
 		}
-		e.ui.Notef("%s failed at the limit of processes%s%s", count(n, "fork", "forks"), of, peak(r.Usage.PidsPeak))
+		e.ui.Notef("%s failed at the limit of processes%s%s", ui.Count(n, "fork", "forks"), of, peak(r.Usage.PidsPeak))
 		e.ui.Fixf("if it needs more: --pids N, or limits.pids of the policy file")
 	}
 	switch r.Limits.Reached {
@@ -149,11 +148,11 @@ func (e *execution) denied(rows []egress.Summary, verdict egress.Verdict, verb s
 				} else {
 					total += row.Count
 				}
-				lines = append(lines, e.mask(deniedRow(row)))
+				lines = append(lines, e.mask(decision.Row(row)))
 			}
 		}
 		if total > 0 {
-			e.list(verb+" "+count(total, k.one, k.many), lines)
+			e.list(verb+" "+ui.Count(total, k.one, k.many), lines)
 		}
 	}
 }
@@ -180,79 +179,12 @@ func (e *execution) line(format string, args ...any) {
 	}
 }
 
-// deniedRow returns "tracker.example.com:443 (node, pid 41) ×2".
-func deniedRow(r egress.Summary) string {
-	s := ui.Clean(deniedHost(r))
-	var in []string
-	if r.First.PID != 0 {
-		in = append(in, process(r.First.Exe, r.First.PID))
-	}
-	for _, w := range r.Wanted[:min(len(r.Wanted), 2)] {
-		in = append(in, wanted(w.Package))
-	}
-	if r.Reason != "" && r.Reason != egress.ReasonHost {
-		in = append(in, ui.Clean(r.Reason))
-	}
-	if len(in) > 0 {
-		s += " (" + strings.Join(in, "; ") + ")"
-	}
-	return s + times(r.Count)
-}
-
-// deniedHost is "tracker.example.com:443".
-func deniedHost(r egress.Summary) string {
-	if port := ":" + strconv.Itoa(int(r.Port)); r.Port != 0 && r.Door != egress.DoorDNS && !strings.HasSuffix(r.Host, port) {
-		return r.Host + port
-	}
-	return r.Host
-}
-
-// wanted is "claims to be postinstall of left-pad@1.3.0".
-func wanted(p egress.Package) string {
-	s := p.Pkg
-	if p.Script != "" {
-		s = p.Script
-		if p.Pkg != "" {
-			s += " of " + p.Pkg
-		}
-	}
-	if p.PkgBy != egress.EvidenceProven {
-		s = "claims to be " + s
-	}
-	return ui.Clean(s)
-}
-
-func process(exe string, pid int) string {
-	name := "unknown"
-	if exe != "" {
-		name = ui.Clean(path.Base(exe))
-	}
-	return fmt.Sprintf("%s, pid %d", name, pid)
-}
-
-// allowFix prints the command that would allow what was denied. Only hosts that
-// parse as such get into it: the line is made to be pasted into a shell, and
-// the job chose the names.
+// allowFix prints the command that would allow what was denied.
 func (e *execution) allowFix(r executor.Report) {
 	if e.noNetwork {
 		return
 	}
-	var hosts []string
-	for _, row := range r.Egress.Summary {
-		item, ok := strings.CutPrefix(row.Fix, "--allow ")
-		if !ok || row.Verdict == egress.VerdictAllow || row.Verdict == egress.VerdictLearned || row.Expected {
-			continue
-		}
-		rule, err := egress.ParseRule(item)
-		if err == nil && !egress.CarriesData(rule.Host) && !slices.Contains(hosts, rule.String()) {
-			hosts = append(hosts, rule.String())
-		}
-	}
-	// With ports 443 and 80 in the bare name, "host:443" beside "host" is noise.
-	hosts = slices.DeleteFunc(hosts, func(h string) bool {
-		name, port, _ := strings.Cut(h, ":")
-		return (port == "443" || port == "80") && slices.Contains(hosts, name)
-	})
+	hosts := decision.Allowable(r.Egress.Summary)
 	if len(hosts) == 0 || len(hosts) > maxRows {
 		return
 	}
@@ -277,28 +209,28 @@ func (e *execution) systemCalls(denials []executor.ReportDenial) {
 	for _, d := range denials {
 		by := ""
 		if d.PID != 0 {
-			by = " (" + process(d.Exe, d.PID) + ")"
+			by = " (" + decision.Process(d.Exe, d.PID) + ")"
 		}
 		if d.Syscall != "" {
 			callCount += d.Count
-			calls = append(calls, e.mask(ui.Clean(d.Syscall)+by+times(d.Count)))
+			calls = append(calls, e.mask(ui.Clean(d.Syscall)+by+ui.Times(d.Count)))
 		} else {
 			fileCount += d.Count
 			rule := ""
 			if d.Rule != "" {
 				rule = " (" + ui.Clean(d.Rule) + ")"
 			}
-			files = append(files, e.mask(ui.Clean(d.Path)+rule+by+times(d.Count)))
+			files = append(files, e.mask(ui.Clean(d.Path)+rule+by+ui.Times(d.Count)))
 			if d.Fix != "" {
 				fixes = append(fixes, e.mask(ui.CleanLine(d.Fix)))
 			}
 		}
 	}
 	if callCount > 0 {
-		e.list("denied "+count(callCount, "system call", "system calls"), calls)
+		e.list("denied "+ui.Count(callCount, "system call", "system calls"), calls)
 	}
 	if fileCount > 0 {
-		e.list("denied "+count(fileCount, "file", "files"), files)
+		e.list("denied "+ui.Count(fileCount, "file", "files"), files)
 		for _, f := range fixes {
 			e.ui.Fixf("if this is wanted: %s", f)
 		}
@@ -326,7 +258,7 @@ func (e *execution) changed(changes []executor.Change) {
 		}
 	}
 	if len(rows) > 0 {
-		e.list("changed "+count(len(rows), "file", "files")+" that tools outside of the sandbox may run", rows)
+		e.list("changed "+ui.Count(len(rows), "file", "files")+" that tools outside of the sandbox may run", rows)
 	}
 	for _, f := range fixes {
 		e.ui.Fixf("%s", ui.CleanLine(f))
@@ -344,16 +276,16 @@ func (e *execution) details(r executor.Report) {
 	}
 	for _, row := range r.Egress.Summary {
 		if row.Verdict == egress.VerdictAllow {
-			e.ui.Notef("allowed %s up %s down %s", e.mask(deniedRow(row)), ui.Amount(row.Up), ui.Amount(row.Down))
+			e.ui.Notef("allowed %s up %s down %s", e.mask(decision.Row(row)), ui.Amount(row.Up), ui.Amount(row.Down))
 		}
 	}
 	u := r.Usage
-	line := fmt.Sprintf("took %s, processor %s user and %s system", duration(u.WallMS), duration(u.UserMS), duration(u.SysMS))
+	line := fmt.Sprintf("took %s, processor %s user and %s system", ui.Duration(u.WallMS), ui.Duration(u.UserMS), ui.Duration(u.SysMS))
 	if u.MemoryPeakBytes > 0 {
 		line += ", memory " + ui.Amount(u.MemoryPeakBytes)
 	}
 	if u.PidsPeak > 0 {
-		line += ", " + count(u.PidsPeak, "process", "processes")
+		line += ", " + ui.Count(u.PidsPeak, "process", "processes")
 	}
 	e.ui.Notef("%s", line)
 }
@@ -367,26 +299,4 @@ func deniedCount(rows []egress.Summary) int {
 		}
 	}
 	return n
-}
-
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return strconv.Itoa(n) + " " + many
-}
-
-func times(n int) string {
-	if n <= 1 {
-		return ""
-	}
-	return " ×" + strconv.Itoa(n)
-}
-
-func duration(ms int64) string {
-	d := time.Duration(ms) * time.Millisecond
-	if d < time.Minute {
-		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + "s"
-	}
-	return d.Round(time.Second).String()
 }

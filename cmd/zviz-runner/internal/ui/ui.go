@@ -22,19 +22,19 @@ type Config struct {
 // does not go through it.
 type UI struct {
 	cfg      Config
-	color    bool
+	color    Colors
 	progress *Progress
 	err      io.Writer
 }
 
 // New makes a UI. Close it to end the progress line.
 func New(cfg Config) *UI {
-	u := &UI{cfg: cfg, color: useColor(cfg.Color, cfg.Getenv, IsTerminal(cfg.Err))}
+	u := &UI{cfg: cfg, color: ColorsFor(cfg.Color, cfg.Getenv, cfg.Err)}
 	u.progress = NewProgress(cfg.Err, progressMode(cfg.Progress, cfg.Getenv, IsTerminal(cfg.Err)), func() (rows, cols int) {
 		r, c := Size(cfg.Err)
 		return int(r), int(c)
 	})
-	u.progress.color = u.color
+	u.progress.color = bool(u.color)
 	u.err = u.progress.Writer()
 	return u
 }
@@ -78,20 +78,13 @@ func (u *UI) Fixf(format string, args ...any) {
 
 // Bold is for what names a line. Like the other styles it does nothing without
 // colour, and no colour carries meaning alone.
-func (u *UI) Bold(s string) string { return u.style("1", s) }
+func (u *UI) Bold(s string) string { return u.color.Bold(s) }
 
 // Red is for what went wrong.
-func (u *UI) Red(s string) string { return u.style("1;31", s) }
+func (u *UI) Red(s string) string { return u.color.Red(s) }
 
 // Green is for what is as it should be.
-func (u *UI) Green(s string) string { return u.style("32", s) }
-
-func (u *UI) style(code, s string) string {
-	if !u.color {
-		return s
-	}
-	return "\x1b[" + code + "m" + s + "\x1b[0m"
-}
+func (u *UI) Green(s string) string { return u.color.Green(s) }
 
 // useColor decides by flag, then NO_COLOR (no-color.org), then CLICOLOR_FORCE
 // (bixense.com/clicolors), then the terminal.
@@ -118,9 +111,16 @@ func progressMode(mode string, getenv func(string) string, tty bool) string {
 	case "tty", "plain", "quiet":
 		return mode
 	}
-	ci := strings.ToLower(getenv("CI"))
-	if !tty || getenv("TERM") == "dumb" || (ci != "" && ci != "false" && ci != "0") {
+	if !live(getenv, tty) {
 		return "quiet"
 	}
 	return "tty"
+}
+
+// Live reports whether what is written to f may be drawn over: a person looks at it.
+func Live(getenv func(string) string, f *os.File) bool { return live(getenv, IsTerminal(f)) }
+
+func live(getenv func(string) string, tty bool) bool {
+	ci := strings.ToLower(getenv("CI"))
+	return tty && getenv("TERM") != "dumb" && (ci == "" || ci == "false" || ci == "0")
 }

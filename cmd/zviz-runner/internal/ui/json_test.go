@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package ui
 
 import (
 	"bytes"
@@ -11,10 +11,10 @@ import (
 
 // Whatever a job puts into a name, the report does not act on the terminal that
 // shows it, and means the same.
-func TestEncodeJSONForTerminals(t *testing.T) {
+func TestWriteJSONForTerminals(t *testing.T) {
 	const name = "a\x1b[2J\u009b2J\u0085\x7f\u202e\u2066\u200f\U000e0041 é 漢 -> <b> 😀"
 	var b bytes.Buffer
-	if err := encodeJSON(&b, map[string]string{"path": name}, ""); err != nil {
+	if err := WriteJSON(&b, map[string]string{"path": name}, ""); err != nil {
 		t.Fatal(err)
 	}
 	want := `{"path":"a\u001b[2J\u009b2J\u0085\u007f\u202e\u2066\u200f\udb40\udc41 é 漢 -> <b> 😀"}` + "\n"

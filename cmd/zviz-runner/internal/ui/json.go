@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package ui
 
 import (
 	"bytes"
@@ -12,12 +12,13 @@ import (
 	"unicode/utf8"
 )
 
-// encodeJSON writes v as JSON that a terminal may show as it is: a job chooses
+// WriteJSON writes v as JSON that a terminal may show as it is: a job chooses
 // names and texts in it. encoding/json escapes what is below a space; here what
 // acts or hides above it is escaped too (C1 control characters, DEL, marks that
 // reorder text), which is the same text to a reader of JSON. Characters of HTML
-// stay as they are: "->" in a log line is no reason for \u003e.
-func encodeJSON(w io.Writer, v any, indent string) error {
+// stay as they are: "->" in a log line is no reason for \u003e. What a CI system would
+// take for a command inside of a line (NoCommand) is escaped too.
+func WriteJSON(w io.Writer, v any, indent string) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -25,7 +26,7 @@ func encodeJSON(w io.Writer, v any, indent string) error {
 	if err := enc.Encode(v); err != nil {
 		return err
 	}
-	_, err := w.Write(escapeUnseen(b.Bytes()))
+	_, err := io.WriteString(w, breakHashes(string(escapeUnseen(b.Bytes())), `\u0023#`))
 	return err
 }
 

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zviz/run/executor/run"
+	"github.com/zviz/run/workflows/plan"
+)
+
+// runOptions are the flags of run as they were written.
+type runOptions struct {
+	execOptions // those of everything that runs code
+	file        string
+
+	event, payload     string
+	all                bool
+	jobs, steps        []string
+	matrix, inputs     []string
+	vars               []string
+	secrets            []string
+	secretFiles        []string
+	env, envFiles      []string
+	localActions       []string
+	actionsURL         string
+	realToken          bool
+	artifacts          string
+	parallel           int
+	list, graph, dry   bool
+	listed             bool // any of the three
+	defaultParallelism int
+}
+
+func (a app) runCommand() *cobra.Command {
+	o := &runOptions{}
+	cmd := &cobra.Command{
+		Use:     "run [flags] [FILE]",
+		Short:   "Run a workflow of GitHub's language on this machine, each step in a sandbox",
+		GroupID: "run",
+		Long: `run runs the jobs of a workflow file, or of all files in .github/workflows that
+the event starts. Each job has a network, limits and a workspace of its own, each
+of its steps a sandbox. A checkout takes the files of this machine, those that git
+does not ignore, with what is not committed; nothing is written back.
+
+Without --allow, and without hosts in the policy file, each run step reaches the
+registries of the tools that its script starts, and nothing else.
+
+Actions and workflows of other repositories are fetched with the git of this machine
+and kept by commit; a workflow that .github/workflows/actions.lock names runs the
+commits in there. JavaScript actions run with a Node.js of the major version that
+they ask for: the one in PATH, that of a version manager, or one from npm's registry.
+
+With --secret GITHUB_TOKEN jobs have a token that is worth nothing outside: the
+gateway puts the real one into requests that read the workflow's own repository.
+
+Exit code: 0 if the run succeeded or no job had to run, 1 if it failed, 2 for a bad
+argument, 125 for an error of ours, 128+n after signal n. Ctrl-C cancels as the
+button of a forge does, so that steps with always() run; a second one kills.`,
+		Example: `  zviz-runner run
+  zviz-runner run .github/workflows/ci.yml -j test --matrix node=22
+  zviz-runner run ci.yml --event pull_request -e event.json --secret DEPLOY_KEY
+  zviz-runner run ci.yml --graph`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if len(args) > 0 {
+				o.file = args[0]
+			}
+			o.listed = o.list || o.graph || o.dry
+			if o.origin, err = a.applyVariables(cmd.Flags()); err != nil {
+				return err
+			}
+			if !o.listed {
+				if err := a.enter(); err != nil {
+					return ours(err)
+				}
+			}
+			return a.run(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.event, "event", "", "the `NAME` of the event (default push)")
+	f.StringVarP(&o.payload, "event-file", "e", "", "its payload, JSON, from `FILE`: github.event")
+	f.BoolVar(&o.all, "all", false, "run whatever the file's events and filters say")
+	f.StringArrayVarP(&o.jobs, "job", "j", nil, "only `JOB` and what it needs (repeat)")
+	f.StringArrayVar(&o.matrix, "matrix", nil, "only cells of a matrix in which `KEY=VALUE` (repeat)")
+	f.StringArrayVar(&o.steps, "step", nil, "only `STEP`, by id, name or number, and checkouts (repeat)")
+	f.StringArrayVar(&o.inputs, "input", nil, "an input `KEY=VALUE` of workflow_dispatch (repeat)")
+	f.StringArrayVar(&o.vars, "var", nil, "a configuration variable `KEY=VALUE`: the context vars (repeat)")
+	f.StringArrayVar(&o.env, "env", nil, "a variable `KEY[=VALUE]` of all steps; without a value, ours (repeat)")
+	f.StringArrayVar(&o.envFiles, "env-file", nil, "variables of all steps from `FILE`, a KEY=VALUE a line (repeat)")
+	f.StringArrayVar(&o.secrets, "secret", nil, "a secret `NAME` with our variable's value, else asked for (repeat)")
+	f.StringArrayVar(&o.secretFiles, "secret-file", nil, "secrets from `FILE`, a NAME=VALUE a line (repeat)")
+	f.BoolVar(&o.realToken, "real-token", false, "give steps the token of --secret GITHUB_TOKEN itself")
+	f.StringArrayVar(&o.localActions, "local-action", nil, "use the action `OWNER/REPO[@REF]=DIR` of this machine (repeat)")
+	f.StringVar(&o.actionsURL, "actions-url", "https://github.com", "fetch actions of other repositories from `URL`/OWNER/REPO, with git")
+	f.StringVar(&o.artifacts, "artifacts", "", "keep what steps upload as artifacts in `DIR` (default: thrown away with the run)")
+	f.IntVar(&o.parallel, "parallel", 0, "run `N` jobs at a time (default: as many as processors)")
+	f.BoolVar(&o.list, "list", false, "list the jobs, and run nothing")
+	f.BoolVar(&o.graph, "graph", false, "draw which job needs which, and run nothing")
+	f.BoolVar(&o.dry, "dry-run", false, "print the jobs with their steps and what each may reach, and run nothing")
+	grantFlags(f, &o.execOptions)
+	f.StringVar(&o.report, "report", "", "write the report, JSON, to `FILE`: one for each job")
+	f.BoolVar(&o.json, "json", false, "print JSON lines: what happens, and the result as the last one")
+	outputFlags(f, &o.execOptions)
+	a.completeFlags(cmd)
+	return cmd
+}
+
+// run runs the workflows that the options name.
+func (a app) run(ctx context.Context, o *runOptions) (err error) {
+	b, err := a.bring(o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.close()) }()
+	list, err := a.runRequests(ctx, o, b)
+	if err != nil {
+		return err
+	}
+	if o.listed {
+		return a.printPlans(list, o)
+	}
+	return newRunning(a, o).run(ctx, list)
+}
+
+// notTriggered says that no workflow was started.
+func notTriggered(file, event string, err error) error {
+	f := failure{Code: "run.not_started", What: "nothing to run: " + err.Error(), Exit: exitFailed, Fix: "name another event with --event, or run it all the same: --all"}
+	if file != "" {
+		f.What = fmt.Sprintf("%s is not run: %v", file, err)
+	}
+	return f
+}
+
+// planError describes what the plan says of the request.
+func planError(w workflowFile, err error) error {
+	if t, ok := errors.AsType[*plan.NotTriggeredError](err); ok {
+		return notTriggered(w.path, t.Event, err)
+	}
+	f := failure{Code: "workflow.invalid", What: w.path + ": " + err.Error(), Exit: exitFailed, err: err}
+	if _, ok := errors.AsType[*plan.InputError](err); ok {
+		f.Code, f.Exit = "usage.argument", exitUsage
+	}
+	f.Fix = hint(err)
+	return f
+}
+
+// runnable is a workflow with all that its run needs.
+type runnable struct {
+	workflowFile
+	run.Request
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"strings"
+
+	actioncache "github.com/zviz/run/cache/action"
+	nodecache "github.com/zviz/run/cache/node"
+	"github.com/zviz/run/executor"
+	"github.com/zviz/run/executor/actions"
+	"github.com/zviz/run/executor/job"
+	"github.com/zviz/run/executor/run"
+	"github.com/zviz/run/workflows"
+	"github.com/zviz/run/workflows/plan"
+)
+
+// brought is where the actions of a call of run come from.
+type brought struct {
+	source *actions.Source
+	tools  *actions.Tools
+	real   bool // checkout is one that the user named
+	some   bool // not all jobs are to run
+}
+
+// bring is what brings actions, called workflows and the programs that they need. Nothing
+// is opened or fetched before it is asked for.
+func (a app) bring(o *runOptions) (*brought, error) {
+	if err := actioncache.CheckBase(o.actionsURL); err != nil {
+		return nil, argument("--actions-url", "", err) // without it: it may hold a password
+	}
+	b := &brought{some: o.listed || len(o.jobs) > 0}
+	var folders []actions.Folder
+	for _, s := range o.localActions {
+		f, err := actions.ParseFolder(s)
+		if err == nil {
+			f.Dir, err = filepath.Abs(f.Dir)
+		}
+		if err != nil {
+			return nil, argument("--local-action", s, err)
+		}
+		b.real = b.real || strings.EqualFold(f.Owner+"/"+f.Repo, "actions/checkout")
+		folders = append(folders, f)
+	}
+	log := newRunning(a, o).log()
+	b.source = actions.NewSource(func() (*actioncache.Cache, error) {
+		return actioncache.Open(actioncache.Config{Dir: filepath.Join(a.cacheDir(), "actions"), Base: o.actionsURL, Environ: a.Env, Offline: o.offline, Log: log})
+	}, folders)
+	b.tools = &actions.Tools{Home: a.home(), Open: func() (*nodecache.Store, error) { return a.openNodes(o, log) }}
+	return b, nil
+}
+
+// openNodes opens the store of Node.js, which is fetched from the registry of the
+// operator's npm under the rules of the operator's policy.
+func (a app) openNodes(o *runOptions, log *slog.Logger) (*nodecache.Store, error) {
+	file, _, err := a.policy(o.policy)
+	if err != nil {
+		return nil, err
+	}
+	p := file.Policy
+	cfg := nodecache.Config{Dir: filepath.Join(a.cacheDir(), "node"), MinAge: p.Egress.NPM.MinReleaseAge}
+	if !o.offline {
+		cfg.Registry = func(ctx context.Context) (nodecache.Registry, error) {
+			x, err := executor.New(a.config(log))
+			if err != nil {
+				return nodecache.Registry{}, err
+			}
+			r, err := x.Registry(ctx, "npm", p.Egress.Upstream, p.AllowMissing)
+			return nodecache.Registry(r), err
+		}
+	}
+	return nodecache.Open(cfg)
+}
+
+func (b *brought) close() error { return errors.Join(b.source.Close(), b.tools.Close()) }
+
+// opener reads called workflows: those that lie beneath the root, then those of other
+// repositories.
+func (b *brought) opener(ctx context.Context, w workflowFile) func(uses string) (string, error) {
+	fetched := b.source.Opener(ctx, nothing{})
+	return func(uses string) (string, error) {
+		if rel, ok := strings.CutPrefix(uses, "$/"); ok {
+			uses = "./" + rel
+		}
+		text, err := w.called(uses)
+		if !errors.Is(err, workflows.ErrNotHere) {
+			return text, err
+		}
+		text, err = fetched(uses)
+		if e, ok := errors.AsType[*actioncache.Error](err); ok && b.some && (e.Reason == actioncache.Unreachable || e.Reason == actioncache.Offline) {
+			return "", errors.Join(err, workflows.ErrNotHere) // it may not be needed
+		}
+		return text, err
+	}
+}
+
+// nothing has no files.
+type nothing struct{}
+
+func (nothing) Open(name string) (fs.File, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+}
+
+// into lets a run use them.
+func (b *brought) into(q *run.Request) {
+	q.RealCheckout = q.RealCheckout || b.real
+	q.Tools = b.tools.For
+	name, dir, path, files := q.Repository.Name, q.Repository.Dir, q.Path, q.Workflow.Files
+	q.Actions = func(j *plan.Job) job.Actions {
+		return b.source.For(actions.Origin{Repository: name, Dir: dir, File: path, Called: j.Workflow, Files: files})
+	}
+}

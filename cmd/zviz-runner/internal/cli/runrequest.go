@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
+	"github.com/zviz/run/egress"
+	"github.com/zviz/run/executor"
+	"github.com/zviz/run/executor/job"
+	"github.com/zviz/run/executor/run"
+	"github.com/zviz/run/workflows"
+	"github.com/zviz/run/workflows/expr"
+	"github.com/zviz/run/workflows/plan"
+	"github.com/zviz/run/workflows/syntax"
+)
+
+// maxPayload is how large GitHub's payloads are at most.
+const maxPayload = 25 << 20
+
+// workflowDirs are where workflows lie in a repository, the first that is there.
+var workflowDirs = []string{".github/workflows", ".gitea/workflows", ".forgejo/workflows"}
+
+// runRequests makes a request of each workflow that is to be run.
+func (a app) runRequests(ctx context.Context, o *runOptions, b *brought) ([]runnable, error) {
+	files, err := o.workflowFiles()
+	if err != nil {
+		return nil, err
+	}
+	base, err := a.runBase(o)
+	if err != nil {
+		return nil, err
+	}
+	var list []runnable
+	var idle error
+	for _, path := range files {
+		r, err := a.runOne(ctx, o, base, path, b)
+		if t, ok := errors.AsType[*plan.NotTriggeredError](err); ok && o.file == "" {
+			idle = t
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	if len(list) == 0 {
+		return nil, notTriggered("", "", idle)
+	}
+	return list, nil
+}
+
+// workflowFiles are the files to be run.
+func (o *runOptions) workflowFiles() ([]string, error) {
+	if o.file != "" {
+		return []string{o.file}, nil
+	}
+	dir, err := workspace(o.dir)
+	if err != nil {
+		return nil, err
+	}
+	repo, err := run.FindRepository(dir)
+	if err != nil {
+		return nil, failure{Code: "workspace.refused", What: err.Error(), Exit: exitUsage, err: err}
+	}
+	for _, d := range workflowDirs {
+		entries, err := os.ReadDir(filepath.Join(repo.Dir, d))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		var out []string
+		for _, e := range entries {
+			if ext := filepath.Ext(e.Name()); (ext == ".yml" || ext == ".yaml") && e.Type().IsRegular() {
+				out = append(out, filepath.Join(repo.Dir, d, e.Name()))
+			}
+		}
+		if len(out) > 0 {
+			return out, nil
+		}
+	}
+	return nil, failure{Code: "usage.argument", What: "there is no workflow in " + filepath.Join(repo.Dir, workflowDirs[0]), Fix: "zviz-runner run FILE", Exit: exitUsage}
+}
+
+// runBase is what all workflows of the call have in common.
+func (a app) runBase(o *runOptions) (run.Request, error) {
+	var q run.Request
+	file, name, err := a.policy(o.policy)
+	if err != nil {
+		return q, err
+	}
+	o.policy = name // the one that was found
+	grants := executor.Request{Policy: file.Policy, Presets: slices.Clone(file.Presets)}
+	o.args = []string{""} // no command: nothing is guessed of one
+	if len(o.secrets)+len(o.secretFiles) > 0 {
+		o.execOptions.secrets = []string{"any"}
+	}
+	if _, err := o.network(&grants, file); err != nil {
+		return q, err
+	}
+	if err := o.limits(&grants.Policy); err != nil {
+		return q, err
+	}
+	if err := o.files(&grants.Policy); err != nil {
+		return q, err
+	}
+	q = run.Request{
+		Policy: grants.Policy, Presets: grants.Presets,
+		Guess:    o.origin["allow"] == "" && !file.DecidesHosts && !o.noNetwork && grants.Policy.Egress.Mode != egress.ModeLearn,
+		Steps:    o.steps,
+		Parallel: o.parallel, RealToken: o.realToken,
+	}
+	if q.Parallel <= 0 {
+		q.Parallel = max(2, runtime.NumCPU())
+	}
+	if host, err := os.Hostname(); err == nil {
+		q.Runner.Name = host
+	}
+	if q.Secrets, err = a.runSecrets(o); err != nil {
+		return q, err
+	}
+	for i, s := range q.Secrets {
+		if strings.EqualFold(s.Name, "GITHUB_TOKEN") {
+			q.Token, q.Secrets = s.Value, slices.Delete(q.Secrets, i, i+1)
+			break
+		}
+	}
+	if q.RealToken && q.Token == "" {
+		return q, failure{Code: "usage.argument", What: "--real-token needs a token", Fix: "--secret GITHUB_TOKEN", Exit: exitUsage}
+	}
+	q.Env, err = a.runEnv(o)
+	return q, err
+}
+
+// runOne makes the request of one workflow.
+func (a app) runOne(ctx context.Context, o *runOptions, q run.Request, path string, b *brought) (runnable, error) {
+	w, err := findWorkflow(path)
+	if err != nil {
+		return runnable{}, failure{Code: "usage.argument", What: err.Error(), Exit: exitUsage, err: err}
+	}
+	wf, problems := workflows.Parse(w.name, w.text, workflows.Options{Open: b.opener(ctx, w), Syntax: syntax.Options{BackgroundSteps: true}})
+	if len(problems.Errors) > 0 {
+		var lines []string
+		for _, f := range w.findings(problems.Errors) {
+			lines = append(lines, f.line(""))
+		}
+		return runnable{}, failure{Code: "workflow.invalid", What: strings.Join(lines, "\n"), Exit: exitFailed}
+	}
+	dir := w.root
+	if o.dir != "" {
+		if dir, err = workspace(o.dir); err != nil {
+			return runnable{}, err
+		}
+	}
+	if q.Repository, err = run.FindRepository(dir); err != nil {
+		return runnable{}, failure{Code: "workspace.refused", What: err.Error(), Exit: exitUsage, err: err}
+	}
+	if !o.noRepoPolicy {
+		narrowed, ok, err := executor.RepositoryPolicy(a.config(nil), q.Repository.Dir, o.policy)
+		if err != nil {
+			return runnable{}, err
+		}
+		if ok {
+			q.Narrowed = &narrowed
+		}
+	}
+	q.Workflow, q.Path = wf, w.name
+	b.into(&q)
+	occasion := run.Occasion{Event: o.event, Actor: actor(), Repository: q.Repository}
+	if occasion.Event == "" {
+		occasion.Event = "push"
+	}
+	q.Plan = plan.Options{
+		Event: plan.Event{Name: occasion.Event, Ref: occasion.Ref(), Payload: occasion.Payload()}, Any: o.all, Jobs: o.jobs,
+		GitHub: []expr.Member{{Name: "actor", Value: expr.String(occasion.Actor)}, {Name: "triggering_actor", Value: expr.String(occasion.Actor)}},
+	}
+	if o.payload != "" {
+		if err := readPayload(o.payload, &q.Plan.Event); err != nil {
+			return runnable{}, argument("--event-file", o.payload, err)
+		}
+	}
+	for _, p := range []struct {
+		flag string
+		list []string
+		to   *map[string]string
+	}{{"--input", o.inputs, &q.Plan.Inputs}, {"--var", o.vars, &q.Plan.Vars}, {"--matrix", o.matrix, &q.Plan.Matrix}} {
+		if *p.to, err = pairs(p.flag, p.list); err != nil {
+			return runnable{}, err
+		}
+	}
+	for _, s := range q.Secrets {
+		q.Plan.Secrets = append(q.Plan.Secrets, s.Name)
+	}
+	if _, err := plan.New(wf, q.Plan); err != nil { // what is wrong is said before anything runs
+		if t, ok := errors.AsType[*plan.NotTriggeredError](err); ok && o.file == "" {
+			return runnable{}, t
+		}
+		return runnable{}, planError(w, err)
+	}
+	q.Plan.Secrets = nil // run fills them in
+	return runnable{w, q}, nil
+}
+
+// actor is who runs the workflow.
+func actor() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "local"
+}
+
+// readPayload reads the payload of the event.
+func readPayload(name string, e *plan.Event) error {
+	data, err := readSmall(name, maxPayload)
+	if err != nil {
+		return cause(err)
+	}
+	v, err := expr.ParseJSON(string(data))
+	if err != nil {
+		return err
+	}
+	o, ok := v.(*expr.Object)
+	if !ok {
+		return errors.New("want a JSON object")
+	}
+	e.Payload = o
+	if ref, ok := o.Get("ref"); ok && e.Name == "push" {
+		if s, ok := ref.(expr.String); ok && strings.HasPrefix(string(s), "refs/") {
+			e.Ref = string(s)
+		}
+	}
+	return nil
+}
+
+// pairs reads KEY=VALUE; the last of a key counts.
+func pairs(flag string, list []string) (map[string]string, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	out := map[string]string{}
+	for _, kv := range list {
+		key, value, ok := strings.Cut(kv, "=")
+		if !ok || key == "" {
+			return nil, argument(flag, kv, usageError{"want KEY=VALUE", ""})
+		}
+		out[key] = value
+	}
+	return out, nil
+}
+
+// runEnv gathers the variables of all steps; a later one wins.
+func (a app) runEnv(o *runOptions) ([]job.Setting, error) {
+	var list []string
+	for _, name := range o.envFiles {
+		kvs, err := readEnvFile(name, a.lookupEnv)
+		if err != nil {
+			return nil, argument("--env-file", name, err)
+		}
+		list = append(list, kvs...)
+	}
+	for _, s := range o.env {
+		kv, ok, err := parseEnv(s, a.lookupEnv)
+		if err != nil {
+			key, _, _ := strings.Cut(s, "=")
+			return nil, argument("--env", key, err) // without the value: it may be a secret
+		}
+		if ok {
+			list = append(list, kv)
+		}
+	}
+	var out []job.Setting
+	for _, kv := range lastWins(list) {
+		name, value, _ := strings.Cut(kv, "=")
+		out = append(out, job.Setting{Name: name, Text: job.Text{Value: value}})
+	}
+	return out, nil
+}
+
+// runSecrets gathers the secrets: a value of a flag, of a file, of our environment, or
+// what somebody types.
+func (a app) runSecrets(o *runOptions) ([]job.Variable, error) {
+	var list []job.Variable
+	set := func(name, value string) {
+		list = slices.DeleteFunc(list, func(v job.Variable) bool { return strings.EqualFold(v.Name, name) })
+		list = append(list, job.Variable{Name: name, Value: value})
+	}
+	for _, file := range o.secretFiles {
+		kvs, err := readEnvFile(file, a.lookupEnv)
+		if err != nil {
+			return nil, argument("--secret-file", file, err)
+		}
+		for _, kv := range kvs {
+			name, value, _ := strings.Cut(kv, "=")
+			set(name, value)
+		}
+	}
+	for _, s := range o.secrets {
+		name, value, given := strings.Cut(s, "=")
+		if err := checkEnvName(name); err != nil {
+			return nil, argument("--secret", name, err)
+		}
+		if given {
+			u := ui.New(ui.Config{In: a.In, Out: a.Out, Err: a.Err, Getenv: a.getenv, Progress: "quiet", Quiet: o.quiet || o.json})
+			u.Notef("--secret %s=…: every user of this machine sees arguments; better: --secret %s with the variable set", name, name)
+			u.Close()
+			set(name, value)
+			continue
+		}
+		if value, given = a.lookupEnv(name); !given {
+			if !ui.IsTerminal(a.In) || o.json {
+				return nil, failure{Code: "secret.missing", What: fmt.Sprintf("--secret %s: the variable is not set", name), Fix: "export " + quoteShell(name) + "=…", Exit: exitUsage}
+			}
+			var err error
+			if value, err = ui.AskSecret(a.In, a.Err, "secret "+name+": "); err != nil {
+				return nil, argument("--secret", name, err)
+			}
+		}
+		set(name, value)
+	}
+	return list, nil
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/zviz/run/cache/results"
+	"github.com/zviz/run/egress"
+	"github.com/zviz/run/executor"
+	"github.com/zviz/run/executor/job"
+	"github.com/zviz/run/workflows"
+	"github.com/zviz/run/workflows/plan"
+)
+
+// job runs one job in a cell of its own.
+func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
+	began := time.Now()
+	e = ended{job: j, result: plan.Result{Conclusion: plan.Failure}, out: JobResult{ID: j.ID, Name: j.Name, Conclusion: plan.Failure, Tolerated: j.Tolerated}}
+	defer func() {
+		if v := recover(); v != nil { // the other jobs go on
+			e.err = fmt.Errorf("bug: job %s: %v\n%s", j.ID, v, debug.Stack())
+			e.out.Why = "an error of the runner"
+		}
+		e.took = time.Since(began)
+	}()
+	select {
+	case <-r.q.Kill: // nothing is begun any more
+		e.result.Conclusion, e.out.Conclusion, e.out.Why = plan.Cancelled, plan.Cancelled, errCancelled.Error()
+		return e
+	default:
+	}
+	r.emit(Event{Kind: JobStarted, Job: j.ID, Name: j.Name})
+	if why := unfit(j); why != "" {
+		e.out.Why = why
+		return e
+	}
+	j.Steps = r.chosen(j.Steps)
+	q, err := job.FromPlan(j, r.secret)
+	if err != nil {
+		e.out.Why = err.Error()
+		return e
+	}
+	want := r.cellRequest(j, q.Secrets)
+	kept, err := r.results(j, &want)
+	if err != nil {
+		e.err, e.out.Why = fmt.Errorf("job %s: artifacts: %w", j.ID, err), "the service of its artifacts could not be made"
+		return e
+	}
+	if kept != nil {
+		defer kept.End()
+	}
+	cell, err := r.q.Cells.OpenCell(ctx, want)
+	if err != nil {
+		if ctx.Err() != nil {
+			e.result.Conclusion, e.out.Conclusion, e.out.Why = plan.Cancelled, plan.Cancelled, context.Cause(ctx).Error()
+			return e
+		}
+		e.err, e.out.Why = fmt.Errorf("job %s: %w", j.ID, err), "its cell could not be made"
+		return e
+	}
+	q.Cell, q.Runner, q.Kill = cell, r.q.Runner, r.q.Kill
+	q.Env = slices.Concat(r.q.Env, q.Env)
+	q.Actions = r.actions(j)
+	if kept != nil {
+		q.Masks = append(q.Masks, kept.Token())
+		for name, value := range kept.Env(cell.ServiceURL(resultsService)) {
+			q.ActionEnv = append(q.ActionEnv, job.Variable{Name: name, Value: value})
+		}
+	}
+	if r.q.Tools != nil {
+		q.Tools = r.q.Tools(cell)
+	}
+	q.Emit = func(ev job.Event) { r.emit(Event{Kind: JobStep, Job: j.ID, Name: j.Name, Step: &ev}) }
+	done := make(chan struct{})
+	var killer sync.WaitGroup
+	killer.Go(func() {
+		select {
+		case <-r.q.Kill:
+			_ = cell.Kill() // what does not end by that ends with the cell
+		case <-done:
+		}
+	})
+	res, err := job.Run(ctx, q)
+	close(done)
+	killer.Wait()
+	report := cell.Report()
+	if cerr := cell.Close(); cerr != nil { //nolint:contextcheck // tear-down outlives the context
+		err = errors.Join(err, fmt.Errorf("tear-down: %w", cerr))
+	}
+	if err != nil {
+		e.err = fmt.Errorf("job %s: %w", j.ID, err)
+	}
+	e.result = res.Plan()
+	e.out.Conclusion = e.result.Conclusion
+	if ctx.Err() != nil && e.out.Conclusion != plan.Success {
+		e.out.Why = context.Cause(ctx).Error()
+	}
+	e.out.Report = reportOf(report, j, res)
+	return e
+}
+
+// resultsService is the name of the service that keeps artifacts.
+const resultsService = "results"
+
+// results gives the job a service for its artifacts; nil if there is none.
+func (r *runner) results(j *plan.Job, q *executor.CellRequest) (*results.Job, error) {
+	if r.q.Results == nil || q.Policy.NoNetwork {
+		return nil, nil
+	}
+	kept, err := r.q.Results.Job(j.ID)
+	if err != nil {
+		return nil, err
+	}
+	q.Secrets = append(q.Secrets, kept.Token())
+	q.Services = append(q.Services, egress.Service{Name: resultsService, Handler: kept})
+	return kept, nil
+}
+
+// unfit says why a job cannot run here.
+func unfit(j *plan.Job) string {
+	switch {
+	case j.Container != nil:
+		return "it runs in a container: images are not run by this version"
+	case len(j.Services) > 0:
+		return "it has services: images are not run by this version"
+	}
+	for _, l := range j.RunsOn.Labels {
+		if s := strings.ToLower(l); strings.HasPrefix(s, "windows") || strings.HasPrefix(s, "macos") {
+			return "it runs on " + l + ", and this machine is " + "Linux; to leave such cells out: --matrix"
+		}
+	}
+	return ""
+}
+
+// chosen are the steps that the request names, and checkouts: without files there is
+// nothing to do.
+func (r *runner) chosen(steps []*workflows.Step) []*workflows.Step {
+	if len(r.q.Steps) == 0 {
+		return steps
+	}
+	var out []*workflows.Step
+	for i, s := range steps {
+		name := ""
+		if s.Name != nil {
+			name = s.Name.String()
+		}
+		named := slices.ContainsFunc(r.q.Steps, func(want string) bool {
+			return want == s.ID || want == name || want == strconv.Itoa(i+1)
+		})
+		if named || s.Kind == workflows.UsesStep && strings.HasPrefix(strings.ToLower(s.Uses.Text), "actions/checkout@") {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// secret is the value of one of the run's secrets.
+func (r *runner) secret(name string) string {
+	if strings.EqualFold(name, "GITHUB_TOKEN") {
+		return r.token()
+	}
+	for _, s := range r.q.Secrets {
+		if strings.EqualFold(s.Name, name) {
+			return s.Value
+		}
+	}
+	return ""
+}
+
+func (r *runner) actions(j *plan.Job) job.Actions {
+	a := actions{checkout: r.checkout, workspace: job.Workspace(r.q.Repository.Name)}
+	if r.q.Actions != nil {
+		a.more = r.q.Actions(j)
+	}
+	return a
+}
+
+// cellRequest is what the job's cell is made of.
+func (r *runner) cellRequest(j *plan.Job, secrets []job.Variable) executor.CellRequest {
+	q := executor.CellRequest{Policy: r.q.Policy, Presets: r.q.Presets, Narrowed: r.q.Narrowed}
+	q.Observe = func(ev egress.Event) { r.emit(Event{Kind: JobEgress, Job: j.ID, Name: j.Name, Egress: &ev}) }
+	for _, s := range secrets {
+		q.Secrets = append(q.Secrets, s.Value)
+	}
+	var rules []egress.Rule
+	if r.placeholder != "" && !q.Policy.NoNetwork {
+		q.Credentials = map[string]string{tokenCredential: r.q.Token}
+		q.Secrets = append(q.Secrets, r.q.Token)
+		rules = tokenRules(r.q.Repository, r.placeholder)
+	}
+	q.Policy.Egress.Rules = slices.Concat(q.Policy.Egress.Rules, rules)
+	if r.q.Guess && !q.Policy.NoNetwork {
+		// What stands in the operator's file for a step counts first.
+		q.Policy.Egress.Steps = slices.Concat(q.Policy.Egress.Steps, stepPolicies(j, q.Policy.Egress.Rules))
+	}
+	return q
+}
+
+// reportOf completes the report of a job's cell.
+func reportOf(rep executor.Report, j *plan.Job, res job.Result) *executor.Report {
+	rep.Command = []string{}
+	rep.Job = j.ID
+	rep.Conclusion = executor.Conclusion(res.Conclusion)
+	if rep.Conclusion != executor.Success {
+		rep.ExitCode = 1
+	}
+	rep.Steps = []executor.ReportStep{}
+	for _, s := range res.Steps {
+		rep.Steps = append(rep.Steps, executor.ReportStep{
+			ID: s.ID, Name: s.Name, Outcome: executor.Conclusion(s.Outcome), Conclusion: executor.Conclusion(cmp.Or(s.Conclusion, s.Outcome)),
+			DurationMS: s.Duration.Milliseconds(), ExitCode: s.ExitCode,
+		})
+	}
+	rep.Outputs = map[string]string{}
+	for _, o := range res.Outputs {
+		rep.Outputs[o.Name] = o.Value
+	}
+	return &rep
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/zviz/run/executor/job"
+	"github.com/zviz/run/workflows/expr"
+	"github.com/zviz/run/workflows/plan"
+)
+
+// errCancelled is why a job is asked to end when the whole run is.
+var errCancelled = errors.New("the run was cancelled")
+
+// runner is a run. What is below mu is for the goroutines of jobs, the rest for one.
+type runner struct {
+	q           Request
+	plan        *plan.Plan
+	placeholder string      // empty without a token
+	checkout    *job.Action // nil: the real one
+	started     time.Time
+	running     map[string]context.CancelCauseFunc
+	ended       chan ended
+	result      Result
+	failures    []error // of ours
+
+	mu   sync.Mutex // of Emit
+	over bool       // nothing is emitted any more
+}
+
+// ended is a job that ran.
+type ended struct {
+	job    *plan.Job
+	result plan.Result
+	out    JobResult
+	took   time.Duration
+	err    error // one of ours
+}
+
+// Run runs a workflow to its end. The end of the context cancels it, as the button of a
+// forge does: what runs is asked to end, and jobs and steps whose condition still holds
+// run. A run that fails is a Result; an error is ours, or what plan.New says of the
+// request, and the Result is valid with it.
+func Run(ctx context.Context, q Request) (_ Result, err error) {
+	r := &runner{q: q, started: time.Now(), running: map[string]context.CancelCauseFunc{}, ended: make(chan ended)}
+	if r.q.Token != "" && !q.RealToken {
+		r.placeholder = placeholder()
+	}
+	r.q.Plan.GitHub = slices.Concat(r.facts(), q.Plan.GitHub)
+	for _, s := range q.Secrets {
+		r.q.Plan.Secrets = append(r.q.Plan.Secrets, s.Name)
+	}
+	if r.plan, err = plan.New(q.Workflow, r.q.Plan); err != nil {
+		return Result{Conclusion: plan.Failure}, err
+	}
+	if !q.RealCheckout {
+		dir, err := os.MkdirTemp(q.TempDir, "checkout-")
+		if err != nil {
+			return Result{Conclusion: plan.Failure}, err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the job reads it
+			return Result{Conclusion: plan.Failure}, err
+		}
+		if dir, err = filepath.EvalSymlinks(dir); err != nil {
+			return Result{Conclusion: plan.Failure}, err
+		}
+		if r.checkout, err = localCheckout(q.Repository, dir); err != nil {
+			return Result{Conclusion: plan.Failure}, fmt.Errorf("checkout of %s: %w", q.Repository.Dir, err)
+		}
+	}
+	return r.run(ctx)
+}
+
+func (r *runner) run(ctx context.Context) (Result, error) {
+	r.emit(Event{Kind: RunStarted, Name: r.name()})
+	cancelled := ctx.Done()
+	for {
+		r.start(ctx)
+		r.tell()
+		if conclusion, done := r.plan.Done(); done && len(r.running) == 0 {
+			r.result.Conclusion = conclusion
+			r.emit(Event{Kind: RunFinished, Name: r.name(), Conclusion: conclusion, Duration: time.Since(r.started)})
+			r.mu.Lock()
+			r.over = true
+			r.mu.Unlock()
+			return r.result, errors.Join(r.failures...)
+		}
+		for _, s := range r.plan.Stops() {
+			if stop := r.running[s.ID]; stop != nil {
+				stop(errors.New(s.Reason))
+			}
+		}
+		select {
+		case e := <-r.ended:
+			r.finish(e)
+		case <-cancelled:
+			cancelled = nil
+			r.plan.Cancel(context.Cause(ctx).Error())
+		}
+	}
+}
+
+// name is the run's for people.
+func (r *runner) name() string {
+	if r.plan.RunName != "" {
+		return r.plan.RunName
+	}
+	return r.plan.Name
+}
+
+// start starts jobs while there is room.
+func (r *runner) start(ctx context.Context) {
+	for len(r.running) < max(r.q.Parallel, 1) {
+		j := r.plan.Next()
+		if j == nil {
+			return
+		}
+		if err := r.plan.Started(j.ID); err != nil {
+			r.failures = append(r.failures, fmt.Errorf("bug: %w", err))
+			return
+		}
+		// A job ends when the plan says so, not with the run: its condition may hold.
+		jobCtx, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+		r.running[j.ID] = stop
+		go func() { r.ended <- r.job(jobCtx, j) }()
+	}
+}
+
+// finish takes in what became of a job.
+func (r *runner) finish(e ended) {
+	id := e.job.ID
+	r.running[id](nil)
+	delete(r.running, id)
+	if e.err != nil {
+		r.failures = append(r.failures, e.err)
+	}
+	if err := r.plan.Finish(id, e.result); err != nil {
+		r.failures = append(r.failures, fmt.Errorf("bug: %w", err))
+	}
+	r.result.Jobs = append(r.result.Jobs, e.out)
+	r.emit(Event{Kind: JobFinished, Job: id, Name: e.out.Name, Conclusion: e.out.Conclusion, Why: e.out.Why, Duration: e.took})
+}
+
+// tell says which jobs ended without having run.
+func (r *runner) tell() {
+	for _, st := range r.plan.Ended() {
+		r.result.Jobs = append(r.result.Jobs, JobResult{ID: st.ID, Name: st.Name, Conclusion: st.Outcome, Tolerated: st.Outcome != st.Conclusion, Why: st.Why})
+		r.emit(Event{Kind: JobFinished, Job: st.ID, Name: st.Name, Conclusion: st.Outcome, Why: st.Why})
+	}
+}
+
+// emit hands out an event.
+func (r *runner) emit(e Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.q.Emit == nil || r.over {
+		return
+	}
+	e.Time = time.Now()
+	r.q.Emit(e)
+}
+
+// facts are the members of the github context that the repository says.
+func (r *runner) facts() []expr.Member {
+	repo := r.q.Repository
+	owner, _, _ := strings.Cut(repo.Name, "/")
+	ref := r.q.Plan.Event.Ref
+	api, graphql := repo.Server+"/api/v1", repo.Server+"/api/graphql"
+	if repo.Server == "https://github.com" {
+		api, graphql = "https://api.github.com", "https://api.github.com/graphql"
+	}
+	texts := map[string]string{
+		"repository": repo.Name, "repository_owner": owner, "repositoryUrl": strings.Replace(repo.Server, "https:", "git:", 1) + "/" + repo.Name + ".git",
+		"sha": repo.Commit, "workspace": job.Workspace(repo.Name),
+		"server_url": repo.Server, "api_url": api, "graphql_url": graphql,
+		"run_id": "1", "run_number": "1", "run_attempt": "1", "retention_days": "0",
+		"workflow_ref": repo.Name + "/" + r.q.Path + "@" + ref, "workflow_sha": repo.Commit,
+		"secret_source": "Actions", "token": r.token(),
+	}
+	var list []expr.Member
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		list = append(list, expr.Member{Name: name, Value: expr.String(texts[name])})
+	}
+	return append(list, expr.Member{Name: "ref_protected", Value: expr.Bool(false)})
+}
+
+// token is what jobs know as their token.
+func (r *runner) token() string {
+	if r.placeholder != "" {
+		return r.placeholder
+	}
+	return r.q.Token
+}
