@@ -196,12 +196,15 @@ func (x *Executor) Plan(ctx context.Context, r Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if onHost {
-		r.Presets = nil
-	}
 	c, err := x.survey(r)
 	if err != nil {
 		return "", err
+	}
+	if onHost {
+		r.Presets = nil
+		if err := c.heldOnHost(probe); err != nil {
+			return "", err
+		}
 	}
 	defer func() { _ = c.close() }() //nolint:contextcheck // tear-down outlives the context
 	if err := x.fill(ctx, r, probe, c); err != nil {
@@ -278,12 +281,15 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		return report, unfit
 	}
 	if onHost {
+		if err := c.heldOnHost(probe); err != nil {
+			return report, err
+		}
 		report.Egress.Complete, r.Presets = false, nil
 		if r.Notice != nil {
 			r.Notice(hostNetworkNote)
 		}
 	}
-	if c.narrowed != nil && r.Notice != nil {
+	if c.narrowed != nil && r.Notice != nil && !r.Policy.NoNetwork {
 		r.Notice(narrowedNote)
 	}
 	defer func() { //nolint:contextcheck // tear-down outlives the context
