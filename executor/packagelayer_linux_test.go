@@ -202,6 +202,17 @@ func TestPackageLayer(t *testing.T) {
 	if got := s.asked[asked:]; len(got) != 0 {
 		t.Errorf("the registry was asked %q", got)
 	}
+	// A lockfile that does not say where packages are from (npm's
+	// omit-lockfile-registry-resolved): npm asks for the metadata, and for no archive.
+	s.lock(t, plainPackage, corpPackage)
+	_, lock := s.lockfile(t, plainPackage, corpPackage)
+	for _, name := range []string{plainPackage, corpPackage} {
+		lock = strings.ReplaceAll(lock, `"resolved":"`+s.url(name)+`",`, "")
+	}
+	s.write(t, "package-lock.json", strings.ReplaceAll(lock, `,"resolved":"`, `,"nothing":"`))
+	if out, report, fetched := s.ci(t, s.policy, npmCI+" && cat node_modules/left/index.js"); report.ExitCode != 0 || len(fetched) != 0 || len(report.Egress.Events) < 2 || len(report.Packages) != 2 {
+		t.Errorf("without URLs: exit %d, fetched %q, %+v\n%s", report.ExitCode, fetched, report.Packages, out)
+	}
 	// What it does not have is fetched beside it, and kept.
 	s.lock(t, plainPackage, freshPackage)
 	out, report, fetched := s.ci(t, s.policy, npmCI+" && cat node_modules/fresh/index.js && ls "+s.cached(plainPackage)+" "+s.cached(freshPackage))
