@@ -23,6 +23,7 @@ import (
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/internal/testenv"
+	"github.com/zviz/run/sandbox"
 )
 
 // shelf is a machine whose npm registry has some packages, and a package store.
@@ -221,6 +222,18 @@ func TestPackageLayer(t *testing.T) {
 	}
 	if p := report.Packages; len(p) != 2 || p[0].Name != freshPackage || p[0].Available || p[1].Name != plainPackage || !p[1].Available {
 		t.Errorf("beside: %+v", p)
+	}
+	// Who learns a policy wants to see the requests. What is mounted in its place stays.
+	s.lock(t, plainPackage)
+	learn := s.policy
+	learn.Egress.Mode = egress.ModeLearn
+	if out, report, fetched := s.ci(t, learn, npmCI); report.ExitCode != 0 || len(fetched) != 1 {
+		t.Errorf("learn: exit %d, fetched %q\n%s", report.ExitCode, fetched, out)
+	}
+	mounted := s.policy
+	mounted.Mounts = []sandbox.Mount{{Source: t.TempDir(), Target: "/home/job/.npm", Write: true, Owner: &sandbox.Owner{}}}
+	if out, report, fetched := s.ci(t, mounted, npmCI+"; ls ~/.npm"); report.ExitCode != 0 || len(fetched) != 1 {
+		t.Errorf("mounted: exit %d, fetched %q\n%s", report.ExitCode, fetched, out)
 	}
 	if log := s.log.String(); log != "" {
 		t.Errorf("log: %s", log)
