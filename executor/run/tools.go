@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"mvdan.cc/sh/v3/syntax"
 
@@ -73,13 +72,11 @@ func Template(t *wfsyntax.Token) string {
 	return b.String()
 }
 
-// ${{ … }} in a script becomes a word.
-var expression = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\{\{[^}]*\}\}`) })
-
 // ToolsOf are the presets of the tools that a shell script starts; none if it is no
 // shell script.
 func ToolsOf(script string) []string {
-	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(expression().ReplaceAllString(script, "X")), "")
+	script = regexp.MustCompile(`\$\{\{[^}]*\}\}`).ReplaceAllString(script, "X") // an expression becomes a word
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(script), "")
 	if err != nil {
 		return nil
 	}
