@@ -12,9 +12,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zviz/run/executor/job"
+	"github.com/zviz/run/sandbox"
 	"github.com/zviz/run/workflows/expr"
 	"github.com/zviz/run/workflows/plan"
 )
@@ -33,6 +35,8 @@ type runner struct {
 	ended       chan ended
 	result      Result
 	failures    []error // of ours
+
+	broken atomic.Bool // this machine lacks a layer: no other job would start
 
 	mu   sync.Mutex // of Emit
 	over bool       // nothing is emitted any more
@@ -144,6 +148,9 @@ func (r *runner) finish(e ended) {
 	delete(r.running, id)
 	if e.err != nil {
 		r.failures = append(r.failures, e.err)
+		if _, ok := errors.AsType[*sandbox.LayerError](e.err); ok && !r.broken.Swap(true) {
+			r.plan.Cancel("no job can be started on this machine")
+		}
 	}
 	if err := r.plan.Finish(id, e.result); err != nil {
 		r.failures = append(r.failures, fmt.Errorf("bug: %w", err))
