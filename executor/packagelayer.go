@@ -50,7 +50,7 @@ func (c *cell) wantsLayer() bool {
 // layPackages makes the layer of a job if there is something for it in the store. root
 // holds the workspace and dir is where the command runs, below it. The home of the job
 // must be there.
-func (x *Executor) layPackages(ctx context.Context, p Policy, c *cell, root *os.Root, dir string, user bool) {
+func (x *Executor) layPackages(ctx context.Context, c *cell, root *os.Root, dir string, user bool) {
 	log := func(err error) {
 		if err != nil {
 			x.cfg.Log.Warn("the package store is not shown to the job: its packages come through the gateway", slog.String("job", c.job.ID), slog.Any("error", err))
@@ -60,7 +60,7 @@ func (x *Executor) layPackages(ctx context.Context, p Policy, c *cell, root *os.
 	if locked == nil {
 		return
 	}
-	reaches, err := p.Egress.Reaches(c.presets)
+	reaches, err := c.packages.policy.Reaches(c.presets) // narrowed, if the repository has a policy
 	if err != nil {
 		log(err)
 		return
@@ -180,6 +180,6 @@ func (x *Executor) layExec(ctx context.Context, r Request, c *cell, probe sandbo
 	if err != nil {
 		return err
 	}
-	x.layPackages(ctx, r.Policy, c, root, dir, probe.User != nil)
+	x.layPackages(ctx, c, root, dir, probe.User != nil)
 	return nil
 }
