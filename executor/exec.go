@@ -323,7 +323,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	var look sync.WaitGroup
 	look.Go(func() { before = snapshot(c.work, list) })
 	spec := c.spec
-	if err = x.layExec(ctx, r, c, probe); err == nil {
+	if err = x.layExec(ctx, c, probe); err == nil {
 		spec.Shared = c.spec.Shared
 		spec.Mounts = slices.Concat(spec.Mounts, c.layer.mounts(spec.Home))
 	}

@@ -94,7 +94,7 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 	close(done)
 	killer.Wait()
 	report := cell.Report()
-	if cerr := cell.Close(); cerr != nil { //nolint:contextcheck // tear-down outlives the context
+	if cerr := cell.Close(); cerr != nil {
 		err = errors.Join(err, fmt.Errorf("tear-down: %w", cerr))
 	}
 	if err != nil {

@@ -188,7 +188,7 @@ func (r *running) watch(cancel context.CancelCauseFunc) *stopping {
 				case 2:
 					close(s.kill)
 				default:
-					os.Exit(exitSignal + int(sig)) //nolint:revive // nobody waits for the end any more
+					os.Exit(exitSignal + int(sig)) // nobody waits for the end any more
 				}
 			}
 		}
