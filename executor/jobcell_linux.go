@@ -76,6 +76,11 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 		return nil, err
 	}
 	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe, narrowed: r.Narrowed}
+	if onHost {
+		if err := c.heldOnHost(probe); err != nil {
+			return nil, err
+		}
+	}
 	c.declared = c.services.declare(r.Services)
 	if err := c.services.give(r.Services); err != nil {
 		return nil, err
