@@ -36,6 +36,7 @@ type cell struct {
 	services lateServices
 	declared []egress.Service // of the network: they lead to services
 	layer    *packageLayer    // nil if there is none
+	layered  bool             // the layer was made, or there was nothing for it
 	loopback *egress.Loopback // of steps without a network
 	spec     sandbox.Spec
 	env      []string
