@@ -9,10 +9,12 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
 	"github.com/zviz/run/executor"
+	"github.com/zviz/run/executor/concurrency"
 	"github.com/zviz/run/executor/run"
 	"github.com/zviz/run/workflows/plan"
 )
@@ -81,6 +83,10 @@ func (r *running) one(ctx context.Context, cancel context.CancelCauseFunc, x *ex
 	defer view.Close()
 	q := w.Request
 	q.Cells, q.Emit, q.Kill = run.CellsOf(x), view.Event, kill
+	var err error
+	if q.Groups, err = concurrency.Open(filepath.Join(r.stateDir(), "concurrency")); err != nil {
+		return run.Result{Conclusion: plan.Failure}, &executor.StateError{Dir: r.stateDir(), Err: err}
+	}
 	return run.Run(ctx, q)
 }
 
