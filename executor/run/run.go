@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -28,8 +26,8 @@ var errCancelled = errors.New("the run was cancelled")
 type runner struct {
 	q           Request
 	plan        *plan.Plan
-	placeholder string      // empty without a token
-	checkout    *job.Action // nil: the real one
+	placeholder string    // empty without a token
+	checkout    *checkout // nil: the real one
 	started     time.Time
 	groups      *groups
 	running     map[string]context.CancelCauseFunc // jobs that wait for a group too
@@ -80,20 +78,8 @@ func Run(ctx context.Context, q Request) (_ Result, err error) {
 		return Result{Conclusion: plan.Failure}, err
 	}
 	if !q.RealCheckout {
-		dir, err := os.MkdirTemp(q.TempDir, "checkout-")
-		if err != nil {
-			return Result{Conclusion: plan.Failure}, err
-		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-		if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the job reads it
-			return Result{Conclusion: plan.Failure}, err
-		}
-		if dir, err = filepath.EvalSymlinks(dir); err != nil {
-			return Result{Conclusion: plan.Failure}, err
-		}
-		if r.checkout, err = localCheckout(q.Repository, dir); err != nil {
-			return Result{Conclusion: plan.Failure}, fmt.Errorf("checkout of %s: %w", q.Repository.Dir, err)
-		}
+		r.checkout = &checkout{repository: q.Repository, temp: q.TempDir}
+		defer func() { err = errors.Join(err, r.checkout.close()) }()
 	}
 	return r.run(ctx)
 }
