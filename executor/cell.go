@@ -36,6 +36,8 @@ type cell struct {
 	services lateServices
 	declared []egress.Service // of the network: they lead to services
 	layer    *packageLayer    // nil if there is none
+	root     *sandbox.SharedRoot // that the steps of a job write to; nil if they write to none
+	tooling  *toolCache          // nil if the operator has none
 	loopback *egress.Loopback // of steps without a network
 	spec     sandbox.Spec
 	env      []string
@@ -100,26 +102,38 @@ func (x *Executor) survey(r Request) (_ *cell, err error) {
 	if c.spec.Profile, err = seccomp.ByName(profileName(r.Policy)); err != nil {
 		return nil, err
 	}
-	identity := c.spec.Profile.Identity
-	if identity && r.Policy.Rootfs == "" {
-		return nil, hinted{"profile root needs a root file system of its own: this machine's is not for a job to write to", "name one: --rootfs DIR (for a Debian: debootstrap stable DIR)"}
+	if c.spec.Profile.Identity && r.Policy.Rootfs == "" {
+		return nil, errNoRootfs
 	}
 	if c.spec.Mounts, err = checkMounts(r.Policy.Mounts, c.work); err != nil {
 		return nil, err
 	}
+	if err := x.root(r.Policy, c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// errNoRootfs refuses profile root over this machine's own files.
+//
+//nolint:gochecknoglobals // a constant
+var errNoRootfs = hinted{"profile root needs a root file system of its own: this machine's is not for a job to write to", "name one: --rootfs DIR (for a Debian: debootstrap stable DIR)"}
+
+// root looks at the root file system and the tools in it.
+func (x *Executor) root(p Policy, c *cell) (err error) {
 	c.tools = findTools(x.environ("PATH"), x.cfg.Home, c.work.top)
-	if r.Policy.Rootfs == "" {
+	if p.Rootfs == "" {
 		c.spec.Hide = credentialFiles()
 		c.spec.Root, err = sandbox.HostRoot(slices.Concat(systemPaths(), c.tools.bind))
 	} else {
 		c.tools = tools{path: []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}}
-		c.spec.Root, err = sandbox.FolderRoot(r.Policy.Rootfs)
-		c.spec.Root.Overlay = identity
+		c.spec.Root, err = sandbox.FolderRoot(p.Rootfs)
+		c.spec.Root.Overlay = c.spec.Profile.Identity
 	}
 	if err != nil {
-		return nil, fmt.Errorf("rootfs: %w", err)
+		return fmt.Errorf("rootfs: %w", err)
 	}
-	return c, nil
+	return nil
 }
 
 // fill makes the job's folder and what the sandbox is; the network comes later.
@@ -156,10 +170,7 @@ func (x *Executor) fill(ctx context.Context, r Request, probe sandbox.Probe, c *
 		if ids, err = rootIDs(probe, c.job.Slot); err != nil {
 			return err
 		}
-		// Installers add users to the files that the root file system has.
-		for _, name := range []string{"/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/mtab"} {
-			delete(files, name)
-		}
+		keepAccounts(files)
 	}
 	c.spec = sandbox.Spec{
 		ID: c.job.ID, StateDir: c.job.Dir, Home: homeOf(profile), Hostname: "zviz",
@@ -328,7 +339,10 @@ func (c *cell) close() error {
 	for _, box := range slices.Backward(c.boxes) {
 		errs = append(errs, box.Close())
 	}
-	errs = append(errs, c.layer.close())
+	errs = append(errs, c.layer.close(), c.tooling.close())
+	if c.root != nil {
+		errs = append(errs, c.root.Close())
+	}
 	if c.around != nil {
 		errs = append(errs, c.around())
 	}

@@ -46,6 +46,10 @@ type CellRequest struct {
 	// Narrowed is the repository's policy; nil if it has none.
 	Narrowed *PolicyFile
 
+	// ToolCache is a folder of the operator's, absolute, that the job finds at ToolCache and
+	// cannot change: what it writes there goes with it. Empty: the job's is empty.
+	ToolCache string
+
 	// Services are what the caller serves to the job in its network; see ServiceURL.
 	Services []egress.Service
 }
@@ -93,6 +97,9 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if err != nil {
 		return nil, err
 	}
+	if profile.Identity && r.Policy.Rootfs == "" {
+		return nil, errNoRootfs
+	}
 	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe, narrowed: r.Narrowed}
 	c.declared = c.services.declare(r.Services)
 	if err := c.services.give(r.Services); err != nil {
@@ -107,10 +114,9 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 			err = errors.Join(err, cell.Close())
 		}
 	}()
-	c.tools = findTools(x.environ("PATH"), x.cfg.Home, "")
-	root, err := sandbox.HostRoot(slices.Concat(systemPaths(), c.tools.bind))
-	if err != nil {
-		return nil, fmt.Errorf("rootfs: %w", err)
+	c.spec.Profile = profile
+	if err := x.root(r.Policy, c); err != nil {
+		return nil, err
 	}
 	if len(r.Presets) > 0 && !r.Policy.NoNetwork && !onHost {
 		phase(req, "presets")
@@ -130,6 +136,13 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if probe.User == nil {
 		ids.UID, ids.GID = runnerUID, runnerUID
 	}
+	files := accountFiles(runnerUser, RunnerHome, ids)
+	if profile.Identity {
+		if ids, err = rootIDs(probe, c.job.Slot); err != nil {
+			return nil, err
+		}
+		keepAccounts(files)
+	}
 	cell.owner = ids.Owner()
 	if err := cell.makeWork(); err != nil {
 		return nil, &StateError{Dir: x.folder(), Err: err}
@@ -141,7 +154,7 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	owner := cell.owner
 	c.spec = sandbox.Spec{
 		ID: c.job.ID, StateDir: c.job.Dir, Shared: c.job.Dir, Home: RunnerHome, Hostname: "zviz",
-		Root: root, Hide: credentialFiles(), Files: accountFiles(runnerUser, RunnerHome, ids),
+		Root: c.spec.Root, Hide: c.spec.Hide, Files: files,
 		Mounts: append([]sandbox.Mount{
 			{Source: filepath.Join(c.job.Dir, "work"), Target: RunnerWork, Write: true, Owner: &owner},
 			{Source: filepath.Join(c.job.Dir, "tools"), Target: ToolCache, Write: true, Owner: &owner},
@@ -149,7 +162,13 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 		IDs: ids, Profile: profile, Limits: defaultLimits(r.Policy.Limits, probe),
 		MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
 	}
+	if c.spec.Root.Overlay {
+		c.spec.Root.Own = ownDir
+	}
 	c.giveSudo()
+	if err := x.layTools(r.ToolCache, c, probe.User != nil); err != nil {
+		return nil, err
+	}
 	if err := sandbox.MakeShared(c.spec); err != nil {
 		return nil, &StateError{Dir: x.folder(), Err: err}
 	}
@@ -169,6 +188,12 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 		if err := beginAlone(req).join(c); err != nil {
 			return nil, err
 		}
+	}
+	if c.spec.Root.Overlay { // the network's files are part of it
+		if c.root, err = sandbox.NewSharedRoot(c.spec, probe); err != nil {
+			return nil, err
+		}
+		c.spec.Root = c.root.Root()
 	}
 	return cell, nil
 }
@@ -239,11 +264,26 @@ func (l *Cell) LookPath(name string, first []string) string {
 			}
 			continue
 		}
-		if st, err := os.Stat(file); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
+		if st, err := l.stat(file); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
 			return file
 		}
 	}
 	return ""
+}
+
+// stat describes a file inside that is not in RunnerWork.
+func (l *Cell) stat(name string) (fs.FileInfo, error) {
+	if rel, ok := strings.CutPrefix(name, ToolCache+"/"); ok {
+		return l.c.tooling.stat(filepath.Join(l.c.job.Dir, "tools"), rel)
+	}
+	switch {
+	case l.c.root != nil:
+		return l.c.root.Stat(name)
+	case l.policy.Rootfs != "":
+		return sandbox.StatInside(l.policy.Rootfs, name)
+	default:
+		return os.Stat(name)
+	}
 }
 
 // inWork returns a path inside as one below RunnerWork.
