@@ -32,28 +32,6 @@ const (
 	runnerUID  = 1001
 )
 
-// CellRequest says what one job has for itself.
-type CellRequest struct {
-	Policy  Policy
-	Presets []string
-	// Secrets are masked in egress events; what steps print is the caller's to mask.
-	Secrets []string
-	Observe func(egress.Event) // may be nil, must not block
-	Phase   func(string)       // may be nil
-	// Credentials are what rules name as value_from: job:NAME. The gateway puts them
-	// into requests; the job does not get them.
-	Credentials map[string]string
-	// Narrowed is the repository's policy; nil if it has none.
-	Narrowed *PolicyFile
-
-	// ToolCache is a folder of the operator's, absolute, that the job finds at ToolCache and
-	// cannot change: what it writes there goes with it. Empty: the job's is empty.
-	ToolCache string
-
-	// Services are what the caller serves to the job in its network; see ServiceURL.
-	Services []egress.Service
-}
-
 // Cell is what one job has for itself: a network, a control group with the job's
 // limits, a workspace, and a home and /tmp that its steps share. Each step runs in
 // a sandbox of its own. It is not safe for concurrent use but for Run.

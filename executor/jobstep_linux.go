@@ -93,7 +93,7 @@ func (l *Cell) lay(ctx context.Context, dir string) {
 	if !l.c.wantsLayer() {
 		return
 	}
-	l.x.layPackages(ctx, l.policy, l.c, l.work, rel, l.probe.User != nil)
+	l.x.layPackages(ctx, l.c, l.work, rel, l.probe.User != nil)
 }
 
 // start starts a step in a prepared sandbox if there is one, else in a new one.

@@ -5,6 +5,7 @@ package run
 import (
 	"context"
 
+	"github.com/zviz/run/cache/results"
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/executor/job"
 	"github.com/zviz/run/workflows"
@@ -20,6 +21,7 @@ type Cells interface {
 type Cell interface {
 	job.Cell
 	Report() executor.Report
+	ServiceURL(name string) string
 	Kill() error
 	Close() error
 }
@@ -36,6 +38,7 @@ type Request struct {
 	Presets []string
 	// Narrowed is the repository's own policy, which can only narrow; nil: none.
 	Narrowed *executor.PolicyFile
+	ToolCache string // a folder of the operator's; see executor.CellRequest
 	Guess    bool // the operator names no hosts: each step has the presets of the tools it starts
 
 	Secrets   []job.Variable
@@ -49,6 +52,10 @@ type Request struct {
 	RealCheckout bool // actions/checkout is one of them
 	// Tools finds the programs of actions; nil: the node in the cell's PATH.
 	Tools func(cell job.Cell) job.Tools
+
+	// Results keeps the artifacts of jobs; nil, and without a network: there is no such
+	// service.
+	Results *results.Run
 
 	Steps    []string // only these, by id, name or number, and checkouts; nil: all
 	Parallel int      // jobs at a time; 0: 1

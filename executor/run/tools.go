@@ -72,13 +72,11 @@ func Template(t *wfsyntax.Token) string {
 	return b.String()
 }
 
-// ${{ … }} in a script becomes a word.
-var expression = regexp.MustCompile(`\$\{\{[^}]*\}\}`)
-
 // ToolsOf are the presets of the tools that a shell script starts; none if it is no
 // shell script.
 func ToolsOf(script string) []string {
-	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(expression.ReplaceAllString(script, "X")), "")
+	script = regexp.MustCompile(`\$\{\{[^}]*\}\}`).ReplaceAllString(script, "X") // an expression becomes a word
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(script), "")
 	if err != nil {
 		return nil
 	}
@@ -102,7 +100,9 @@ func ToolsOf(script string) []string {
 }
 
 // before are commands that start another one.
-var before = []string{"sudo", "env", "time", "nice", "nohup", "exec", "command", "xargs", "timeout", "stdbuf", "retry"}
+func before() []string {
+	return []string{"sudo", "env", "time", "nice", "nohup", "exec", "command", "xargs", "timeout", "stdbuf", "retry"}
+}
 
 // started is the program that a simple command is about: behind those that start another
 // one it is the first word that is no option, no variable and no number.
@@ -112,7 +112,7 @@ func started(words []string) string {
 		if strings.HasPrefix(base, "python") && len(words) > 2 && words[1] == "-m" {
 			return words[2]
 		}
-		if !slices.Contains(before, base) {
+		if !slices.Contains(before(), base) {
 			return words[0]
 		}
 		words = words[1:]

@@ -17,6 +17,7 @@ type Group struct {
 	Name   string // empty: none
 	Cancel bool   // the one that runs too
 	Queue  bool   // as many wait as there is room for, the first comes first
+	Holder string // id of the job that names it; of the run's own group empty
 }
 
 // maxQueue is how many wait in a group with queue: max (changelog of 2026-05-07).
@@ -75,9 +76,12 @@ func (c *cell) want(g Group) {
 
 // groups are those that a cell runs in: its own, then those of its callers.
 func (c *cell) groups() []Group {
-	list := slices.Clone(c.named)
-	for s := c.node.scope; s.caller != nil; s = s.caller.node.scope {
-		list = append(list, s.caller.named...)
+	var list []Group
+	for at := c; at != nil; at = at.node.scope.caller {
+		for _, g := range at.named {
+			g.Holder = at.id
+			list = append(list, g)
+		}
 	}
 	return list
 }

@@ -32,5 +32,6 @@
 // on the documentation and on issues 491 and 2205 of that repository.
 //
 // What it cannot do: concurrency groups that other runs hold too (Plan.Group and Job.Groups
-// say which they are), gates of environments, and gates of the repository's policy.
+// say which they are, and CancelJob does what another run asks for), gates of environments,
+// and gates of the repository's policy.
 package plan

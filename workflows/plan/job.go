@@ -116,7 +116,7 @@ type Status struct {
 	// is how the job really ended.
 	Conclusion, Outcome Conclusion
 	Calls               bool
-	Why                 string // why it failed before it ran, or was cancelled
+	Why                 string // why it was skipped or cancelled, or failed before it ran
 	Outputs             []Output
 }
 

@@ -83,7 +83,7 @@ func TestJob(t *testing.T) {
 		{"timeout", []int{1, 3, 360, 5}, []int{a.Timeout, a.Grace, b.Timeout, b.Grace}},
 		{"continue-on-error", []bool{true, false}, []bool{a.Tolerated, b.Tolerated}},
 		{"environment", []string{"e-v1", "${{ format('https://{0}', steps.s.outputs.u) }}"}, []string{a.Environment.Name, a.Environment.URL.String()}},
-		{"groups", []plan.Group{{Name: "g-main"}}, a.Groups},
+		{"groups", []plan.Group{{Name: "g-main", Holder: a.ID}}, a.Groups},
 		{"env", []string{"A=1", "B=job", "S=~${{ secrets.TOK }}", "C=1.1", " =x"}, later(a.Env)},
 		{"env that is one expression", []string{"A=1", "B=w v1", "S=~${{ secrets.TOK }}", "=~${{ fromJSON(secrets.ALL) }}"}, later(b.Env)},
 		{"defaults", []string{"sh", "${{ env.A }}", "sh", "w1"}, []string{a.Defaults.Shell.Value, a.Defaults.Dir.Later.String(), b.Defaults.Shell.Value, b.Defaults.Dir.Value}},
@@ -236,7 +236,7 @@ func TestGroupsOfCallers(t *testing.T) {
 		"./.github/workflows/c.yml": "on: workflow_call\nconcurrency: {group: 'c-${{ github.ref_name }}', queue: max}\njobs:\n  j: {runs-on: x, steps: [{run: x}], concurrency: {group: j, cancel-in-progress: true}}\n",
 	}
 	p := newPlan(t, jobs("a: {uses: ./.github/workflows/c.yml, concurrency: a}"), files, plan.Options{Event: plan.Event{Ref: "refs/heads/main"}})
-	want := []plan.Group{{Name: "j", Cancel: true}, {Name: "a"}, {Name: "c-main", Queue: true}}
+	want := []plan.Group{{Name: "j", Cancel: true, Holder: "a.j"}, {Name: "a", Holder: "a"}, {Name: "c-main", Queue: true, Holder: "a"}}
 	if diff := cmp.Diff(want, p.Next().Groups); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}

@@ -46,6 +46,7 @@ func (p *Plan) start(n *node) {
 		return
 	}
 	if !ok {
+		n.why = p.whySkipped(n)
 		p.endNode(n, Skipped)
 		return
 	}
@@ -55,7 +56,8 @@ func (p *Plan) start(n *node) {
 		return
 	}
 	if len(n.cells) == 0 {
-		p.endNode(n, Skipped) // Options.Matrix wants none of them
+		n.why = "none of its cells was asked for" // by Options.Matrix
+		p.endNode(n, Skipped)
 		return
 	}
 	n.left = len(n.cells)

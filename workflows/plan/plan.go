@@ -284,6 +284,21 @@ func (p *Plan) Cancel(reason string) {
 	p.settle()
 }
 
+// CancelJob ends one job, as another one does that takes its place in a concurrency group:
+// in Stops if it runs, or with all that it calls.
+func (p *Plan) CancelJob(id, reason string) {
+	if c := p.cells[id]; c != nil && !p.done {
+		p.cancelCell(c, reason)
+		p.settle()
+	}
+}
+
+// Over says whether a job has ended. One that is not known has not.
+func (p *Plan) Over(id string) bool {
+	c := p.cells[id]
+	return c != nil && c.state == Done
+}
+
 // Stops are the running jobs that are to end, each once.
 func (p *Plan) Stops() []Stop {
 	list := slices.DeleteFunc(p.stops, func(s Stop) bool { return p.cells[s.ID].state != Running }) // it was faster

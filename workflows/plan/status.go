@@ -3,6 +3,8 @@
 package plan
 
 import (
+	"fmt"
+
 	"github.com/zviz/run/workflows/expr"
 )
 
@@ -14,6 +16,44 @@ func (p *Plan) condition(n *node) (bool, error) {
 		return false, err
 	}
 	return expr.Truthy(v), nil
+}
+
+// whySkipped says why the condition of a job does not hold: it would if all that it needs
+// had succeeded, or it does not hold at all.
+func (p *Plan) whySkipped(n *node) string {
+	functions := n.statusFunctions()
+	functions[expr.Success] = func([]expr.Value) (expr.Value, error) { return expr.Bool(true), nil }
+	v, err := p.ev.value(n.def.If, expr.Env{Contexts: p.nodeContexts(n), Functions: functions})
+	switch {
+	case err != nil || !expr.Truthy(v):
+		return "its condition is false"
+	case n.scope.stopped():
+		return "its workflow was cancelled"
+	}
+	if need := n.unsuccessful(); need != nil {
+		return fmt.Sprintf("it needs %s, which %s", need.scope.name+need.def.Name.String(), map[Conclusion]string{
+			Failure: "failed", Cancelled: "was cancelled", Skipped: "was skipped",
+		}[need.result])
+	}
+	return "its condition is false"
+}
+
+// unsuccessful is a job that did not succeed of those that a job needs, the nearest on the
+// way; nil if all did.
+func (n *node) unsuccessful() *node {
+	for at := n; at != nil; {
+		var next *node
+		for _, need := range at.needs {
+			if need.result != Success {
+				return need
+			}
+			if need.above.notAllSuccess && next == nil {
+				next = need
+			}
+		}
+		at = next
+	}
+	return nil
 }
 
 // statusFunctions look at all jobs that a job needs, to any depth: one that was skipped
