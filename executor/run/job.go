@@ -195,7 +195,7 @@ func (r *runner) actions(j *plan.Job) job.Actions {
 
 // cellRequest is what the job's cell is made of.
 func (r *runner) cellRequest(j *plan.Job, secrets []job.Variable) executor.CellRequest {
-	q := executor.CellRequest{Policy: r.q.Policy, Presets: r.q.Presets, Narrowed: r.q.Narrowed}
+	q := executor.CellRequest{Policy: r.q.Policy, Presets: r.q.Presets, Narrowed: r.q.Narrowed, ToolCache: r.q.ToolCache}
 	q.Observe = func(ev egress.Event) { r.emit(Event{Kind: JobEgress, Job: j.ID, Name: j.Name, Egress: &ev}) }
 	for _, s := range secrets {
 		q.Secrets = append(q.Secrets, s.Value)

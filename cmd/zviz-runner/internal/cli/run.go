@@ -28,6 +28,7 @@ type runOptions struct {
 	env, envFiles    []string
 	localActions     []string
 	actionsURL       string
+	toolCache        string
 	realToken        bool
 	artifacts        string
 	parallel         int
@@ -104,6 +105,8 @@ button of a forge does, so that steps with always() run; a second one kills.`,
 	f.BoolVar(&o.graph, "graph", false, "draw which job needs which, and run nothing")
 	f.BoolVar(&o.dry, "dry-run", false, "print the jobs with their steps and what each may reach, and run nothing")
 	grantFlags(f, &o.execOptions)
+	f.StringVar(&o.rootfs, "rootfs", "", "`DIR` with a root file system (default: this machine's tools, read-only)")
+	f.StringVar(&o.toolCache, "tool-cache", "", "`DIR` with tools for actions such as setup-node (default: RUNNER_TOOL_CACHE, else that of cache tool)")
 	f.StringVar(&o.report, "report", "", "write the report, JSON, to `FILE`: one for each job")
 	f.BoolVar(&o.json, "json", false, "print JSON lines: what happens, and the result as the last one")
 	outputFlags(f, &o.execOptions)
