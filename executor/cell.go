@@ -117,8 +117,6 @@ func (x *Executor) survey(r Request) (_ *cell, err error) {
 }
 
 // errNoRootfs refuses profile root over this machine's own files.
-//
-//nolint:gochecknoglobals // a constant
 var errNoRootfs = hinted{"profile root needs a root file system of its own: this machine's is not for a job to write to", "name one: --rootfs DIR (for a Debian: debootstrap stable DIR)"}
 
 // survey is what a job sees of this machine.
