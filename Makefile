@@ -17,7 +17,7 @@ TOOLS_KEY := $(shell { cat tools/go.sum; go version; } 2>/dev/null | sha256sum |
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/zviz-run-tools/$(TOOLS_KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-user race realwork attack layers kills faults soak lint fmt fuzz oracle bench bench-egress cross vuln clean
+.PHONY: help setup build demo test test-user race realwork attack layers kills faults soak lint fmt fuzz oracle bench bench-egress bench-packages cross vuln clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,7 +77,7 @@ fuzz: ## each fuzz target for FUZZTIME (30s)
 		done; \
 	done
 
-bench: build ## start beside bwrap, runc, crun; memory; file work and system calls; ROUNDS (40); needs root
+bench: build ## start beside bwrap, runc, crun; memory; file work, system calls; workflows beside act; ROUNDS (40); needs root
 	go run ./bench/start -runner bin/zviz-runner -rounds $(ROUNDS)
 	@echo
 	go run ./bench/start -warm -rounds $(ROUNDS)
@@ -85,9 +85,14 @@ bench: build ## start beside bwrap, runc, crun; memory; file work and system cal
 	go run ./bench/memory -runner bin/zviz-runner
 	@echo
 	CGO_ENABLED=0 go run ./bench/inside -runner bin/zviz-runner
+	@echo
+	go run ./bench/workflow -runner bin/zviz-runner -rounds $(ROUNDS)
 
 bench-egress: ## downloads through the job's network beside a bare veth, DNS, 500 connections, 200 networks; needs root
 	go run ./bench/egress -rounds $(ROUNDS)
+
+bench-packages: build ## npm ci with the package store, beside npm alone; ROUNDS (40); needs root, npm, mkfs.ext4
+	go run ./bench/packages -runner bin/zviz-runner -rounds $(ROUNDS)
 
 cross: ## build for arm64, and check that the packages build elsewhere
 	GOOS=linux GOARCH=arm64 $(GOBUILD) -o bin/zviz-runner-arm64 ./cmd/zviz-runner

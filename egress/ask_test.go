@@ -64,3 +64,47 @@ func TestAsk(t *testing.T) {
 		}
 	}
 }
+
+// TestReaches: no more than a job may read by a request that the gateway sees.
+func TestReaches(t *testing.T) {
+	policy := Policy{
+		Rules: []Rule{{Host: "spliced.test"}, {Host: "git.test", Paths: []string{"/acme/**"}}, {Host: "npm.test", Inject: &Inject{Header: "Authorization", ValueFrom: "env:X"}}},
+		Deny:  []string{"no.test"},
+		Steps: []StepPolicy{{Match: "*"}},
+	}
+	presets := []Preset{{Name: "npm", Rules: []Rule{
+		{Host: "registry.test", Methods: []string{"GET"}, Paths: []string{"/npm/**"}}, {Host: "no.test"}, {Host: "plain.test", Ports: []uint16{80}},
+	}}}
+	narrow := Policy{Rules: []Rule{{Host: "registry.test", Paths: []string{"/npm/a/**"}}}}
+	for name, tt := range map[string]struct {
+		change func(*Policy)
+		want   []string
+	}{
+		"deny":   {func(*Policy) {}, []string{"https://registry.test/npm/a/b.tgz", "https://registry.test/npm/b.tgz", "http://plain.test/x", "https://git.test/acme/x", "https://npm.test/x"}},
+		"audit":  {func(p *Policy) { p.Mode = ModeAudit }, []string{"https://registry.test/npm/a/b.tgz", "https://registry.test/npm/b.tgz", "http://plain.test/x", "https://git.test/acme/x", "https://npm.test/x"}},
+		"narrow": {func(p *Policy) { *p = Intersect(*p, narrow) }, []string{"https://registry.test/npm/a/b.tgz"}},
+	} {
+		p := policy
+		tt.change(&p)
+		reaches, err := p.Reaches(presets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, u := range []string{
+			"https://registry.test/npm/a/b.tgz", "https://registry.test/npm/b.tgz", "https://registry.test/x", "https://registry.test:8443/npm/b.tgz", "https://registry.test/npm/../x",
+			"http://plain.test/x", "https://no.test/x", "https://spliced.test/x", "https://git.test/acme/x", "https://git.test/x",
+			"https://npm.test/x", "http://npm.test/x", "https://unknown.test/", "https://198.51.100.7/", "://",
+		} {
+			if reaches(u) {
+				got = append(got, u)
+			}
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	if _, err := (Policy{Mode: "x"}).Reaches(nil); err == nil {
+		t.Error("a policy that is wrong")
+	}
+}

@@ -505,7 +505,7 @@ func writeText(rw http.ResponseWriter, status int, lines ...string) {
 	rw.Header().Set("X-Content-Type-Options", "nosniff")
 	rw.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	rw.WriteHeader(status)
-	_, _ = io.WriteString(rw, text) //nolint:gosec // plain text, and nosniff; the client may be gone
+	_, _ = io.WriteString(rw, text) // the client may be gone
 }
 
 // headSize is what a request takes without its body, about.

@@ -32,10 +32,12 @@ type cell struct {
 	around   func() error       // removes the control group around those of the steps; nil if there is none
 	places   []place            // what the job can write to and what stays
 	network  *egress.Network
-	packages *jobPackages // nil if no store answers for registries
+	ahead    *egress.Ahead // begun before network; nil if it was not
+	packages *jobPackages  // nil if no store answers for registries
 	services lateServices
 	declared []egress.Service // of the network: they lead to services
 	layer    *packageLayer    // nil if there is none
+	layered  bool             // the layer was made, or there was nothing for it
 	loopback *egress.Loopback // of steps without a network
 	spec     sandbox.Spec
 	env      []string
@@ -215,7 +217,7 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 	}
 	n, err := egress.Open(ctx, egress.Config{
 		Packages: packages, Offline: r.Policy.Offline, Services: c.declared,
-		ID: c.job.ID, Policy: r.Policy.Egress, Presets: c.presets, StepPresets: c.more, Roots: roots, Log: x.cfg.Log,
+		Ahead: c.ahead, ID: c.job.ID, Policy: r.Policy.Egress, Presets: c.presets, StepPresets: c.more, Roots: roots, Log: x.cfg.Log,
 		Proxies: egress.Proxies{
 			HTTPS: x.proxyVariable("HTTPS_PROXY"), HTTP: x.proxyVariable("HTTP_PROXY"), No: x.proxyVariable("NO_PROXY"),
 		},
@@ -332,6 +334,7 @@ func (c *cell) close() error {
 	if c.around != nil {
 		errs = append(errs, c.around())
 	}
+	c.ahead.Close()
 	if c.network != nil {
 		errs = append(errs, c.network.Close())
 	}

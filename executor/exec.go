@@ -196,12 +196,15 @@ func (x *Executor) Plan(ctx context.Context, r Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if onHost {
-		r.Presets = nil
-	}
 	c, err := x.survey(r)
 	if err != nil {
 		return "", err
+	}
+	if onHost {
+		r.Presets = nil
+		if err := c.heldOnHost(probe); err != nil {
+			return "", err
+		}
 	}
 	defer func() { _ = c.close() }() //nolint:contextcheck // tear-down outlives the context
 	if err := x.fill(ctx, r, probe, c); err != nil {
@@ -278,12 +281,15 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		return report, unfit
 	}
 	if onHost {
+		if err := c.heldOnHost(probe); err != nil {
+			return report, err
+		}
 		report.Egress.Complete, r.Presets = false, nil
 		if r.Notice != nil {
 			r.Notice(hostNetworkNote)
 		}
 	}
-	if c.narrowed != nil && r.Notice != nil {
+	if c.narrowed != nil && r.Notice != nil && !r.Policy.NoNetwork {
 		r.Notice(narrowedNote)
 	}
 	defer func() { //nolint:contextcheck // tear-down outlives the context
@@ -317,7 +323,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	var look sync.WaitGroup
 	look.Go(func() { before = snapshot(c.work, list) })
 	spec := c.spec
-	if err = x.layExec(ctx, r, c, probe); err == nil {
+	if err = x.layExec(ctx, c, probe); err == nil {
 		spec.Shared = c.spec.Shared
 		spec.Mounts = slices.Concat(spec.Mounts, c.layer.mounts(spec.Home))
 	}

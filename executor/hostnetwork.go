@@ -38,10 +38,23 @@ func hostNetwork(probe sandbox.Probe, r Request) (bool, error) {
 	default:
 		return true, nil
 	}
-	return false, &sandbox.LayerError{
-		Layer: sandbox.LayerNet, Err: errors.New(asked + " cannot hold without it (" + offer.Evidence + "): the command would be in this machine's network, so --allow-missing net is not enough"),
+	return false, notHeld(probe, asked)
+}
+
+// notHeld is the error of what only the missing layer could hold.
+func notHeld(probe sandbox.Probe, asked string) error {
+	return &sandbox.LayerError{
+		Layer: sandbox.LayerNet, Err: errors.New(asked + " cannot hold without it (" + probe.Offer(sandbox.LayerNet).Evidence + "): the command would be in this machine's network, so --allow-missing net is not enough"),
 		Fix: "run it on a machine with network namespaces, or leave the other out to accept this machine's network",
 	}
+}
+
+// heldOnHost refuses a repository's policy that nothing would keep.
+func (c *cell) heldOnHost(probe sandbox.Probe) error {
+	if c.narrowed == nil {
+		return nil
+	}
+	return notHeld(probe, RepositoryPolicyName+" of the repository (--no-repo-policy leaves it unread)")
 }
 
 // useHostNetwork gives the command what names and certificates need.

@@ -33,15 +33,18 @@ func TestHostNetwork(t *testing.T) {
 		name    string
 		request Request
 		refused string
+		narrows string // the workspace's own policy
 	}{
-		{"accepted", Request{Policy: Policy{AllowMissing: gap}}, ""},
-		{"accepted, with the guess of a preset", Request{Policy: Policy{AllowMissing: gap}, Presets: []string{"npm"}, Guessed: []string{"npm"}}, ""},
-		{"not accepted", Request{}, "cannot apply net"},
-		{"no network", Request{Policy: Policy{AllowMissing: gap, NoNetwork: true}}, "--no-network cannot hold"},
-		{"hosts", Request{Policy: Policy{AllowMissing: gap, Egress: egress.Policy{Rules: []egress.Rule{rule}}}}, "a list of hosts"},
-		{"refused hosts", Request{Policy: Policy{AllowMissing: gap, Egress: egress.Policy{Deny: []string{"example.com"}}}}, "a list of hosts"},
-		{"a preset", Request{Policy: Policy{AllowMissing: gap}, Presets: []string{"npm"}}, "a list of hosts"},
-		{"audit", Request{Policy: Policy{AllowMissing: gap, Egress: egress.Policy{Mode: egress.ModeAudit}}}, "--egress audit"},
+		{"accepted", Request{Policy: Policy{AllowMissing: gap}}, "", ""},
+		{"accepted, with the guess of a preset", Request{Policy: Policy{AllowMissing: gap}, Presets: []string{"npm"}, Guessed: []string{"npm"}}, "", ""},
+		{"not accepted", Request{}, "cannot apply net", ""},
+		{"no network", Request{Policy: Policy{AllowMissing: gap, NoNetwork: true}}, "--no-network cannot hold", ""},
+		{"hosts", Request{Policy: Policy{AllowMissing: gap, Egress: egress.Policy{Rules: []egress.Rule{rule}}}}, "a list of hosts", ""},
+		{"refused hosts", Request{Policy: Policy{AllowMissing: gap, Egress: egress.Policy{Deny: []string{"example.com"}}}}, "a list of hosts", ""},
+		{"a preset", Request{Policy: Policy{AllowMissing: gap}, Presets: []string{"npm"}}, "a list of hosts", ""},
+		{"the repository's policy", Request{Policy: Policy{AllowMissing: gap}}, ".zviz.yml of the repository", "version: 1\negress: {deny: [a.test]}\n"},
+		{"the repository's policy left unread", Request{Policy: Policy{AllowMissing: gap}, NoRepositoryPolicy: true}, "", "version: 1\negress: {deny: [a.test]}\n"},
+		{"audit", Request{Policy: Policy{AllowMissing: gap, Egress: egress.Policy{Mode: egress.ModeAudit}}}, "--egress audit", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -61,7 +64,11 @@ func TestHostNetwork(t *testing.T) {
 			var out bytes.Buffer
 			var notes []string
 			r := tt.request
-			r.Args, r.Dir, r.Stdout = []string{"readlink", "/proc/self/ns/net"}, t.TempDir(), &out
+			dir := t.TempDir()
+			if tt.narrows != "" {
+				check(t, saying(tt.narrows)(filepath.Join(dir, RepositoryPolicyName)))
+			}
+			r.Args, r.Dir, r.Stdout = []string{"readlink", "/proc/self/ns/net"}, dir, &out
 			r.Notice = func(s string) { notes = append(notes, s) }
 			report, err := x.Exec(t.Context(), r)
 			if tt.refused != "" {
@@ -71,6 +78,13 @@ func TestHostNetwork(t *testing.T) {
 				}
 				if _, err := x.Plan(t.Context(), r); err == nil {
 					t.Error("the plan does not refuse it")
+				}
+				if tt.narrows != "" {
+					narrowed, err := ParseNarrowing("p.yml", []byte(tt.narrows))
+					check(t, err)
+					if _, err := x.OpenCell(t.Context(), CellRequest{Policy: r.Policy, Narrowed: &narrowed}); err == nil || !strings.Contains(err.Error(), tt.refused) {
+						t.Errorf("a job: %v", err)
+					}
 				}
 				return
 			}

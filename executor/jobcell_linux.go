@@ -60,6 +60,14 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if len(r.Services) > 0 && r.Policy.NoNetwork {
 		return nil, errServices
 	}
+	// What takes long and needs nothing of the rest is begun first.
+	ahead := beginNetwork(r.Policy)
+	defer func() {
+		if err != nil {
+			ahead.Close()
+		}
+	}()
+	surveyed := x.beginSurvey()
 	probe, err := x.probe()
 	if err != nil {
 		return nil, err
@@ -75,7 +83,12 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if err != nil {
 		return nil, err
 	}
-	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe, narrowed: r.Narrowed}
+	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe, narrowed: r.Narrowed, ahead: ahead}
+	if onHost {
+		if err := c.heldOnHost(probe); err != nil {
+			return nil, err
+		}
+	}
 	c.declared = c.services.declare(r.Services)
 	if err := c.services.give(r.Services); err != nil {
 		return nil, err
@@ -89,11 +102,6 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 			err = errors.Join(err, cell.Close())
 		}
 	}()
-	c.tools = findTools(x.environ("PATH"), x.cfg.Home, "")
-	root, err := sandbox.HostRoot(slices.Concat(systemPaths(), c.tools.bind))
-	if err != nil {
-		return nil, fmt.Errorf("rootfs: %w", err)
-	}
 	if len(r.Presets) > 0 && !r.Policy.NoNetwork && !onHost {
 		phase(req, "presets")
 		if c.presets, err = x.presets(ctx, r.Presets, r.Policy.AllowMissing); err != nil {
@@ -105,6 +113,11 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 			return nil, err
 		}
 	}
+	seen := <-surveyed
+	if c.tools = seen.tools; seen.err != nil {
+		return nil, fmt.Errorf("rootfs: %w", seen.err)
+	}
+	root := seen.root
 	if c.job, err = newJob(x.folder(), jobFile{Groups: c.groups}); err != nil {
 		return nil, &StateError{Dir: x.folder(), Err: err}
 	}
@@ -153,6 +166,24 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 		}
 	}
 	return cell, nil
+}
+
+// survey is what a job sees of this machine.
+type survey struct {
+	tools tools
+	root  sandbox.Root
+	err   error
+}
+
+// beginSurvey looks at this machine beside whatever else is done.
+func (x *Executor) beginSurvey() <-chan survey {
+	out := make(chan survey, 1)
+	go func() {
+		s := survey{tools: findTools(x.environ("PATH"), x.cfg.Home, "")}
+		s.root, s.err = sandbox.HostRoot(slices.Concat(systemPaths(), s.tools.bind))
+		out <- s
+	}()
+	return out
 }
 
 // makeWork makes the folders of the job on disk.

@@ -97,7 +97,7 @@ func readLocks(root *os.Root, name, without string, further int) (*registry.Lock
 func (s *lockSearch) folder(dir string, depth int) error {
 	f, err := s.root.OpenFile(dir, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil //nolint:nilerr // what we cannot read names no package
+		return nil // what we cannot read names no package
 	}
 	defer func() { _ = f.Close() }()
 	for {
@@ -111,7 +111,7 @@ func (s *lockSearch) folder(dir string, depth int) error {
 			}
 		}
 		if err != nil {
-			return nil //nolint:nilerr // io.EOF, or no folder that we can read
+			return nil // io.EOF, or no folder that we can read
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package executor
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,46 +16,40 @@ import (
 const sumOfA = "example.test/a v1.0.0 h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"
 
 func TestReadLocks(t *testing.T) {
+	out := t.TempDir()
+	check(t, lockAt(out, "go.sum"))
 	for _, tt := range []struct {
 		name  string
-		make  func(t *testing.T, top string)
+		make  func(top string) error
 		found int
 		want  string // of the error
 	}{
-		{"none", func(*testing.T, string) {}, 0, ""},
-		{"at the top, and in a part", func(t *testing.T, top string) {
-			lockAt(t, top, "go.sum")
-			lockAt(t, top, "a/b/c/d/go.sum")
-		}, 2, ""},
-		{"too far down, or not the repository's", func(t *testing.T, top string) {
-			lockAt(t, top, "a/b/c/d/e/go.sum")
-			lockAt(t, top, "node_modules/x/go.sum")
-			lockAt(t, top, "vendor/go.sum")
-			lockAt(t, top, "x/.git/go.sum")
-			lockAt(t, top, "skipped/go.sum")
+		{"none", func(string) error { return nil }, 0, ""},
+		{"at the top, and in a part", func(top string) error { return lockAt(top, "go.sum", "a/b/c/d/go.sum") }, 2, ""},
+		{"too far down, or not the repository's", func(top string) error {
+			return lockAt(top, "a/b/c/d/e/go.sum", "node_modules/x/go.sum", "vendor/go.sum", "x/.git/go.sum", "skipped/go.sum")
 		}, 0, ""},
-		{"in a folder named as the skipped one", func(t *testing.T, top string) { lockAt(t, top, "a/skipped/go.sum") }, 1, ""},
-		{"a link, and a folder that is one", func(t *testing.T, top string) {
-			out := t.TempDir()
-			lockAt(t, out, "go.sum")
-			check(t, os.Symlink(filepath.Join(out, "go.sum"), filepath.Join(top, "go.sum")))
-			check(t, os.Symlink(out, filepath.Join(top, "out")))
+		{"in a folder named as the skipped one", func(top string) error { return lockAt(top, "a/skipped/go.sum") }, 1, ""},
+		{"a link, and a folder that is one", func(top string) error {
+			return errors.Join(os.Symlink(filepath.Join(out, "go.sum"), filepath.Join(top, "go.sum")), os.Symlink(out, filepath.Join(top, "out")))
 		}, 0, ""},
-		{"a pipe", func(t *testing.T, top string) { check(t, syscall.Mkfifo(filepath.Join(top, "go.sum"), 0o644)) }, 0, ""},
-		{"a bad one", func(t *testing.T, top string) { write(t, filepath.Join(top, "go.sum"), "a b\n") }, 0, "/work/go.sum: has no line"},
-		{"too many", func(t *testing.T, top string) {
+		{"a pipe", func(top string) error { return syscall.Mkfifo(filepath.Join(top, "go.sum"), 0o644) }, 0, ""},
+		{"a bad one", func(top string) error { return saying("a b\n")(filepath.Join(top, "go.sum")) }, 0, "/srv/go.sum: has no line"},
+		{"too many", func(top string) error {
+			var names []string
 			for i := range lockFilesMost + 1 {
-				lockAt(t, top, "a/"+strings.Repeat("x", i/100+1)+"/"+strings.Repeat("y", i%100+1)+"/go.sum")
+				names = append(names, "a/"+strings.Repeat("x", i/100+1)+"/"+strings.Repeat("y", i%100+1)+"/go.sum")
 			}
-		}, 0, "more than 2000 lockfiles in /work"},
+			return lockAt(top, names...)
+		}, 0, "more than 2000 lockfiles in /srv"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			top := t.TempDir()
-			tt.make(t, top)
+			check(t, tt.make(top))
 			root, err := os.OpenRoot(top)
 			check(t, err)
 			defer root.Close()
-			lock, found, err := readLocks(root, "/work", "skipped", 0)
+			lock, found, err := readLocks(root, "/srv", "skipped", 0)
 			if tt.want != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.want) {
 					t.Fatalf("got %v, want …%s…", err, tt.want)
@@ -75,7 +70,7 @@ func TestReadLocksOfAChangingFile(t *testing.T) {
 	root, err := os.OpenRoot(top)
 	check(t, err)
 	defer root.Close()
-	s := &lockSearch{root: root, name: "/work"}
+	s := &lockSearch{root: root, name: "/srv"}
 	if err := s.file("go.sum"); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("a pipe: %v", err)
 	}
@@ -87,9 +82,13 @@ func TestReadLocksOfAChangingFile(t *testing.T) {
 	}
 }
 
-func lockAt(t *testing.T, top, name string) {
-	t.Helper()
-	name = filepath.Join(top, name)
-	check(t, os.MkdirAll(filepath.Dir(name), 0o755))
-	write(t, name, sumOfA)
+// lockAt makes lockfiles.
+func lockAt(top string, names ...string) error {
+	for _, name := range names {
+		name = filepath.Join(top, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), saying(sumOfA)(name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

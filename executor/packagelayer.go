@@ -39,10 +39,11 @@ const layerLockMost = 16 << 20
 const npmPreset = "npm"
 
 // wantsLayer reports whether a layer is for this job: it asks npm's registries, its
-// steps have one policy, and nobody has put something else where the layer would be.
+// steps have one policy, nobody wants to learn from its requests, and nobody has put
+// something else where the layer would be.
 func (c *cell) wantsLayer() bool {
 	at := path.Join(c.spec.Home, packages.NPMCache)
-	return c.packages != nil && c.layer == nil && len(c.packages.policy.Steps) == 0 &&
+	return c.packages != nil && !c.layered && len(c.packages.policy.Steps) == 0 && c.packages.policy.Mode != egress.ModeLearn &&
 		slices.ContainsFunc(c.presets, func(p egress.Preset) bool { return p.Name == npmPreset }) &&
 		!slices.ContainsFunc(c.spec.Mounts, func(m sandbox.Mount) bool { return below(m.Target, at) || below(at, m.Target) })
 }
@@ -50,7 +51,7 @@ func (c *cell) wantsLayer() bool {
 // layPackages makes the layer of a job if there is something for it in the store. root
 // holds the workspace and dir is where the command runs, below it. The home of the job
 // must be there.
-func (x *Executor) layPackages(ctx context.Context, p Policy, c *cell, root *os.Root, dir string, user bool) {
+func (x *Executor) layPackages(ctx context.Context, c *cell, root *os.Root, dir string, user bool) {
 	log := func(err error) {
 		if err != nil {
 			x.cfg.Log.Warn("the package store is not shown to the job: its packages come through the gateway", slog.String("job", c.job.ID), slog.Any("error", err))
@@ -60,7 +61,8 @@ func (x *Executor) layPackages(ctx context.Context, p Policy, c *cell, root *os.
 	if locked == nil {
 		return
 	}
-	reaches, err := p.Egress.Reaches(c.presets)
+	c.layered = true // once: what a job fetches it has in its cache
+	reaches, err := c.packages.policy.Reaches(c.presets)
 	if err != nil {
 		log(err)
 		return
@@ -163,7 +165,7 @@ func readLock(root *os.Root, name string) (_ []registry.Locked, err error) {
 }
 
 // layExec makes the layer of a command, with the home that it belongs to.
-func (x *Executor) layExec(ctx context.Context, r Request, c *cell, probe sandbox.Probe) error {
+func (x *Executor) layExec(ctx context.Context, c *cell, probe sandbox.Probe) error {
 	if !c.wantsLayer() {
 		return nil
 	}
@@ -180,6 +182,6 @@ func (x *Executor) layExec(ctx context.Context, r Request, c *cell, probe sandbo
 	if err != nil {
 		return err
 	}
-	x.layPackages(ctx, r.Policy, c, root, dir, probe.User != nil)
+	x.layPackages(ctx, c, root, dir, probe.User != nil)
 	return nil
 }

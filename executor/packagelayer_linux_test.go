@@ -23,6 +23,7 @@ import (
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/internal/testenv"
+	"github.com/zviz/run/sandbox"
 )
 
 // shelf is a machine whose npm registry has some packages, and a package store.
@@ -202,6 +203,17 @@ func TestPackageLayer(t *testing.T) {
 	if got := s.asked[asked:]; len(got) != 0 {
 		t.Errorf("the registry was asked %q", got)
 	}
+	// A lockfile that does not say where packages are from (npm's
+	// omit-lockfile-registry-resolved): npm asks for the metadata, and for no archive.
+	s.lock(t, plainPackage, corpPackage)
+	_, lock := s.lockfile(t, plainPackage, corpPackage)
+	for _, name := range []string{plainPackage, corpPackage} {
+		lock = strings.ReplaceAll(lock, `"resolved":"`+s.url(name)+`",`, "")
+	}
+	s.write(t, "package-lock.json", strings.ReplaceAll(lock, `,"resolved":"`, `,"nothing":"`))
+	if out, report, fetched := s.ci(t, s.policy, npmCI+" && cat node_modules/left/index.js"); report.ExitCode != 0 || len(fetched) != 0 || len(report.Egress.Events) < 2 || len(report.Packages) != 2 {
+		t.Errorf("without URLs: exit %d, fetched %q, %+v\n%s", report.ExitCode, fetched, report.Packages, out)
+	}
 	// What it does not have is fetched beside it, and kept.
 	s.lock(t, plainPackage, freshPackage)
 	out, report, fetched := s.ci(t, s.policy, npmCI+" && cat node_modules/fresh/index.js && ls "+s.cached(plainPackage)+" "+s.cached(freshPackage))
@@ -210,6 +222,18 @@ func TestPackageLayer(t *testing.T) {
 	}
 	if p := report.Packages; len(p) != 2 || p[0].Name != freshPackage || p[0].Available || p[1].Name != plainPackage || !p[1].Available {
 		t.Errorf("beside: %+v", p)
+	}
+	// Who learns a policy wants to see the requests. What is mounted in its place stays.
+	s.lock(t, plainPackage)
+	learn := s.policy
+	learn.Egress.Mode = egress.ModeLearn
+	if out, report, fetched := s.ci(t, learn, npmCI); report.ExitCode != 0 || len(fetched) != 1 {
+		t.Errorf("learn: exit %d, fetched %q\n%s", report.ExitCode, fetched, out)
+	}
+	mounted := s.policy
+	mounted.Mounts = []sandbox.Mount{{Source: t.TempDir(), Target: "/home/job/.npm", Write: true, Owner: &sandbox.Owner{}}}
+	if out, report, fetched := s.ci(t, mounted, npmCI+"; ls ~/.npm"); report.ExitCode != 0 || len(fetched) != 1 {
+		t.Errorf("mounted: exit %d, fetched %q\n%s", report.ExitCode, fetched, out)
 	}
 	if log := s.log.String(); log != "" {
 		t.Errorf("log: %s", log)
@@ -252,11 +276,12 @@ func TestPackageLayerRules(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s.lock(t, tt.locked...)
 			s.x = s.executor(t)
-			script := "exec 2>&1; find $HOME/.npm -type f >found 2>/dev/null;"
+			var script strings.Builder
+			script.WriteString("exec 2>&1;")
 			for _, n := range all {
-				script += " if test -e " + s.cached(n) + "; then echo SEEN " + n + "; fi;"
+				script.WriteString(" if test -e " + s.cached(n) + "; then echo SEEN " + n + "; fi;")
 			}
-			out, report, _ := s.ci(t, tt.policy, script+"cat found | wc -l;"+npmCI)
+			out, report, _ := s.ci(t, tt.policy, script.String()+npmCI)
 			var seen []string
 			for line := range strings.Lines(out) {
 				if name, ok := strings.CutPrefix(line, "SEEN "); ok {
@@ -278,6 +303,32 @@ func TestPackageLayerRules(t *testing.T) {
 				t.Error("what the rule refuses is installed")
 			}
 		})
+	}
+}
+
+// TestPackageLayerOfANarrowedCommand: what the repository's own policy takes away is not
+// there either.
+func TestPackageLayerOfANarrowedCommand(t *testing.T) {
+	s := newShelf(t)
+	s.warm(t, plainPackage)
+	look := "if test -e " + s.cached(plainPackage) + "; then echo SEEN; fi"
+	for text, want := range map[string]string{
+		"":                                       "SEEN\n",
+		"version: 1\negress: {deny: [a.test]}\n": "SEEN\n",
+		"version: 1\negress: {allow: []}\n":      "",
+		"version: 1\negress: {deny: [registry.example.com]}\n":  "",
+		"version: 1\negress: {npm: {block: ['left@<2.0.0']}}\n": "",
+	} {
+		file := filepath.Join(s.work, executor.RepositoryPolicyName)
+		_ = os.Remove(file)
+		if text != "" {
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if out, _, _ := s.ci(t, s.policy, look); out != want {
+			t.Errorf("%q: %q", text, out)
+		}
 	}
 }
 

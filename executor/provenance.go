@@ -82,7 +82,7 @@ func NewStatement(r Report, digest string, subjects []Descriptor, version string
 	report := Descriptor{Name: reportName, Digest: map[string]string{"sha256": digest}}
 	var packages, fetched []Descriptor
 	for _, p := range r.Packages {
-		d := Descriptor{Name: p.Name + "@" + p.Version, URI: p.purl(), Digest: digestSet(p.Digest)}
+		d := Descriptor{Name: p.String(), URI: p.purl(), Digest: digestSet(p.Digest)}
 		if len(d.Digest) > 0 {
 			packages = append(packages, d)
 			if !p.Available {
@@ -147,6 +147,14 @@ func (s Statement) About(digest string) bool {
 	return false
 }
 
+// String is NAME@VERSION, or NAME of a file that is known by its URL.
+func (p ReportPackage) String() string {
+	if p.Version == "" {
+		return p.Name
+	}
+	return p.Name + "@" + p.Version
+}
+
 // purl is the package in the form of github.com/package-url/purl-spec.
 func (p ReportPackage) purl() string {
 	kind, ok := map[string]string{"npm": "npm", "go": "golang", "pypi": "pypi", "cargo": "cargo", "debian": "deb/debian", "maven": "maven", "rubygems": "gem", "nuget": "nuget"}[p.Ecosystem]
@@ -157,7 +165,11 @@ func (p ReportPackage) purl() string {
 	for i := range parts {
 		parts[i] = strings.ReplaceAll(url.PathEscape(parts[i]), "@", "%40")
 	}
-	return "pkg:" + kind + "/" + strings.Join(parts, "/") + "@" + url.PathEscape(p.Version)
+	out := "pkg:" + kind + "/" + strings.Join(parts, "/")
+	if p.Version != "" {
+		out += "@" + url.PathEscape(p.Version)
+	}
+	return out
 }
 
 // digestSet reads "sha256:HEX", "sha512-BASE64" (npm's integrity) and "h1:BASE64" (Go's

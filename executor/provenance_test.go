@@ -21,11 +21,13 @@ func TestStatement(t *testing.T) {
 		{"go", "example.test/m", "v1.0.0", "h1:" + strings.Repeat("A", 43) + "=", false},
 		{"debian", "bash", "5.2", "sha256:" + strings.Repeat("0a", 32), false},
 		{"npm", "unknown", "1", "?", false},
+		{"prebuilt", "files.test/a/x.tgz", "", "sha256:" + strings.Repeat("0b", 32), false},
 	}
 	packages := []Descriptor{
 		{"@scope/a@1.0.0", "pkg:npm/%40scope/a@1.0.0", map[string]string{"sha512": strings.Repeat("00", 64)}},
 		{"example.test/m@v1.0.0", "pkg:golang/example.test/m@v1.0.0", map[string]string{"dirHash": strings.Repeat("00", 32)}},
 		{"bash@5.2", "pkg:deb/debian/bash@5.2", map[string]string{"sha256": strings.Repeat("0a", 32)}},
+		{"files.test/a/x.tgz", "pkg:generic/files.test/a/x.tgz", map[string]string{"sha256": strings.Repeat("0b", 32)}},
 	}
 	digest := strings.Repeat("f0", 32)
 	report := Descriptor{Name: "report.json", Digest: map[string]string{"sha256": digest}}

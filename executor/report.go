@@ -137,6 +137,14 @@ type ReportPackage struct {
 	Available bool `json:"available,omitempty"`
 }
 
+// How says how the job had it, for people.
+func (p ReportPackage) How() string {
+	if p.Available {
+		return "in its cache"
+	}
+	return "fetched"
+}
+
 // Change is a file of the workspace that the run made, changed or removed.
 type Change struct {
 	Op   string `json:"op"` // "A", "M" or "D"

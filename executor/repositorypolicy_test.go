@@ -3,6 +3,7 @@
 package executor
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,29 +17,27 @@ func TestRepositoryPolicyFile(t *testing.T) {
 	const good = "version: 1\negress: {allow: [a.test]}\n"
 	for _, tt := range []struct {
 		name string
-		make func(t *testing.T, file string)
+		make func(file string) error
 		want string // of the error; empty: it is read
 	}{
-		{"a file", func(t *testing.T, file string) { write(t, file, good) }, ""},
-		{"empty", func(t *testing.T, file string) { write(t, file, "") }, "the policy file is empty"},
-		{"a link to a good one beside it", func(t *testing.T, file string) {
-			write(t, filepath.Join(filepath.Dir(file), "good"), good)
-			check(t, os.Symlink("good", file))
+		{"a file", saying(good), ""},
+		{"empty", saying(""), "the policy file is empty"},
+		{"a link to a good one beside it", func(file string) error {
+			return errors.Join(saying(good)(filepath.Join(filepath.Dir(file), "good")), os.Symlink("good", file))
 		}, "symbolic link"},
-		{"a link to nothing", func(t *testing.T, file string) { check(t, os.Symlink("absent", file)) }, "symbolic link"},
-		{"a folder", func(t *testing.T, file string) { check(t, os.Mkdir(file, 0o755)) }, "not a regular file"},
-		{"a pipe", func(t *testing.T, file string) { check(t, syscall.Mkfifo(file, 0o644)) }, "not a regular file"},
-		{"endless", func(t *testing.T, file string) {
-			write(t, file, good)
-			check(t, os.Truncate(file, 1<<40))
+		{"a link to nothing", func(file string) error { return os.Symlink("absent", file) }, "symbolic link"},
+		{"a folder", func(file string) error { return os.Mkdir(file, 0o755) }, "not a regular file"},
+		{"a pipe", func(file string) error { return syscall.Mkfifo(file, 0o644) }, "not a regular file"},
+		{"endless", func(file string) error {
+			return errors.Join(saying(good)(file), os.Truncate(file, 1<<40))
 		}, "larger than 1024 KiB"},
-		{"a wider one", func(t *testing.T, file string) { write(t, file, "version: 1\negress: {limits: {events: 1}}\n") }, "egress.limits.events"},
+		{"a wider one", saying("version: 1\negress: {limits: {events: 1}}\n"), "egress.limits.events"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			top, err := filepath.EvalSymlinks(t.TempDir())
 			check(t, err)
 			file := filepath.Join(top, RepositoryPolicyName)
-			tt.make(t, file)
+			check(t, tt.make(file))
 			p, err := workspace{top: top}.policy("")
 			if tt.want != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), file+":") {
@@ -60,7 +59,7 @@ func TestRepositoryPolicyThatIsNone(t *testing.T) {
 		t.Errorf("without a file: %+v, %v", p, err)
 	}
 	file := filepath.Join(top, RepositoryPolicyName)
-	write(t, file, "version: 1\nprofile: ci\n")
+	check(t, saying("version: 1\nprofile: ci\n")(file))
 	if p, err := (workspace{top: top}).policy(file); p != nil || err != nil {
 		t.Errorf("the operator's own: %+v, %v", p, err)
 	}
@@ -69,9 +68,9 @@ func TestRepositoryPolicyThatIsNone(t *testing.T) {
 	}
 }
 
-func write(t *testing.T, file, text string) {
-	t.Helper()
-	check(t, os.WriteFile(file, []byte(text), 0o600))
+// saying returns what writes a file with a text.
+func saying(text string) func(file string) error {
+	return func(file string) error { return os.WriteFile(file, []byte(text), 0o600) }
 }
 
 func check(t *testing.T, err error) {

@@ -45,15 +45,15 @@ func disk(ctx context.Context, dir string) (at string, undo func() error, err er
 		}
 	}()
 	image, at := filepath.Join(base, "image"), filepath.Join(base, "disk")
-	if err := errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, imageBytes), os.Mkdir(at, 0o755)); err != nil { //nolint:gosec // the user passes through
+	if err := errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, imageBytes), os.Mkdir(at, 0o755)); err != nil {
 		return "", nil, err
 	}
 	for _, argv := range [][]string{{"mkfs.ext4", "-q", "-F", image}, {"mount", "-o", "loop", image, at}} {
-		if out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput(); err != nil { //nolint:gosec // ours
+		if out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput(); err != nil {
 			return "", nil, fmt.Errorf("%s: %w\n%s", argv[0], err, out)
 		}
 	}
-	if err := errors.Join(os.Chmod(base, 0o755), os.Chmod(at, 0o755)); err != nil { //nolint:gosec // see above
+	if err := errors.Join(os.Chmod(base, 0o755), os.Chmod(at, 0o755)); err != nil {
 		return "", nil, err
 	}
 	return at, func() error {

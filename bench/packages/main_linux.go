@@ -80,6 +80,6 @@ func measure(ctx context.Context, p plan, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	print(out, rows, p.rounds)
+	table(out, rows, p.rounds)
 	return nil
 }

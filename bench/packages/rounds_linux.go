@@ -59,7 +59,7 @@ func (s *site) rounds(ctx context.Context, n int) ([]row, error) {
 	return rows, nil
 }
 
-func print(out io.Writer, rows []row, n int) {
+func table(out io.Writer, rows []row, n int) {
 	fmt.Fprintf(out, "npm ci, processor time of everything that was started, %d rounds; ratios of the medians with their bootstrap 95 %% interval\n\n", n)
 	fmt.Fprint(out, "| | CPU s | wall s | CPU ÷ bare, empty cache | ≤ 0.6 | CPU ÷ bare, warm cache | ≤ 1.1 |\n|---|---|---|---|---|---|---|\n")
 	verdict := func(r pairs.Interval, budget float64) string {

@@ -66,11 +66,11 @@ func newSite(ctx context.Context, dir, runner, project string) (_ *site, err err
 		"ca.pem": string(s.registry.ca()), "operator/.npmrc": npmrc + "registry=https://" + registryName + "/\n", "user/.npmrc": outside,
 		"policy.yml": fmt.Sprintf("version: 1\negress:\n  presets: [npm]\n  upstream: {hosts: {%s: %q}, ca_file: %s}\n", registryName, at, s.path("ca.pem")),
 	} {
-		if err := errors.Join(os.MkdirAll(filepath.Dir(s.path(name)), 0o755), os.WriteFile(s.path(name), []byte(text), 0o644)); err != nil { //nolint:gosec // the user reads them
+		if err := errors.Join(os.MkdirAll(filepath.Dir(s.path(name)), 0o755), os.WriteFile(s.path(name), []byte(text), 0o644)); err != nil {
 			return nil, err
 		}
 	}
-	if err := errors.Join(os.Mkdir(s.path("work"), 0o755), os.Mkdir(s.path("empty"), 0o755)); err != nil { //nolint:gosec // the user passes through
+	if err := errors.Join(os.Mkdir(s.path("work"), 0o755), os.Mkdir(s.path("empty"), 0o755)); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"package.json", "package-lock.json"} {
@@ -78,11 +78,11 @@ func newSite(ctx context.Context, dir, runner, project string) (_ *site, err err
 		if err == nil && name == "package-lock.json" {
 			b, err = resolved(b)
 		}
-		if err = errors.Join(err, os.WriteFile(s.path("work", name), b, 0o644)); err != nil { //nolint:gosec // see above
+		if err = errors.Join(err, os.WriteFile(s.path("work", name), b, 0o644)); err != nil {
 			return nil, err
 		}
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // see above
+	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
 	return s, s.give("work", "work/package.json", "work/package-lock.json", "user", "user/.npmrc", "empty")

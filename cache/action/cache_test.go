@@ -21,7 +21,10 @@ import (
 
 var hello = action.Repository{Owner: "octo", Name: "hello"}
 
-// forge is a folder of bare repositories.
+// repo is the one repository of a forge.
+const repo = "octo/hello"
+
+// forge is a folder with a bare repository.
 type forge struct {
 	t   *testing.T
 	dir string
@@ -36,7 +39,7 @@ func newForge(t *testing.T) *forge {
 func (f *forge) url() string { return "file://" + f.dir }
 
 // git runs git in a repository of the forge and returns what it prints.
-func (f *forge) git(repo, stdin string, args ...string) string {
+func (f *forge) git(stdin string, args ...string) string {
 	f.t.Helper()
 	dir := filepath.Join(f.dir, repo)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -57,16 +60,16 @@ func (f *forge) git(repo, stdin string, args ...string) string {
 }
 
 // object writes an object as it is, whatever it holds.
-func (f *forge) object(repo, kind, content string) string {
+func (f *forge) object(kind, content string) string {
 	f.t.Helper()
-	return f.git(repo, content, "hash-object", "-t", kind, "-w", "--stdin", "--literally")
+	return f.git(content, "hash-object", "-t", kind, "-w", "--stdin", "--literally")
 }
 
 // node is an entry of a tree that a test makes by hand.
 type node struct{ mode, name, id string }
 
 // tree writes a tree as it is, in the order given.
-func (f *forge) tree(repo string, nodes ...node) string {
+func (f *forge) tree(nodes ...node) string {
 	f.t.Helper()
 	var b bytes.Buffer
 	for _, n := range nodes {
@@ -75,7 +78,7 @@ func (f *forge) tree(repo string, nodes ...node) string {
 			b.WriteByte(unhex(n.id[i])<<4 | unhex(n.id[i+1]))
 		}
 	}
-	return f.object(repo, "tree", b.String())
+	return f.object("tree", b.String())
 }
 
 func unhex(c byte) byte {
@@ -86,20 +89,20 @@ func unhex(c byte) byte {
 }
 
 // commit makes a commit of a tree and lets a branch point to it.
-func (f *forge) commit(repo, tree, branch string) string {
+func (f *forge) commit(tree, branch string) string {
 	f.t.Helper()
-	id := f.git(repo, "", "commit-tree", "-m", "made for "+branch, tree)
-	f.git(repo, "", "update-ref", "refs/heads/"+branch, id)
+	id := f.git("", "commit-tree", "-m", "made for "+branch, tree)
+	f.git("", "update-ref", "refs/heads/"+branch, id)
 	return id
 }
 
-// repository makes one with a few files of each kind, and returns its commit.
-func (f *forge) repository(repo string, format ...string) string {
+// repository makes octo/hello, with files of each kind, and returns its commit.
+func (f *forge) repository(format ...string) string {
 	f.t.Helper()
-	f.git(repo, "", append([]string{"init", "-q", "--bare"}, format...)...)
-	blob := func(text string) string { return f.object(repo, "blob", text) }
-	dist := f.tree(repo, node{"100644", "index.js", blob("console.log('main')\n")}, node{"120000", "up", blob("../action.yml")})
-	return f.commit(repo, f.tree(repo,
+	f.git("", append([]string{"init", "-q", "--bare"}, format...)...)
+	blob := func(text string) string { return f.object("blob", text) }
+	dist := f.tree(node{"100644", "index.js", blob("console.log('main')\n")}, node{"120000", "up", blob("../action.yml")})
+	return f.commit(f.tree(
 		node{"100644", "action.yml", blob("name: hello\nruns: {using: node20, main: dist/index.js}\n")},
 		node{"40000", "dist", dist},
 		node{"100755", "run.sh", blob("#!/bin/sh\necho run\n")},
@@ -162,7 +165,7 @@ func TestOpen(t *testing.T) {
 	for name, format := range map[string][]string{"sha1": nil, "sha256": {"--object-format=sha256"}} {
 		t.Run(name, func(t *testing.T) {
 			f := newForge(t)
-			commit := f.repository("octo/hello", format...)
+			commit := f.repository(format...)
 			c, _ := f.open()
 			repo := hello
 			got, err := c.Resolve(t.Context(), repo, "main")

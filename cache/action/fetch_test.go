@@ -33,7 +33,7 @@ type server struct {
 	before func(w http.ResponseWriter, r *http.Request) (done bool)
 }
 
-func (f *forge) serve() *server {
+func (f *forge) serve(guards ...func(http.Handler) http.Handler) *server {
 	f.t.Helper()
 	program := testenv.NeedTool(f.t, "git")
 	out, err := exec.Command(program, "--exec-path").Output()
@@ -45,7 +45,7 @@ func (f *forge) serve() *server {
 		Env: []string{"GIT_PROJECT_ROOT=" + f.dir, "GIT_HTTP_EXPORT_ALL=1", "HOME=" + f.dir, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
 	}
 	s := &server{}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var all http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return
@@ -58,7 +58,11 @@ func (f *forge) serve() *server {
 		}
 		r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
 		handler.ServeHTTP(w, r)
-	}))
+	})
+	for _, g := range guards {
+		all = g(all)
+	}
+	s.Server = httptest.NewServer(all)
 	f.t.Cleanup(s.Close)
 	return s
 }
@@ -66,7 +70,7 @@ func (f *forge) serve() *server {
 // TestOneFetch: many askers, of several runners, want the same commit.
 func TestOneFetch(t *testing.T) {
 	f := newForge(t)
-	commit := f.repository("octo/hello")
+	commit := f.repository()
 	s := f.serve()
 	release := make(chan struct{})
 	s.before = func(http.ResponseWriter, *http.Request) bool { <-release; return false }
@@ -101,7 +105,7 @@ func TestOneFetch(t *testing.T) {
 // TestErrors say what is the matter.
 func TestErrors(t *testing.T) {
 	f := newForge(t)
-	commit := f.repository("octo/hello")
+	commit := f.repository()
 	s := f.serve()
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -146,23 +150,23 @@ func TestErrors(t *testing.T) {
 	t.Run("no git", func(t *testing.T) {
 		c, _ := f.open(func(cfg *action.Config) { cfg.Environ = []string{"PATH=/nowhere"} })
 		_, err := c.Resolve(t.Context(), hello, "main")
-		failure(t, err, action.NoGit)
+		_ = failure(t, err, action.NoGit)
 	})
 }
 
 // TestCredentials are those of the user's git, and no error holds one.
 func TestCredentials(t *testing.T) {
 	f := newForge(t)
-	commit := f.repository("octo/hello")
-	s := f.serve()
-	inner := s.Config.Handler
-	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "Basic "+base64.StdEncoding.EncodeToString([]byte("me:s3cret-token")) {
-			w.Header().Set("WWW-Authenticate", `Basic realm="forge"`)
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		inner.ServeHTTP(w, r)
+	commit := f.repository()
+	s := f.serve(func(inner http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "Basic "+base64.StdEncoding.EncodeToString([]byte("me:s3cret-token")) {
+				w.Header().Set("WWW-Authenticate", `Basic realm="forge"`)
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			inner.ServeHTTP(w, r)
+		})
 	})
 	host := strings.TrimPrefix(s.URL, "http://")
 	open := func(c *action.Cache) error {
@@ -180,7 +184,7 @@ func TestCredentials(t *testing.T) {
 		return tree.Close()
 	}
 	c, _ := f.open(func(cfg *action.Config) { cfg.Base = s.URL })
-	failure(t, open(c), action.NoAccess)
+	_ = failure(t, open(c), action.NoAccess)
 	c, _ = f.open(func(cfg *action.Config) { cfg.Base = "http://me:s3cret-wrong@" + host })
 	if e := failure(t, open(c), action.NoAccess); strings.Contains(e.Error()+e.Hint(), "s3cret") {
 		t.Error(e, e.Hint())
@@ -200,7 +204,7 @@ func TestCredentials(t *testing.T) {
 // TestOffline runs what is there, and asks nobody.
 func TestOffline(t *testing.T) {
 	f := newForge(t)
-	commit := f.repository("octo/hello")
+	commit := f.repository()
 	dir := filepath.Join(t.TempDir(), "actions")
 	online, _ := f.open(func(cfg *action.Config) { cfg.Dir = dir })
 	id, err := online.Resolve(t.Context(), hello, "main")
@@ -221,15 +225,15 @@ func TestOffline(t *testing.T) {
 	}
 	tree.Close()
 	_, err = c.Resolve(t.Context(), hello, "other")
-	failure(t, err, action.Offline)
+	_ = failure(t, err, action.Offline)
 	_, err = c.Open(t.Context(), hello, strings.Repeat("1", 40))
-	failure(t, err, action.Offline)
+	_ = failure(t, err, action.Offline)
 }
 
 // TestStalled: a server that does not go on, and a user who does not wait.
 func TestStalled(t *testing.T) {
 	f := newForge(t)
-	commit := f.repository("octo/hello")
+	commit := f.repository()
 	s := f.serve()
 	end, reached := make(chan struct{}), make(chan struct{}, 10)
 	t.Cleanup(func() { close(end) })
@@ -243,7 +247,7 @@ func TestStalled(t *testing.T) {
 	}
 	c, _ := f.open(func(cfg *action.Config) { cfg.Base, cfg.Timeout = s.URL, time.Second })
 	_, err := c.Open(t.Context(), hello, commit)
-	failure(t, err, action.TooLarge)
+	_ = failure(t, err, action.TooLarge)
 	select {
 	case <-reached:
 	default: // a second was not enough to get there
@@ -262,16 +266,15 @@ func TestStalled(t *testing.T) {
 
 // TestRefs: of a tag and a branch the tag, and the commit that a tag with a message is of.
 func TestRefs(t *testing.T) {
-	const repo = "octo/hello"
 	f := newForge(t)
-	first := f.repository(repo)
-	tree := f.tree(repo, node{"100644", "x", f.object(repo, "blob", "x")})
-	second := f.commit(repo, tree, "both")
-	third := f.commit(repo, tree, "a/both")
-	f.git(repo, "", "tag", "-a", "-m", "message", "both", first)
-	f.git(repo, "", "tag", "light", first)
-	f.git(repo, "", "update-ref", "refs/tags/x/refs/tags/light", second)
-	f.git(repo, "", "update-ref", "refs/pull/7/head", third)
+	first := f.repository()
+	tree := f.tree(node{"100644", "x", f.object("blob", "x")})
+	second := f.commit(tree, "both")
+	third := f.commit(tree, "a/both")
+	f.git("", "tag", "-a", "-m", "message", "both", first)
+	f.git("", "tag", "light", first)
+	f.git("", "update-ref", "refs/tags/x/refs/tags/light", second)
+	f.git("", "update-ref", "refs/pull/7/head", third)
 	c, log := f.open()
 	for ref, want := range map[string]string{
 		"main": first, "light": first, "both": first, "tags/both": first, "refs/tags/both": first, "heads/both": second, "refs/heads/both": second,
@@ -284,7 +287,7 @@ func TestRefs(t *testing.T) {
 	if !strings.Contains(log.String(), "a tag and a branch have the same name; the tag is taken") {
 		t.Error(log)
 	}
-	tag := f.git(repo, "", "rev-parse", "refs/tags/both")
+	tag := f.git("", "rev-parse", "refs/tags/both")
 	_, err := c.Open(t.Context(), hello, tag)
 	if e := failureOf(t, err); !strings.Contains(e.Error(), "is a tag, not a commit") {
 		t.Error(e)

@@ -99,11 +99,11 @@ type carrier struct {
 func (c *carrier) Write(p []byte) (int, error) {
 	c.asked.Write(p)
 	for {
-		line, err := c.asked.ReadString('\n')
-		if err != nil {
-			c.asked.WriteString(line)
+		at := bytes.IndexByte(c.asked.Bytes(), '\n')
+		if at < 0 {
 			return len(p), nil
 		}
+		line := string(c.asked.Next(at + 1))
 		id := strings.TrimSpace(line)
 		o, ok := c.objects[id]
 		if !ok {

@@ -16,41 +16,40 @@ import (
 
 // TestHostileTrees: what git itself would not make, but a forge can serve.
 func TestHostileTrees(t *testing.T) {
-	const repo = "octo/hello"
 	for _, tt := range []struct {
 		name string
 		tree func(f *forge, blob string) string
 		want string
 	}{
-		{"a name that leads up", func(f *forge, blob string) string { return f.tree(repo, node{"100644", "..", blob}) }, `a file has the name ".."`},
+		{"a name that leads up", func(f *forge, blob string) string { return f.tree(node{"100644", "..", blob}) }, `a file has the name ".."`},
 		{"a folder that leads up", func(f *forge, blob string) string {
-			return f.tree(repo, node{"40000", "..", f.tree(repo, node{"100644", "x", blob})})
+			return f.tree(node{"40000", "..", f.tree(node{"100644", "x", blob})})
 		}, `a file has the name ".."`},
-		{"a name with a slash", func(f *forge, blob string) string { return f.tree(repo, node{"100644", "../../x", blob}) }, `a file has the name "../../x"`},
-		{"an absolute name", func(f *forge, blob string) string { return f.tree(repo, node{"100644", "/tmp/x", blob}) }, `a file has the name "/tmp/x"`},
-		{"no name", func(f *forge, blob string) string { return f.tree(repo, node{"100644", "", blob}) }, `a file has the name ""`},
+		{"a name with a slash", func(f *forge, blob string) string { return f.tree(node{"100644", "../../x", blob}) }, `a file has the name "../../x"`},
+		{"an absolute name", func(f *forge, blob string) string { return f.tree(node{"100644", "/tmp/x", blob}) }, `a file has the name "/tmp/x"`},
+		{"no name", func(f *forge, blob string) string { return f.tree(node{"100644", "", blob}) }, `a file has the name ""`},
 		{"git's folder", func(f *forge, blob string) string {
-			return f.tree(repo, node{"40000", ".git", f.tree(repo, node{"100644", "config", blob})})
+			return f.tree(node{"40000", ".git", f.tree(node{"100644", "config", blob})})
 		}, `a file has the name ".git"`},
 		{"git's folder in a folder", func(f *forge, blob string) string {
-			return f.tree(repo, node{"40000", "a", f.tree(repo, node{"100644", ".GIT", blob})})
+			return f.tree(node{"40000", "a", f.tree(node{"100644", ".GIT", blob})})
 		}, `a file has the name ".GIT" in "a"`},
 		{"twice", func(f *forge, blob string) string {
-			return f.tree(repo, node{"100644", "x", blob}, node{"100644", "x", blob})
+			return f.tree(node{"100644", "x", blob}, node{"100644", "x", blob})
 		}, `"x" is there twice`},
 		{"a link and a folder", func(f *forge, blob string) string {
-			link := f.object(repo, "blob", "y")
-			return f.tree(repo, node{"120000", "x", link}, node{"40000", "x", f.tree(repo, node{"100644", "z", blob})})
+			link := f.object("blob", "y")
+			return f.tree(node{"120000", "x", link}, node{"40000", "x", f.tree(node{"100644", "z", blob})})
 		}, `"x" is there twice`},
-		{"a device", func(f *forge, blob string) string { return f.tree(repo, node{"20666", "x", blob}) }, `has the mode`},
+		{"a device", func(f *forge, blob string) string { return f.tree(node{"20666", "x", blob}) }, `has the mode`},
 		{"a file that is a tree", func(f *forge, blob string) string {
-			return f.tree(repo, node{"100644", "x", f.tree(repo, node{"100644", "y", blob})})
+			return f.tree(node{"100644", "x", f.tree(node{"100644", "y", blob})})
 		}, `is a tree, not a blob`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newForge(t)
-			f.repository(repo)
-			commit := f.commit(repo, tt.tree(f, f.object(repo, "blob", "content")), "bad")
+			f.repository()
+			commit := f.commit(tt.tree(f, f.object("blob", "content")), "bad")
 			c, _ := f.open()
 			tree, err := c.Open(t.Context(), hello, commit)
 			if err == nil {
@@ -68,20 +67,19 @@ func TestHostileTrees(t *testing.T) {
 
 // TestLinks: those that stay inside are there, others are not, whatever is in the way.
 func TestLinks(t *testing.T) {
-	const repo = "octo/hello"
 	f := newForge(t)
-	f.repository(repo)
-	link := func(to string) string { return f.object(repo, "blob", to) }
+	f.repository()
+	link := func(to string) string { return f.object("blob", to) }
 	blob := link("content")
-	deep := f.tree(repo, node{"120000", "good", link("../../file")}, node{"120000", "out", link("../../../file")})
-	commit := f.commit(repo, f.tree(repo,
+	deep := f.tree(node{"120000", "good", link("../../file")}, node{"120000", "out", link("../../../file")})
+	commit := f.commit(f.tree(
 		node{"120000", "absolute", link("/etc/passwd")},
 		node{"120000", "dot", link(".")},
 		node{"120000", "empty", link("./")},
 		node{"100644", "file", blob},
 		node{"120000", "loop", link("loop")},
 		node{"120000", "nowhere", link("a/b/c")},
-		node{"40000", "one", f.tree(repo, node{"40000", "two", deep})},
+		node{"40000", "one", f.tree(node{"40000", "two", deep})},
 		node{"120000", "parent", link("..")},
 		node{"120000", "via", link("dot/../../etc")}, // dot is here: dot/.. is out
 	), "links")
@@ -105,9 +103,8 @@ func TestLinks(t *testing.T) {
 
 // TestNothingRuns: no hook of the served repository, no filter or submodule of the files.
 func TestNothingRuns(t *testing.T) {
-	const repo = "octo/hello"
 	f := newForge(t)
-	f.repository(repo)
+	f.repository()
 	ran := filepath.Join(f.dir, "ran")
 	touch := "#!/bin/sh\ntouch " + ran + "\n"
 	for _, hook := range []string{"post-checkout", "pre-receive", "post-update", "reference-transaction", "fsmonitor-watchman"} {
@@ -119,7 +116,7 @@ func TestNothingRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, kv := range [][2]string{{"uploadpack.packObjectsHook", filepath.Join(f.dir, "touch")}, {"core.fsmonitor", filepath.Join(f.dir, "touch")}, {"core.sshCommand", filepath.Join(f.dir, "touch")}} {
-		f.git(repo, "", "config", kv[0], kv[1])
+		f.git("", "config", kv[0], kv[1])
 	}
 	// The user has LFS, and a template with hooks.
 	global := "[filter \"lfs\"]\n\tsmudge = touch " + ran + "\n\tprocess = touch " + ran + "\n\trequired = true\n[init]\n\ttemplateDir = " + filepath.Join(f.dir, "template") + "\n"
@@ -132,8 +129,8 @@ func TestNothingRuns(t *testing.T) {
 		}
 	}
 	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
-	blob := func(text string) string { return f.object(repo, "blob", text) }
-	commit := f.commit(repo, f.tree(repo,
+	blob := func(text string) string { return f.object("blob", text) }
+	commit := f.commit(f.tree(
 		node{"100644", ".gitattributes", blob("* filter=lfs diff=lfs export-subst\nhidden export-ignore\n")},
 		node{"100644", ".gitmodules", blob("[submodule \"s\"]\n\tpath = sub\n\turl = -u" + ran + "\n\tupdate = !touch " + ran + "\n")},
 		node{"100644", "README", blob("upper")},
@@ -177,11 +174,10 @@ func TestNothingRuns(t *testing.T) {
 
 // TestTooLarge: by what a pack has, by what it unfolds to, and by how many there are.
 func TestTooLarge(t *testing.T) {
-	const repo = "octo/hello"
 	f := newForge(t)
-	f.repository(repo)
+	f.repository()
 	one := func(content string) string {
-		return f.tree(repo, node{"100644", "x", f.object(repo, "blob", content)})
+		return f.tree(node{"100644", "x", f.object("blob", content)})
 	}
 	noise := make([]byte, 8<<20)
 	for i, x := 0, uint32(1); i < len(noise); i++ {
@@ -196,11 +192,11 @@ func TestTooLarge(t *testing.T) {
 		for i := range 10 {
 			nodes = append(nodes, node{"40000", string(rune('a' + i)), bomb})
 		}
-		bomb = f.tree(repo, nodes...)
+		bomb = f.tree(nodes...)
 	}
 	deep := one("x")
 	for range 200 {
-		deep = f.tree(repo, node{"40000", "d", deep})
+		deep = f.tree(node{"40000", "d", deep})
 	}
 	for name, tt := range map[string]struct {
 		tree string
@@ -214,7 +210,7 @@ func TestTooLarge(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, _ := f.open(func(cfg *action.Config) { cfg.MaxTree = tt.most })
-			commit := f.commit(repo, tt.tree, name)
+			commit := f.commit(tt.tree, name)
 			tree, err := c.Open(t.Context(), hello, commit)
 			if err == nil {
 				tree.Close()

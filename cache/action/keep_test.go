@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 // TestKilled: a runner that is killed while it fetches leaves nothing that matters.
 func TestKilled(t *testing.T) {
 	f := newForge(t)
-	commit := f.repository("octo/hello")
+	commit := f.repository()
 	s := f.serve()
 	reached, release := make(chan struct{}, 1), make(chan struct{})
 	s.before = func(w http.ResponseWriter, _ *http.Request) bool {
@@ -96,7 +97,7 @@ func TestKilled(t *testing.T) {
 // TestDamaged: what is not as it was fetched is fetched anew.
 func TestDamaged(t *testing.T) {
 	f := newForge(t)
-	commit := f.repository("octo/hello")
+	commit := f.repository()
 	dir := filepath.Join(t.TempDir(), "actions")
 	files := filepath.Join(dir, "trees/octo/hello", commit, "files")
 	damage := map[string]func() error{
@@ -163,13 +164,13 @@ func change(name, text string) error {
 // TestPrune evicts what was not used for the longest time, and nothing in use.
 func TestPrune(t *testing.T) {
 	f := newForge(t)
-	f.repository("octo/hello")
+	f.repository()
 	c, _ := f.open()
 	var commits []string
 	var trees []*action.Tree
 	for i := range 4 {
-		blob := f.object("octo/hello", "blob", strings.Repeat(fmt.Sprint(i), 1000))
-		commits = append(commits, f.commit("octo/hello", f.tree("octo/hello", node{"100644", "x", blob}), fmt.Sprint("b", i)))
+		blob := f.object("blob", strings.Repeat(strconv.Itoa(i), 1000))
+		commits = append(commits, f.commit(f.tree(node{"100644", "x", blob}), fmt.Sprint("b", i)))
 		tree, err := c.Open(t.Context(), hello, commits[i])
 		if err != nil {
 			t.Fatal(err)

@@ -65,7 +65,9 @@ func parseNPM(b []byte) ([]registry.Locked, error) {
 		if name == "" {
 			name = at[i+len("node_modules/"):]
 		}
-		all = append(all, npmLocked(name, p.Version, p.Integrity))
+		l := npmLocked(name, p.Version, p.Integrity)
+		l.Resolved = p.Resolved != ""
+		all = append(all, l)
 	}
 	return all, nil
 }
@@ -81,7 +83,9 @@ func npmDependencies(all []registry.Locked, deps map[string]npmDependency, depth
 			name, d.Version = splitAt(alias)
 		}
 		if !d.Bundled && fromRegistry(d.Resolved, d.Version) {
-			all = append(all, npmLocked(name, d.Version, d.Integrity))
+			l := npmLocked(name, d.Version, d.Integrity)
+			l.Resolved = d.Resolved != ""
+			all = append(all, l)
 		}
 		var err error
 		if all, err = npmDependencies(all, d.Dependencies, depth+1); err != nil {

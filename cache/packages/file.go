@@ -18,6 +18,9 @@ import (
 
 const factPublished = "published"
 
+// immutable is how long a version's file may be kept.
+const immutable = "public, immutable, max-age=31557600"
+
 // knowledge is what the registry's metadata says of a file.
 type knowledge struct {
 	registry.Version
@@ -172,7 +175,7 @@ func fileHeader(r store.Record) http.Header {
 	if media == "" {
 		media = "application/octet-stream"
 	}
-	return http.Header{"Content-Type": {media}, "Etag": {`"` + r.SHA256.Value() + `"`}, "Cache-Control": {"public, immutable, max-age=31557600"}}
+	return http.Header{"Content-Type": {media}, "Etag": {`"` + r.SHA256.Value() + `"`}, "Cache-Control": {immutable}}
 }
 
 // checkExtra compares a stored file with what the lockfile says.

@@ -4,7 +4,12 @@ package packages
 
 import (
 	"context"
+	"crypto/sha1" //nolint:gosec // cacache marks the entries of its index with it
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"net/http"
 	"path"
 	"strings"
 	"time"
@@ -41,8 +46,9 @@ const layerMost = 20_000
 // store does not know is too young where the age matters.
 //
 // npm finds an archive by its digest alone (cacache, content-v2), if the lockfile says
-// where it is from too. So a package is in the layer only under the very digest that the
-// lockfile has and the registry's metadata had. allow says which URLs the job may read.
+// where it is from too; else by its URL, when it has asked for the metadata (index-v5). So
+// a package is in the layer only under the very digest that the lockfile has and the
+// registry's metadata had. allow says which URLs the job may read.
 //
 // It is nil if there is nothing.
 func (p *Pool) NPMLayer(ctx context.Context, registries []Config, allow func(url string) bool, locked []registry.Locked) (_ *Layer, err error) {
@@ -83,8 +89,10 @@ func (p *Pool) NPMLayer(ctx context.Context, registries []Config, allow func(url
 					return nil, errors.Join(err, e.Close())
 				}
 			}
-			hex := d.Value()
-			err = l.Add(e, path.Join("content-v2", d.Algorithm(), hex[:2], hex[2:4], hex[4:]))
+			err = l.Add(e, cacache("content-v2/"+d.Algorithm(), d.Value()))
+			if err == nil && !want.Resolved {
+				err = l.Write(t.index(want, d, e.Record))
+			}
 			if err = errors.Join(err, e.Close()); errors.Is(err, store.ErrNotFound) {
 				continue
 			}
@@ -116,11 +124,39 @@ func onlySHA512(all []store.Digest) (only store.Digest) {
 	return only
 }
 
+// cacache is where cacache has what a hexadecimal hash names.
+func cacache(below, hex string) string { return path.Join(below, hex[:2], hex[2:4], hex[4:]) }
+
+// index is an entry of cacache's index, in a file of its own, as make-fetch-happen writes
+// it for an answer that never changes (its lib/cache/entry.js; cacache, lib/entry-index.js).
+func (t *transport) index(want registry.Locked, d store.Digest, r store.Record) (name string, data []byte) {
+	url := t.base.String() + archivePath(want.Name, want.Version)
+	key := "make-fetch-happen:request-cache:" + url
+	now := t.c.Now()
+	body, err := json.Marshal(map[string]any{
+		"key": key, "integrity": d.Integrity(), "time": now.UnixMilli(), "size": r.Size,
+		"metadata": map[string]any{
+			"time": now.UnixMilli(), "url": url, "reqHeaders": map[string]string{},
+			"resHeaders": map[string]string{"cache-control": immutable, "content-type": "application/octet-stream", "date": now.UTC().Format(http.TimeFormat)},
+			"options":    map[string]bool{"compress": true},
+		},
+	})
+	if err != nil {
+		body = nil // texts and numbers; an empty entry is none
+	}
+	at, sum := sha256.Sum256([]byte(key)), sha1.Sum(body) //nolint:gosec // cacache's own
+	return cacache("index-v5", hex.EncodeToString(at[:])), []byte("\n" + hex.EncodeToString(sum[:]) + "\t" + string(body))
+}
+
+// archivePath is where registries have the archive of a version.
+func archivePath(name, version string) string {
+	return name + "/-/" + name[strings.LastIndexByte(name, '/')+1:] + "-" + version + ".tgz"
+}
+
 // stocked opens the archive of a version if it is in the store, has the digest, and the
 // job may have it.
 func (t *transport) stocked(want registry.Locked, d store.Digest, allow func(string) bool) (*store.Entry, error) {
-	file := want.Name[strings.LastIndexByte(want.Name, '/')+1:] + "-" + want.Version + ".tgz"
-	q := registry.Classify(t.c.Ecosystem, want.Name+"/-/"+file)
+	q := registry.Classify(t.c.Ecosystem, archivePath(want.Name, want.Version))
 	if q.Kind != registry.File || q.Name != want.Name || q.Version != want.Version {
 		return nil, store.ErrNotFound // no name that a registry could have
 	}

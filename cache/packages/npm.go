@@ -14,6 +14,9 @@ import (
 	"github.com/zviz/run/cache/registry"
 )
 
+// npmShort is how npm itself asks for the short form (npm-registry-fetch, pacote).
+const npmShort = registry.NPMAbbreviated + "; q=1.0, " + registry.NPMFull + "; q=0.8, */*"
+
 // npm answers with a packument or a part of it, without the versions that the
 // rules hide.
 func (t *transport) npm(ctx context.Context, q asked) (*http.Response, error) {
@@ -29,6 +32,21 @@ func (t *transport) npm(ctx context.Context, q asked) (*http.Response, error) {
 		return t.plain(ctx, q)
 	}
 	short := q.Kind == registry.Index && q.File == "" && accepts(q.http, registry.NPMAbbreviated)
+	if q.Kind == registry.Index && q.File == "" && !t.c.Rules.Strict() {
+		// Nothing is hidden, so nobody has to know what is in it: to read those of all
+		// packages takes longer than an installation. Who wants the short form takes the
+		// full one too, of a registry that has no other.
+		w := t.packumentOf(q, !short)
+		if short && !t.c.Offline { // the full form that a rule wanted once is many times as long
+			w.accept = npmShort
+		}
+		d, err := t.document(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		t.observe(q, d, nil)
+		return t.whole(q, d)
+	}
 	d, pkg, err := t.packument(ctx, q, !short || t.c.Rules.Aged(q.Name))
 	if err != nil {
 		return nil, err
@@ -95,6 +113,11 @@ func (t *transport) json(q asked, v any) (*http.Response, error) {
 
 // packument returns the metadata of a package, in full if its times are needed.
 func (t *transport) packument(ctx context.Context, q asked, full bool) (*document, registry.Package, error) {
+	return t.parsed(ctx, t.packumentOf(q, full), q.Name, func(_ *document, r io.Reader) (registry.Package, error) { return registry.ParsePackument(r) })
+}
+
+// packumentOf is where the metadata of a package is.
+func (t *transport) packumentOf(q asked, full bool) wanted {
 	w := wanted{base: t.base, path: strings.ReplaceAll(q.Name, "/", "%2f"), name: q.Name, ttl: documentTTL}
 	w.accept = registry.NPMFull
 	have := func() bool {
@@ -105,10 +128,9 @@ func (t *transport) packument(ctx context.Context, q asked, full bool) (*documen
 	// unless its lack of times matters.
 	haveFull := have()
 	if !full && !haveFull || t.c.Offline && !haveFull && !t.c.Rules.Aged(q.Name) {
-		// As npm itself asks (npm-registry-fetch, pacote).
-		w.accept = registry.NPMAbbreviated + "; q=1.0, " + registry.NPMFull + "; q=0.8, */*"
+		w.accept = npmShort
 	}
-	return t.parsed(ctx, w, q.Name, func(_ *document, r io.Reader) (registry.Package, error) { return registry.ParsePackument(r) })
+	return w
 }
 
 // parsed returns a document together with what is in it.

@@ -137,6 +137,7 @@ type Locked struct {
 	Name      string
 	Version   string // empty: any version
 	Digests   []store.Digest
+	Resolved  bool // the lockfile says where it is from too; of npm's only
 }
 
 // NewLock makes a set.

@@ -32,6 +32,7 @@
 //	tmp/                  being written, each one locked by its writer
 //	locks/                one fetch of a key at a time, on this machine
 //	quarantine/           bytes that no longer match their name
+//	links/                a folder of hard links for each job that has one (Links), locked by its runner
 //
 // What it cannot do: protect against who runs as the runner's own user.
 //

@@ -81,6 +81,20 @@ func (l *Links) Add(e *Entry, name string) error {
 	return nil
 }
 
+// Write makes a file of the folder's own, with the path as for Add.
+func (l *Links) Write(name string, data []byte) error {
+	if !filepath.IsLocal(name) || path.Clean(name) != name {
+		return fmt.Errorf("bug: file %q is no clean path", name)
+	}
+	if err := l.mkdir(path.Dir(name)); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(l.Dir(), name), data, 0o644); err != nil { //nolint:gosec // a job reads it
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
 // mkdir makes a directory once.
 func (l *Links) mkdir(dir string) error {
 	if l.dirs[dir] {

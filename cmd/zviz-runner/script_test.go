@@ -38,6 +38,7 @@ func TestMain(m *testing.M) {
 // the home folder and can be no workspace: those that run a command go to ws.
 func TestScript(t *testing.T) {
 	schemaFile()
+	examples()
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
@@ -46,6 +47,7 @@ func TestScript(t *testing.T) {
 			home := filepath.Join(e.WorkDir, "home")
 			e.Setenv("HOME", home)
 			e.Setenv("XDG_CONFIG_HOME", filepath.Join(home, ".config"))
+			e.Setenv("EXAMPLES", examples())
 			e.Setenv("ZVIZ_STATE_DIR", filepath.Join(e.WorkDir, "state"))
 			for _, d := range []string{home, filepath.Join(e.WorkDir, "ws")} {
 				if err := os.MkdirAll(d, 0o755); err != nil {
@@ -116,6 +118,15 @@ func report(ts *testscript.TestScript, _ bool, args []string) {
 // schemaFile is found from the folder of this package, which scripts leave.
 var schemaFile = sync.OnceValue(func() string {
 	path, err := filepath.Abs("../../docs/report-v1.schema.json")
+	if err != nil {
+		panic(err)
+	}
+	return path
+})
+
+// examples is the folder of the same name.
+var examples = sync.OnceValue(func() string {
+	path, err := filepath.Abs("../../examples")
 	if err != nil {
 		panic(err)
 	}

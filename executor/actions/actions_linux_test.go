@@ -133,6 +133,11 @@ runs:
 	if diff := cmp.Diff(want, rec.stdout); diff != "" {
 		t.Errorf("(-want +got)\n%s\n%s", diff, rec.log())
 	}
+	for _, text := range []string{"Download action repository 'octo/many@release/v2' (SHA:" + commit + ")", "Download action repository 'octo/js@v1' (SHA:"} {
+		if !strings.Contains(rec.log(), text) {
+			t.Errorf("%q is not in\n%s", text, rec.log())
+		}
+	}
 }
 
 // TestFolder: a folder stands for an action, and $/ is the own repository.
@@ -165,7 +170,7 @@ func TestFolder(t *testing.T) {
 	s := actions.NewSource(nil, []actions.Folder{{Owner: "octo", Repo: "js", Ref: "v1", Dir: filepath.Join(dir, "js")}})
 	defer s.Close()
 	rec := run(t, s, actions.Origin{File: "ci.yml", Dir: filepath.Join(dir, "own")}, "\n- uses: Octo/js@v1\n- uses: $/tool", job.Success)
-	if diff := cmp.Diff([]string{"from a folder", "own", "other"}, rec.stdout); diff != "" {
+	if diff := cmp.Diff([]string{"from a folder", "own", "other"}, rec.stdout); diff != "" || !strings.Contains(rec.log(), "Action repository 'Octo/js@v1' is the folder "+filepath.Join(dir, "js")) {
 		t.Errorf("(-want +got)\n%s\n%s", diff, rec.log())
 	}
 	for _, uses := range []string{"$/.git/evil", "$/out", "$/missing"} {

@@ -100,6 +100,10 @@ func (l *list) remote(ctx context.Context, u action.Uses, use job.Use, f from) (
 		return nil, err
 	}
 	a.Repository, a.Ref = u.Owner+"/"+u.Repo, u.Ref
+	// The first text is that of GitHub's runner.
+	if a.Note = fmt.Sprintf("Download action repository '%s/%s@%s' (SHA:%s)", u.Owner, u.Repo, u.Ref, commit); commit == "" {
+		a.Note = fmt.Sprintf("Action repository '%s/%s@%s' is the folder %s", u.Owner, u.Repo, u.Ref, repo.dir)
+	}
 	// What the action's steps call the same repository is this one, as GitHub's runner
 	// writes it too (actions/runner, ActionManager.ResolveSelfRepositoryReferences).
 	rename(a.Steps, u)

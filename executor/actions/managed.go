@@ -43,12 +43,12 @@ func managed(home string) []kept {
 		found, _ := filepath.Glob(m.pattern) // the patterns are well-formed
 		for _, dir := range found {
 			version := strings.TrimPrefix(filepath.Base(dir), "v")
-			real, err := filepath.EvalSymlinks(dir + m.after) // a mount's source is no link
+			full, err := filepath.EvalSymlinks(dir + m.after) // a mount's source is no link
 			if major(version) == 0 || strings.Count(version, ".") != 2 || err != nil {
 				continue
 			}
-			if info, err := os.Stat(real + "/bin/node"); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-				out = append(out, kept{version, real, m.name})
+			if info, err := os.Stat(full + "/bin/node"); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+				out = append(out, kept{version, full, m.name})
 			}
 		}
 	}

@@ -38,7 +38,7 @@ type from struct {
 }
 
 func (l *list) read(ctx context.Context) (f from, err error) {
-	file, repo := l.o.File, repository{}
+	file := l.o.File
 	if l.o.Called != "" {
 		u, err := action.ParseUses(l.o.Called)
 		if err != nil {
@@ -49,6 +49,7 @@ func (l *list) read(ctx context.Context) (f from, err error) {
 			f.self = u
 		}
 	}
+	var repo repository
 	switch {
 	case f.self.Kind == action.Remote:
 		repo, err = l.s.at(ctx, f.self)

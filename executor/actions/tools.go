@@ -69,14 +69,14 @@ type cellTools struct {
 // nodeDir is where a Node.js that is not in PATH is shown.
 const nodeDir = "/opt/zviz/node"
 
-// errNoNode says what there is instead.
-type errNoNode struct {
+// noNodeError says what there is instead.
+type noNodeError struct {
 	wanted int
 	path   string // version in PATH
 	why    error
 }
 
-func (e *errNoNode) Error() string {
+func (e *noNodeError) Error() string {
 	there := "there is no node in the runner's PATH"
 	if e.path != "" {
 		there = "the runner's PATH has " + e.path
@@ -84,10 +84,10 @@ func (e *errNoNode) Error() string {
 	return fmt.Sprintf("the action needs Node.js %d or newer, and %s: %v", e.wanted, there, e.why)
 }
 
-func (e *errNoNode) Unwrap() error { return e.why }
+func (e *noNodeError) Unwrap() error { return e.why }
 
 // Hint says what the user can do.
-func (e *errNoNode) Hint() string {
+func (e *noNodeError) Hint() string {
 	return fmt.Sprintf("install Node.js %d, or start the runner with one in PATH", e.wanted)
 }
 
@@ -115,7 +115,7 @@ func (c *cellTools) Node(ctx context.Context, wanted, least int) (job.Program, e
 		if ctx.Err() != nil {
 			return job.Program{}, context.Cause(ctx)
 		}
-		return job.Program{}, &errNoNode{wanted, version, err}
+		return job.Program{}, &noNodeError{wanted, version, err}
 	}
 	return p, nil
 }

@@ -68,6 +68,7 @@ type Action struct {
 	Files      fs.FS           // those of Root as the runner sees them; may be nil
 	Mounts     []sandbox.Mount // that show Root inside; none if it is in the workspace
 	Manifest   string          // name of its action.yml for messages
+	Note       string          // for the job's log when it is loaded; may be empty
 	Repository string          // owner/repo; empty for a local one
 	Ref        string
 
@@ -150,6 +151,9 @@ func (r *runner) load(ctx context.Context, s *workflows.Step, in *Action) (*Acti
 	a, err := r.q.Actions.Load(ctx, Use{Text: uses, Pos: s.Uses.Pos, In: in}, workspace)
 	if err != nil {
 		return nil, err
+	}
+	if a.Note != "" {
+		r.emit(Event{Kind: Line, Stream: Info, Text: r.text(a.Note)})
 	}
 	if !local(uses) {
 		r.mu.Lock()

@@ -303,3 +303,62 @@ func TestActionErrors(t *testing.T) {
 		})
 	}
 }
+
+// asked are the versions of Node.js that a job asks for.
+type asked []string
+
+func (a *asked) Node(_ context.Context, wanted, least int) (job.Program, error) {
+	*a = append(*a, fmt.Sprintf("%d/%d", wanted, least))
+	if least == 12 {
+		return job.Program{}, errors.New("no such version")
+	}
+	return job.Program{Path: "/usr/bin/node", Note: "a note about the version"}, nil
+}
+
+// TestNodeVersion: which version an action runs with, its variables say too.
+func TestNodeVersion(t *testing.T) {
+	a := nodeAction(t, "a", map[string]string{"main.js": ""})
+	newer := *a
+	newer.NodeVersion = 24
+	none := *a
+	none.NodeVersion = 12
+	q := request(t, `
+steps:
+  - {uses: octo/a@v1}
+  - {uses: octo/newer@v1}
+  - {uses: octo/a@v1, env: {ACTIONS_ALLOW_USE_UNSECURE_NODE_VERSION: true}}
+  - run: echo "ACTIONS_ALLOW_USE_UNSECURE_NODE_VERSION=true" >> "$GITHUB_ENV"
+  - {uses: octo/a@v1}
+  - {uses: octo/a@v1, env: {FORCE_JAVASCRIPT_ACTIONS_TO_NODE24: true}}
+  - {uses: octo/none@v1, continue-on-error: true}
+`)
+	var versions asked
+	q.Actions, q.Tools = actions{"octo/a@v1": a, "octo/newer@v1": &newer, "octo/none@v1": &none}, &versions
+	_, rec := run(t, q, job.Success)
+	if diff := cmp.Diff(asked{"24/20", "24/24", "20/20", "20/20", "24/20", "20/12"}, versions); diff != "" {
+		t.Errorf("%s\n%s", diff, rec.log())
+	}
+	contains(t, rec, "info: a note about the version", "This is likely a configuration error", "octo/none@v1: no such version")
+}
+
+// TestActionRoot: the scripts of an action may lie beside its folder, and not beside its
+// repository.
+func TestActionRoot(t *testing.T) {
+	a := nodeAction(t, "a", map[string]string{"main.js": "console.log('beside ' + process.env.GITHUB_ACTION)", "tsc.json": `{"problemMatcher": []}`})
+	sub, out, top := *a, *a, *a
+	sub.Root, sub.Dir, sub.Main = a.Dir, a.Dir+"/sub", "../main.js"
+	out.Root, out.Dir, out.Main = a.Dir, a.Dir+"/sub", "../../a2/main.js"
+	top.Root, top.Dir, top.Main = a.Dir, a.Dir+"/sub", ".."
+	q := request(t, `
+steps:
+  - {id: one, uses: octo/sub@v1}
+  - {id: two, uses: octo/out@v1, continue-on-error: true}
+  - {id: three, uses: octo/top@v1, continue-on-error: true}
+`)
+	q.Actions = actions{"octo/sub@v1": &sub, "octo/out@v1": &out, "octo/top@v1": &top}
+	_, rec := run(t, q, job.Success)
+	if diff := cmp.Diff([]string{"beside one"}, rec.printed()); diff != "" {
+		t.Errorf("%s\n%s", diff, rec.log())
+	}
+	contains(t, rec, "octo/out@v1: ../../a2/main.js leads out of the action", "octo/top@v1: .. leads out of the action")
+}

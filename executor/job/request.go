@@ -55,6 +55,7 @@ type Request struct {
 	Actions   Actions     // nil: no step may use one
 	Tools     Tools       // nil: the node in the cell's PATH, whatever its version
 	ActionEnv []Variable  // for the processes of actions only, as the addresses of caches are
+	Masks     []string    // masked as secrets are, and nothing else
 	Emit      func(Event) // may be nil; never called twice at a time
 
 	// Kill, once closed, ends everything: what runs is killed, no condition is

@@ -171,6 +171,7 @@ func newRunner(q Request) (*runner, error) {
 	for _, s := range q.Secrets {
 		hidden = append(hidden, s.Value)
 	}
+	hidden = append(hidden, q.Masks...)
 	if t, ok := github.Get("token"); ok {
 		hidden = append(hidden, expr.ToString(t))
 	}

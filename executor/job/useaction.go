@@ -142,7 +142,7 @@ func (st *stepRun) nodeProgram(ctx context.Context, a *Action) (Program, error) 
 			return Program{}, fmt.Errorf("%s: %w", st.s.Uses.Text, err)
 		}
 		if p.Note != "" {
-			st.show("", p.Note)
+			r.emit(Event{Kind: Line, Step: st.id, Stream: Info, Text: r.text(p.Note)})
 		}
 		return p, nil
 	}

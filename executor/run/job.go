@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/zviz/run/cache/results"
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/executor/job"
@@ -32,11 +33,9 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 		}
 		e.took = time.Since(began)
 	}()
-	select {
-	case <-r.q.Kill: // nothing is begun any more
+	if r.ends() { // nothing is begun any more
 		e.result.Conclusion, e.out.Conclusion, e.out.Why = plan.Cancelled, plan.Cancelled, errCancelled.Error()
 		return e
-	default:
 	}
 	r.emit(Event{Kind: JobStarted, Job: j.ID, Name: j.Name})
 	if why := unfit(j); why != "" {
@@ -49,7 +48,16 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 		e.out.Why = err.Error()
 		return e
 	}
-	cell, err := r.q.Cells.OpenCell(ctx, r.cellRequest(j, q.Secrets))
+	want := r.cellRequest(j, q.Secrets)
+	kept, err := r.results(j, &want)
+	if err != nil {
+		e.err, e.out.Why = fmt.Errorf("job %s: artifacts: %w", j.ID, err), "the service of its artifacts could not be made"
+		return e
+	}
+	if kept != nil {
+		defer kept.End()
+	}
+	cell, err := r.q.Cells.OpenCell(ctx, want)
 	if err != nil {
 		if ctx.Err() != nil {
 			e.result.Conclusion, e.out.Conclusion, e.out.Why = plan.Cancelled, plan.Cancelled, context.Cause(ctx).Error()
@@ -61,6 +69,12 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 	q.Cell, q.Runner, q.Kill = cell, r.q.Runner, r.q.Kill
 	q.Env = slices.Concat(r.q.Env, q.Env)
 	q.Actions = r.actions(j)
+	if kept != nil {
+		q.Masks = append(q.Masks, kept.Token())
+		for name, value := range kept.Env(cell.ServiceURL(resultsService)) {
+			q.ActionEnv = append(q.ActionEnv, job.Variable{Name: name, Value: value})
+		}
+	}
 	if r.q.Tools != nil {
 		q.Tools = r.q.Tools(cell)
 	}
@@ -78,7 +92,7 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 	close(done)
 	killer.Wait()
 	report := cell.Report()
-	if cerr := cell.Close(); cerr != nil { //nolint:contextcheck // tear-down outlives the context
+	if cerr := cell.Close(); cerr != nil {
 		err = errors.Join(err, fmt.Errorf("tear-down: %w", cerr))
 	}
 	if err != nil {
@@ -91,6 +105,33 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 	}
 	e.out.Report = reportOf(report, j, res)
 	return e
+}
+
+// ends says that no job is to begin.
+func (r *runner) ends() bool {
+	select {
+	case <-r.q.Kill:
+		return true
+	default:
+		return r.broken.Load()
+	}
+}
+
+// resultsService is the name of the service that keeps artifacts.
+const resultsService = "results"
+
+// results gives the job a service for its artifacts; nil if there is none.
+func (r *runner) results(j *plan.Job, q *executor.CellRequest) (*results.Job, error) {
+	if r.q.Results == nil || q.Policy.NoNetwork {
+		return nil, nil
+	}
+	kept, err := r.q.Results.Job(j.ID)
+	if err != nil {
+		return nil, err
+	}
+	q.Secrets = append(q.Secrets, kept.Token())
+	q.Services = append(q.Services, egress.Service{Name: resultsService, Handler: kept})
+	return kept, nil
 }
 
 // unfit says why a job cannot run here.

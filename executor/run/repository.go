@@ -74,6 +74,13 @@ func FindRepository(dir string) (Repository, error) {
 	return r, nil
 }
 
+// Below is a folder of the repository as one that is none itself, as far as its files
+// count: a checkout copies them. What the repository says of itself stays.
+func (r Repository) Below(dir string) Repository {
+	r.Dir, r.Git, r.Common = dir, "", ""
+	return r
+}
+
 // folderName is the name of a folder as that of a repository.
 func folderName(dir string) string {
 	name := strings.Map(func(c rune) rune {
@@ -103,7 +110,7 @@ func (r *Repository) locate() error {
 		}
 		target, ok := strings.CutPrefix(firstLine(text), "gitdir: ")
 		if !ok {
-			return &fs.PathError{Op: "read", Path: dot, Err: errors.New("neither a folder nor a file that begins with gitdir:")}
+			return &fs.PathError{Op: "read", Path: dot, Err: errors.New("neither a folder nor a file that names one")}
 		}
 		r.Git = rooted(r.Dir, target)
 	}

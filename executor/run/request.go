@@ -5,6 +5,7 @@ package run
 import (
 	"context"
 
+	"github.com/zviz/run/cache/results"
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/executor/concurrency"
 	"github.com/zviz/run/executor/job"
@@ -21,6 +22,7 @@ type Cells interface {
 type Cell interface {
 	job.Cell
 	Report() executor.Report
+	ServiceURL(name string) string
 	Kill() error
 	Close() error
 }
@@ -50,6 +52,10 @@ type Request struct {
 	RealCheckout bool // actions/checkout is one of them
 	// Tools finds the programs of actions; nil: the node in the cell's PATH.
 	Tools func(cell job.Cell) job.Tools
+
+	// Results keeps the artifacts of jobs; nil, and without a network: there is no such
+	// service.
+	Results *results.Run
 
 	Steps    []string // only these, by id, name or number, and checkouts; nil: all
 	Parallel int      // jobs at a time; 0: 1

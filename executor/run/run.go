@@ -7,14 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zviz/run/executor/job"
+	"github.com/zviz/run/sandbox"
 	"github.com/zviz/run/workflows/expr"
 	"github.com/zviz/run/workflows/plan"
 )
@@ -26,8 +26,8 @@ var errCancelled = errors.New("the run was cancelled")
 type runner struct {
 	q           Request
 	plan        *plan.Plan
-	placeholder string      // empty without a token
-	checkout    *job.Action // nil: the real one
+	placeholder string    // empty without a token
+	checkout    *checkout // nil: the real one
 	started     time.Time
 	groups      *groups
 	running     map[string]context.CancelCauseFunc // jobs that wait for a group too
@@ -38,6 +38,8 @@ type runner struct {
 	why         string // why the run was cancelled, if another one did it
 	result      Result
 	failures    []error // of ours
+
+	broken atomic.Bool // this machine lacks a layer: no other job would start
 
 	mu   sync.Mutex // of Emit
 	over bool       // nothing is emitted any more
@@ -76,20 +78,8 @@ func Run(ctx context.Context, q Request) (_ Result, err error) {
 		return Result{Conclusion: plan.Failure}, err
 	}
 	if !q.RealCheckout {
-		dir, err := os.MkdirTemp(q.TempDir, "checkout-")
-		if err != nil {
-			return Result{Conclusion: plan.Failure}, err
-		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-		if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the job reads it
-			return Result{Conclusion: plan.Failure}, err
-		}
-		if dir, err = filepath.EvalSymlinks(dir); err != nil {
-			return Result{Conclusion: plan.Failure}, err
-		}
-		if r.checkout, err = localCheckout(q.Repository, dir); err != nil {
-			return Result{Conclusion: plan.Failure}, fmt.Errorf("checkout of %s: %w", q.Repository.Dir, err)
-		}
+		r.checkout = &checkout{repository: q.Repository, temp: q.TempDir}
+		defer func() { err = errors.Join(err, r.checkout.close()) }()
 	}
 	return r.run(ctx)
 }
@@ -226,6 +216,9 @@ func (r *runner) finish(e ended) {
 	delete(r.running, id)
 	if e.err != nil {
 		r.failures = append(r.failures, e.err)
+		if _, ok := errors.AsType[*sandbox.LayerError](e.err); ok && !r.broken.Swap(true) {
+			r.plan.Cancel("no job can be started on this machine")
+		}
 	}
 	if err := r.plan.Finish(id, e.result); err != nil {
 		r.failures = append(r.failures, fmt.Errorf("bug: %w", err))

@@ -72,9 +72,7 @@ func Template(t *wfsyntax.Token) string {
 	return b.String()
 }
 
-// ${{ … }} in a script becomes a word, which no script has.
-var expression = regexp.MustCompile(`\$\{\{[^}]*\}\}`)
-
+// expressionWord is what ${{ … }} becomes in a script: a word, which no script has.
 const expressionWord = "zviz-expression"
 
 // ToolsOf are the presets of the tools that a shell script starts; none if it is no
@@ -94,7 +92,8 @@ func ToolsOf(script string) []string {
 // commandsOf are the simple commands of a shell script, and the functions that it defines.
 // A word that is not literal is empty.
 func commandsOf(script string) (commands [][]string, functions []string) {
-	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(expression.ReplaceAllString(script, expressionWord)), "")
+	script = regexp.MustCompile(`\$\{\{[^}]*\}\}`).ReplaceAllString(script, expressionWord)
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(script), "")
 	if err != nil {
 		return nil, nil
 	}
@@ -115,7 +114,9 @@ func commandsOf(script string) (commands [][]string, functions []string) {
 }
 
 // before are commands that start another one.
-var before = []string{"sudo", "env", "time", "nice", "nohup", "exec", "command", "xargs", "timeout", "stdbuf", "retry"}
+func before() []string {
+	return []string{"sudo", "env", "time", "nice", "nohup", "exec", "command", "xargs", "timeout", "stdbuf", "retry"}
+}
 
 // started is the program that a simple command is about: behind those that start another
 // one it is the first word that is no option, no variable and no number.
@@ -125,7 +126,7 @@ func started(words []string) string {
 		if strings.HasPrefix(base, "python") && len(words) > 2 && words[1] == "-m" {
 			return words[2]
 		}
-		if !slices.Contains(before, base) {
+		if !slices.Contains(before(), base) {
 			return words[0]
 		}
 		words = words[1:]

@@ -92,7 +92,7 @@ func hostLines(r executor.Report) map[string]bool {
 func packageLines(r executor.Report) map[string]bool {
 	out := map[string]bool{}
 	for _, p := range r.Packages {
-		line := p.Ecosystem + " " + p.Name + "@" + p.Version
+		line := p.Ecosystem + " " + p.String()
 		if p.Digest != "" {
 			line += " " + p.Digest // the same version with other content is news
 		}

@@ -39,9 +39,9 @@ func reportText(out io.Writer, r executor.Report, verified string) error {
 	textTable(&b, "hosts", []string{"DECISION", "HOST", "WHY", "TIMES", "SENT", "RECEIVED", "STEPS", "FIRST ASKED BY", "PACKAGES"}, hostRows(r.Egress.Summary))
 	var rows [][]string
 	for _, p := range r.Packages {
-		rows = append(rows, []string{ui.Clean(p.Ecosystem), ui.Clean(p.Name), ui.Clean(p.Version), ui.Clean(p.Digest)})
+		rows = append(rows, []string{ui.Clean(p.Ecosystem), ui.Clean(p.Name), ui.Clean(p.Version), p.How(), ui.Clean(p.Digest)})
 	}
-	textTable(&b, "packages", []string{"FROM", "NAME", "VERSION", "DIGEST"}, rows)
+	textTable(&b, "packages", []string{"FROM", "NAME", "VERSION", "HOW", "DIGEST"}, rows)
 	rows = nil
 	for _, d := range r.Denials {
 		who := ""

@@ -18,21 +18,21 @@ type runOptions struct {
 	execOptions // those of everything that runs code
 	file        string
 
-	event, payload     string
-	all                bool
-	jobs, steps        []string
-	matrix, inputs     []string
-	vars               []string
-	secrets            []string
-	secretFiles        []string
-	env, envFiles      []string
-	localActions       []string
-	actionsURL         string
-	realToken          bool
-	parallel           int
-	list, graph, dry   bool
-	listed             bool // any of the three
-	defaultParallelism int
+	event, payload   string
+	all              bool
+	jobs, steps      []string
+	matrix, inputs   []string
+	vars             []string
+	secrets          []string
+	secretFiles      []string
+	env, envFiles    []string
+	localActions     []string
+	actionsURL       string
+	realToken        bool
+	artifacts        string
+	parallel         int
+	list, graph, dry bool
+	listed           bool // any of the three
 }
 
 func (a app) runCommand() *cobra.Command {
@@ -98,6 +98,7 @@ button of a forge does, so that steps with always() run; a second one kills.`,
 	f.BoolVar(&o.realToken, "real-token", false, "give steps the token of --secret GITHUB_TOKEN itself")
 	f.StringArrayVar(&o.localActions, "local-action", nil, "use the action `OWNER/REPO[@REF]=DIR` of this machine (repeat)")
 	f.StringVar(&o.actionsURL, "actions-url", "https://github.com", "fetch actions of other repositories from `URL`/OWNER/REPO, with git")
+	f.StringVar(&o.artifacts, "artifacts", "", "keep what steps upload as artifacts in `DIR` (default: thrown away with the run)")
 	f.IntVar(&o.parallel, "parallel", 0, "run `N` jobs at a time (default: as many as processors)")
 	f.BoolVar(&o.list, "list", false, "list the jobs, and run nothing")
 	f.BoolVar(&o.graph, "graph", false, "draw which job needs which, and run nothing")
@@ -128,7 +129,7 @@ func (a app) run(ctx context.Context, o *runOptions) (err error) {
 }
 
 // notTriggered says that no workflow was started.
-func notTriggered(file, event string, err error) error {
+func notTriggered(file string, err error) error {
 	f := failure{Code: "run.not_started", What: "nothing to run: " + err.Error(), Exit: exitFailed, Fix: "name another event with --event, or run it all the same: --all"}
 	if file != "" {
 		f.What = fmt.Sprintf("%s is not run: %v", file, err)
@@ -138,8 +139,8 @@ func notTriggered(file, event string, err error) error {
 
 // planError describes what the plan says of the request.
 func planError(w workflowFile, err error) error {
-	if t, ok := errors.AsType[*plan.NotTriggeredError](err); ok {
-		return notTriggered(w.path, t.Event, err)
+	if _, ok := errors.AsType[*plan.NotTriggeredError](err); ok {
+		return notTriggered(w.path, err)
 	}
 	f := failure{Code: "workflow.invalid", What: w.path + ": " + err.Error(), Exit: exitFailed, err: err}
 	if _, ok := errors.AsType[*plan.InputError](err); ok {

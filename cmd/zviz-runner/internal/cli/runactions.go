@@ -26,6 +26,7 @@ type brought struct {
 	tools  *actions.Tools
 	real   bool // checkout is one that the user named
 	some   bool // not all jobs are to run
+	policy executor.Policy
 }
 
 // bring is what brings actions, called workflows and the programs that they need. Nothing
@@ -51,20 +52,15 @@ func (a app) bring(o *runOptions) (*brought, error) {
 	b.source = actions.NewSource(func() (*actioncache.Cache, error) {
 		return actioncache.Open(actioncache.Config{Dir: filepath.Join(a.cacheDir(), "actions"), Base: o.actionsURL, Environ: a.Env, Offline: o.offline, Log: log})
 	}, folders)
-	b.tools = &actions.Tools{Home: a.home(), Open: func() (*nodecache.Store, error) { return a.openNodes(o, log) }}
+	b.tools = &actions.Tools{Home: a.home(), Open: func() (*nodecache.Store, error) { return a.openNodes(b.policy, log) }}
 	return b, nil
 }
 
 // openNodes opens the store of Node.js, which is fetched from the registry of the
 // operator's npm under the rules of the operator's policy.
-func (a app) openNodes(o *runOptions, log *slog.Logger) (*nodecache.Store, error) {
-	file, _, err := a.policy(o.policy)
-	if err != nil {
-		return nil, err
-	}
-	p := file.Policy
+func (a app) openNodes(p executor.Policy, log *slog.Logger) (*nodecache.Store, error) {
 	cfg := nodecache.Config{Dir: filepath.Join(a.cacheDir(), "node"), MinAge: p.Egress.NPM.MinReleaseAge}
-	if !o.offline {
+	if !p.Offline {
 		cfg.Registry = func(ctx context.Context) (nodecache.Registry, error) {
 			x, err := executor.New(a.config(log))
 			if err != nil {
@@ -108,6 +104,7 @@ func (nothing) Open(name string) (fs.File, error) {
 
 // into lets a run use them.
 func (b *brought) into(q *run.Request) {
+	b.policy = q.Policy
 	q.RealCheckout = q.RealCheckout || b.real
 	q.Tools = b.tools.For
 	name, dir, path, files := q.Repository.Name, q.Repository.Dir, q.Path, q.Workflow.Files

@@ -10,12 +10,15 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 
+	"github.com/zviz/run/cmd/zviz-runner/internal/runview"
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/executor/concurrency"
 	"github.com/zviz/run/executor/run"
+	"github.com/zviz/run/sandbox"
 	"github.com/zviz/run/workflows/plan"
 )
 
@@ -48,12 +51,24 @@ func (r *running) run(ctx context.Context, list []runnable) (err error) {
 	defer cancel(nil)
 	stop := r.watch(cancel)
 	defer stop.end()
+	folder, err := openRunFolder(r.stateDir())
+	if err != nil {
+		return ours(&executor.StateError{Dir: r.stateDir(), Err: err})
+	}
+	defer func() { err = errors.Join(err, folder.close()) }()
+	var kept *kept
+	if !r.withoutNetwork(list) {
+		if kept, err = r.keep(folder.dir); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, kept.Close()) }()
+	}
 	var errs []error
 	for _, w := range list {
 		if ctx.Err() != nil {
 			break
 		}
-		res, err := r.one(ctx, cancel, x, w, stop.kill)
+		res, err := r.one(ctx, cancel, x, w, folder.dir, kept, stop.kill)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", w.path, err))
 		}
@@ -74,20 +89,32 @@ func (r *running) run(ctx context.Context, list []runnable) (err error) {
 }
 
 // one runs one workflow.
-func (r *running) one(ctx context.Context, cancel context.CancelCauseFunc, x *executor.Executor, w runnable, kill <-chan struct{}) (run.Result, error) {
+func (r *running) one(ctx context.Context, cancel context.CancelCauseFunc, x *executor.Executor, w runnable, temp string, kept *kept, kill <-chan struct{}) (run.Result, error) {
 	jobs := 0
 	if p, err := plan.New(w.Workflow, w.Plan); err == nil { // else Run says so
 		jobs = jobCount(p.Graph())
 	}
-	view := r.view(jobs, cancel)
-	defer view.Close()
 	q := w.Request
+	q.TempDir = temp
+	var artifacts func() []runview.Artifact
+	if kept != nil {
+		q.Results, artifacts = kept.Run, kept.list
+	}
+	view := r.view(jobs, artifacts, cancel)
+	defer view.Close()
 	q.Cells, q.Emit, q.Kill = run.CellsOf(x), view.Event, kill
 	var err error
 	if q.Groups, err = concurrency.Open(filepath.Join(r.stateDir(), "concurrency")); err != nil {
 		return run.Result{Conclusion: plan.Failure}, &executor.StateError{Dir: r.stateDir(), Err: err}
 	}
 	return run.Run(ctx, q)
+}
+
+// withoutNetwork reports whether jobs have no network of their own, in which they could
+// be served.
+func (r *running) withoutNetwork(list []runnable) bool {
+	p := list[0].Policy // that of the call
+	return p.NoNetwork || slices.Contains(p.AllowMissing, sandbox.LayerNet)
 }
 
 // conclusion is the exit code of the whole.
@@ -167,7 +194,7 @@ func (r *running) watch(cancel context.CancelCauseFunc) *stopping {
 				case 2:
 					close(s.kill)
 				default:
-					os.Exit(exitSignal + int(sig)) //nolint:revive // nobody waits for the end any more
+					os.Exit(exitSignal + int(sig)) // nobody waits for the end any more
 				}
 			}
 		}

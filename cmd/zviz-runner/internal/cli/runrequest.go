@@ -29,7 +29,9 @@ import (
 const maxPayload = 25 << 20
 
 // workflowDirs are where workflows lie in a repository, the first that is there.
-var workflowDirs = []string{".github/workflows", ".gitea/workflows", ".forgejo/workflows"}
+func workflowDirs() []string {
+	return []string{".github/workflows", ".gitea/workflows", ".forgejo/workflows"}
+}
 
 // runRequests makes a request of each workflow that is to be run.
 func (a app) runRequests(ctx context.Context, o *runOptions, b *brought) ([]runnable, error) {
@@ -55,7 +57,7 @@ func (a app) runRequests(ctx context.Context, o *runOptions, b *brought) ([]runn
 		list = append(list, r)
 	}
 	if len(list) == 0 {
-		return nil, notTriggered("", "", idle)
+		return nil, notTriggered("", idle)
 	}
 	return list, nil
 }
@@ -73,25 +75,36 @@ func (o *runOptions) workflowFiles() ([]string, error) {
 	if err != nil {
 		return nil, failure{Code: "workspace.refused", What: err.Error(), Exit: exitUsage, err: err}
 	}
-	for _, d := range workflowDirs {
-		entries, err := os.ReadDir(filepath.Join(repo.Dir, d))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		var out []string
-		for _, e := range entries {
-			if ext := filepath.Ext(e.Name()); (ext == ".yml" || ext == ".yaml") && e.Type().IsRegular() {
-				out = append(out, filepath.Join(repo.Dir, d, e.Name()))
+	for at := dir; ; at = filepath.Dir(at) {
+		for _, d := range workflowDirs() {
+			out, err := workflowsIn(filepath.Join(at, d))
+			if err != nil || len(out) > 0 {
+				return out, err
 			}
 		}
-		if len(out) > 0 {
-			return out, nil
+		if at == repo.Dir || at == filepath.Dir(at) {
+			break
 		}
 	}
-	return nil, failure{Code: "usage.argument", What: "there is no workflow in " + filepath.Join(repo.Dir, workflowDirs[0]), Fix: "zviz-runner run FILE", Exit: exitUsage}
+	return nil, failure{Code: "usage.argument", What: "there is no workflow in " + filepath.Join(repo.Dir, workflowDirs()[0]), Fix: "zviz-runner run FILE", Exit: exitUsage}
+}
+
+// workflowsIn are the workflows in a folder; none if it is not there.
+func workflowsIn(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range entries {
+		if ext := filepath.Ext(e.Name()); (ext == ".yml" || ext == ".yaml") && e.Type().IsRegular() {
+			out = append(out, filepath.Join(dir, e.Name()))
+		}
+	}
+	return out, nil
 }
 
 // runBase is what all workflows of the call have in common.
@@ -166,6 +179,9 @@ func (a app) runOne(ctx context.Context, o *runOptions, q run.Request, path stri
 	}
 	if q.Repository, err = run.FindRepository(dir); err != nil {
 		return runnable{}, failure{Code: "workspace.refused", What: err.Error(), Exit: exitUsage, err: err}
+	}
+	if root, err := filepath.EvalSymlinks(w.root); err == nil && root != q.Repository.Dir && below(q.Repository.Dir, root) {
+		q.Repository = q.Repository.Below(root) // a project in a folder, with workflows of its own
 	}
 	if !o.noRepoPolicy {
 		narrowed, ok, err := executor.RepositoryPolicy(a.config(nil), q.Repository.Dir, o.policy)

@@ -16,7 +16,7 @@ import (
 var errUnread = errors.New("its output cannot be written")
 
 // view shows a run.
-func (r *running) view(jobs int, cancel context.CancelCauseFunc) runview.View {
+func (r *running) view(jobs int, artifacts func() []runview.Artifact, cancel context.CancelCauseFunc) runview.View {
 	mode := runview.Mode(r.progress)
 	switch {
 	case r.json:
@@ -25,7 +25,7 @@ func (r *running) view(jobs int, cancel context.CancelCauseFunc) runview.View {
 		mode = runview.Quiet
 	}
 	return runview.New(runview.Config{
-		Out: r.Out, Getenv: r.getenv, Mode: mode, Color: r.color, Verbose: r.verbose, Jobs: jobs,
+		Out: r.Out, Getenv: r.getenv, Mode: mode, Color: r.color, Verbose: r.verbose, Jobs: jobs, Artifacts: artifacts,
 		Broken: func(err error) { cancel(fmt.Errorf("%w: %w", errUnread, err)) },
 	})
 }

@@ -110,10 +110,10 @@ func (w *writer) network(r executor.Report) {
 
 func (w *writer) rest(r executor.Report) {
 	if len(r.Packages) > 0 {
-		w.text("h2", "Packages fetched")
-		w.table([]string{"From", "Name", "Version", "Digest"}, len(r.Packages), func(i int) []cell {
+		w.text("h2", "Packages")
+		w.table([]string{"From", "Name", "Version", "How", "Digest"}, len(r.Packages), func(i int) []cell {
 			p := r.Packages[i]
-			return []cell{{p.Ecosystem, "key"}, {p.Name, "code"}, {p.Version, "code"}, {p.Digest, "code"}}
+			return []cell{{p.Ecosystem, "key"}, {p.Name, "code"}, {p.Version, "code"}, {p.How(), ""}, {p.Digest, "code"}}
 		})
 	}
 	if len(r.Denials) > 0 {
