@@ -222,12 +222,10 @@ func (s *jobSteps) action(st *workflows.Step, used string, in *job.Action, depth
 
 // missing says what becomes of an action that is not at hand.
 func missing(err error) (State, string) {
-	var e *cache.Error
-	if errors.As(err, &e) && e.Reason == cache.Offline {
+	if e, ok := errors.AsType[*cache.Error](err); ok && e.Reason == cache.Offline {
 		return Fetch, "it is not in the cache: what it needs is not listed"
 	}
-	var kind *actions.NotRunError
-	if errors.As(err, &kind) {
+	if _, ok := errors.AsType[*actions.NotRunError](err); ok {
 		return Missing, "docker actions are not run by this version"
 	}
 	return Missing, err.Error()
