@@ -101,7 +101,7 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if err != nil {
 		return nil, err
 	}
-	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe, narrowed: r.Narrowed, ahead: ahead}
+	c := &cell{groups: probe.Cgroups, hidden: hide(r.Secrets), observe: r.Observe, narrowed: r.Narrowed, ahead: ahead}
 	c.declared = c.services.declare(r.Services)
 	if err := c.services.give(r.Services); err != nil {
 		return nil, err
