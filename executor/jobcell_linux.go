@@ -86,7 +86,7 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if len(r.Services) > 0 && onHost {
 		return nil, errServices
 	}
-	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe, narrowed: r.Narrowed, ahead: ahead}
+	c := &cell{groups: probe.Cgroups, hidden: hide(r.Secrets), observe: r.Observe, narrowed: r.Narrowed, ahead: ahead}
 	if onHost {
 		if err := c.heldOnHost(probe); err != nil {
 			return nil, err
