@@ -34,11 +34,11 @@ type cell struct {
 	network  *egress.Network
 	packages *jobPackages // nil if no store answers for registries
 	services lateServices
-	declared []egress.Service // of the network: they lead to services
-	layer    *packageLayer    // nil if there is none
+	declared []egress.Service    // of the network: they lead to services
+	layer    *packageLayer       // nil if there is none
 	root     *sandbox.SharedRoot // that the steps of a job write to; nil if they write to none
 	tooling  *toolCache          // nil if the operator has none
-	loopback *egress.Loopback // of steps without a network
+	loopback *egress.Loopback    // of steps without a network
 	spec     sandbox.Spec
 	env      []string
 
@@ -115,8 +115,6 @@ func (x *Executor) survey(r Request) (_ *cell, err error) {
 }
 
 // errNoRootfs refuses profile root over this machine's own files.
-//
-//nolint:gochecknoglobals // a constant
 var errNoRootfs = hinted{"profile root needs a root file system of its own: this machine's is not for a job to write to", "name one: --rootfs DIR (for a Debian: debootstrap stable DIR)"}
 
 // root looks at the root file system and the tools in it.

@@ -82,7 +82,7 @@ func TestCellRootMoved(t *testing.T) {
 			moved, _ := step(t, cell, `d=`+name+`; mv $d /moved && ln -s `+victim+` $d && echo moved`)
 			var b buffer
 			res, err := cell.Run(t.Context(), executor.Step{
-				Args: []string{"sh", "-c", `cat /proc/kcore /proc/keys `+name+`/null 2>&1; ls `+name}, Dir: executor.RunnerWork, Stdout: &b, Stderr: &b,
+				Args: []string{"sh", "-c", `cat /proc/kcore /proc/keys ` + name + `/null 2>&1; ls ` + name}, Dir: executor.RunnerWork, Stdout: &b, Stderr: &b,
 				Mounts: []sandbox.Mount{{Source: victim, Target: executor.ActionsDir + "/x"}},
 			})
 			if strings.Contains(b.String(), "of the host") {
