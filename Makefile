@@ -77,7 +77,7 @@ fuzz: ## each fuzz target for FUZZTIME (30s)
 		done; \
 	done
 
-bench: build ## start beside bwrap, runc, crun; memory; file work and system calls; ROUNDS (40); needs root
+bench: build ## start beside bwrap, runc, crun; memory; file work, system calls; workflows beside act; ROUNDS (40); needs root
 	go run ./bench/start -runner bin/zviz-runner -rounds $(ROUNDS)
 	@echo
 	go run ./bench/start -warm -rounds $(ROUNDS)
@@ -85,6 +85,8 @@ bench: build ## start beside bwrap, runc, crun; memory; file work and system cal
 	go run ./bench/memory -runner bin/zviz-runner
 	@echo
 	CGO_ENABLED=0 go run ./bench/inside -runner bin/zviz-runner
+	@echo
+	go run ./bench/workflow -runner bin/zviz-runner -rounds $(ROUNDS)
 
 bench-egress: ## downloads through the job's network beside a bare veth, DNS, 500 connections, 200 networks; needs root
 	go run ./bench/egress -rounds $(ROUNDS)

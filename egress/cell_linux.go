@@ -45,7 +45,10 @@ type cell struct {
 // ever moved or deleted on the job's path: moving a device costs 20 ms and
 // deleting one 30 ms; a namespace whose last user is gone is removed by the
 // kernel in its own time.
-func openCell(ctx context.Context, ports []uint16, services []*service) (c *cell, err error) {
+//
+// listen is called on that thread, in the gateway's namespace; index is of the device
+// that leads to the job.
+func openCell(listen func(c *cell, index int) error) (c *cell, err error) {
 	c = &cell{doors: map[uint16]*net.TCPListener{}}
 	defer func() {
 		if err != nil {
@@ -61,7 +64,7 @@ func openCell(ctx context.Context, ports []uint16, services []*service) (c *cell
 		defer inJob.Close()
 		// The same thread goes on into the gateway's namespace; inJob's socket and
 		// the descriptor keep the job's.
-		if err := c.makeGatewayNS(ctx, ports, services, inJob); err != nil {
+		if err := c.makeGatewayNS(listen, inJob); err != nil {
 			return fmt.Errorf("gateway namespace: %w", err)
 		}
 		return nil
@@ -125,7 +128,7 @@ func (c *cell) makeJobNS() (*netlink.Handle, error) {
 }
 
 // makeGatewayNS makes the other namespace, the veth, the routing and the sockets.
-func (c *cell) makeGatewayNS(ctx context.Context, ports []uint16, services []*service, inJob *netlink.Handle) error {
+func (c *cell) makeGatewayNS(listen func(c *cell, index int) error, inJob *netlink.Handle) error {
 	ns, err := linux.NewNetNS()
 	if err != nil {
 		return err
@@ -153,7 +156,7 @@ func (c *cell) makeGatewayNS(ctx context.Context, ports []uint16, services []*se
 	if err := routeAll(h); err != nil {
 		return err
 	}
-	return c.listen(ctx, ports, services, index)
+	return listen(c, index)
 }
 
 // link makes the veth, its peer born in the job's namespace.

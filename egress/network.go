@@ -26,6 +26,10 @@ const (
 
 // Config is what Open needs.
 type Config struct {
+	// Ahead is what Begin began for this network; nil: everything is made now. It is
+	// used up, whatever Open returns.
+	Ahead *Ahead
+
 	ID      string // of the job; in events
 	Policy  Policy
 	Presets []Preset // their rules are added to Policy.Rules, their settings to Files

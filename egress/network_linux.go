@@ -32,6 +32,11 @@ var errClosed = errors.New("network closed")
 // Open makes the network of a job and serves it until Close. The context bounds
 // the opening only.
 func Open(ctx context.Context, cfg Config) (*Network, error) {
+	ahead := cfg.Ahead
+	if ahead == nil {
+		ahead = Begin()
+	}
+	defer ahead.Close()
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -43,7 +48,7 @@ func Open(ctx context.Context, cfg Config) (*Network, error) {
 		g.log.LogAttrs(ctx, slog.LevelWarn, "a credential of the toolchain is not used", slog.Any("err", lack))
 	}
 	ports := g.ports
-	c, err := openCell(ctx, ports, g.services)
+	c, err := ahead.open(func(c *cell, index int) error { return c.listen(ctx, ports, g.services, index) })
 	if err != nil {
 		return nil, err
 	}

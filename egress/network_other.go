@@ -45,6 +45,15 @@ func (*Network) Complete() bool { return false }
 // Close does nothing.
 func (*Network) Close() error { return nil }
 
+// Ahead is nothing.
+type Ahead struct{}
+
+// Begin begins nothing.
+func Begin() *Ahead { return nil }
+
+// Close does nothing.
+func (*Ahead) Close() {}
+
 // Loopback is a network namespace with nothing but its loopback.
 type Loopback struct{}
 

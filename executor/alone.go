@@ -3,6 +3,7 @@
 package executor
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/zviz/run/egress"
@@ -15,6 +16,15 @@ import (
 type alone struct {
 	open func() (*egress.Loopback, error)
 	used bool
+}
+
+// beginNetwork starts to make the network of a job that has one, which is not certain if
+// it may go without.
+func beginNetwork(p Policy) *egress.Ahead {
+	if p.NoNetwork || slices.Contains(p.AllowMissing, sandbox.LayerNet) {
+		return nil
+	}
+	return egress.Begin()
 }
 
 // beginAlone starts to make one if the request wants it.

@@ -32,10 +32,12 @@ type cell struct {
 	around   func() error       // removes the control group around those of the steps; nil if there is none
 	places   []place            // what the job can write to and what stays
 	network  *egress.Network
-	packages *jobPackages // nil if no store answers for registries
+	ahead    *egress.Ahead // begun before network; nil if it was not
+	packages *jobPackages  // nil if no store answers for registries
 	services lateServices
 	declared []egress.Service    // of the network: they lead to services
 	layer    *packageLayer       // nil if there is none
+	layered  bool                // the layer was made, or there was nothing for it
 	root     *sandbox.SharedRoot // that the steps of a job write to; nil if they write to none
 	tooling  *toolCache          // nil if the operator has none
 	loopback *egress.Loopback    // of steps without a network
@@ -108,7 +110,7 @@ func (x *Executor) survey(r Request) (_ *cell, err error) {
 	if c.spec.Mounts, err = checkMounts(r.Policy.Mounts, c.work); err != nil {
 		return nil, err
 	}
-	if err := x.root(r.Policy, c); err != nil {
+	if err := c.sees(x.look(r.Policy, c.spec.Profile, c.work.top)); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -117,21 +119,36 @@ func (x *Executor) survey(r Request) (_ *cell, err error) {
 // errNoRootfs refuses profile root over this machine's own files.
 var errNoRootfs = hinted{"profile root needs a root file system of its own: this machine's is not for a job to write to", "name one: --rootfs DIR (for a Debian: debootstrap stable DIR)"}
 
-// root looks at the root file system and the tools in it.
-func (x *Executor) root(p Policy, c *cell) (err error) {
-	c.tools = findTools(x.environ("PATH"), x.cfg.Home, c.work.top)
+// survey is what a job sees of this machine.
+type survey struct {
+	tools tools
+	root  sandbox.Root
+	hide  []string
+	err   error
+}
+
+// look says what a job sees of this machine; top is its workspace, whose tools do not
+// count.
+func (x *Executor) look(p Policy, profile seccomp.Profile, top string) survey {
+	var s survey
 	if p.Rootfs == "" {
-		c.spec.Hide = credentialFiles()
-		c.spec.Root, err = sandbox.HostRoot(slices.Concat(systemPaths(), c.tools.bind))
+		s.tools, s.hide = findTools(x.environ("PATH"), x.cfg.Home, top), credentialFiles()
+		s.root, s.err = sandbox.HostRoot(slices.Concat(systemPaths(), s.tools.bind))
 	} else {
-		c.tools = tools{path: []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}}
-		c.spec.Root, err = sandbox.FolderRoot(p.Rootfs)
-		c.spec.Root.Overlay = c.spec.Profile.Identity
+		s.tools = tools{path: []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}}
+		s.root, s.err = sandbox.FolderRoot(p.Rootfs)
+		s.root.Overlay = profile.Identity
 	}
-	if err != nil {
-		return fmt.Errorf("rootfs: %w", err)
+	if s.err != nil {
+		s.err = fmt.Errorf("rootfs: %w", s.err)
 	}
-	return nil
+	return s
+}
+
+// sees takes a survey over.
+func (c *cell) sees(s survey) error {
+	c.tools, c.spec.Root, c.spec.Hide = s.tools, s.root, s.hide
+	return s.err
 }
 
 // fill makes the job's folder and what the sandbox is; the network comes later.
@@ -224,7 +241,7 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 	}
 	n, err := egress.Open(ctx, egress.Config{
 		Packages: packages, Offline: r.Policy.Offline, Services: c.declared,
-		ID: c.job.ID, Policy: r.Policy.Egress, Presets: c.presets, StepPresets: c.more, Roots: roots, Log: x.cfg.Log,
+		Ahead: c.ahead, ID: c.job.ID, Policy: r.Policy.Egress, Presets: c.presets, StepPresets: c.more, Roots: roots, Log: x.cfg.Log,
 		Proxies: egress.Proxies{
 			HTTPS: x.proxyVariable("HTTPS_PROXY"), HTTP: x.proxyVariable("HTTP_PROXY"), No: x.proxyVariable("NO_PROXY"),
 		},
@@ -344,6 +361,7 @@ func (c *cell) close() error {
 	if c.around != nil {
 		errs = append(errs, c.around())
 	}
+	c.ahead.Close()
 	if c.network != nil {
 		errs = append(errs, c.network.Close())
 	}

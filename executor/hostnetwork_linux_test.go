@@ -79,6 +79,13 @@ func TestHostNetwork(t *testing.T) {
 				if _, err := x.Plan(t.Context(), r); err == nil {
 					t.Error("the plan does not refuse it")
 				}
+				if tt.narrows != "" {
+					narrowed, err := ParseNarrowing("p.yml", []byte(tt.narrows))
+					check(t, err)
+					if _, err := x.OpenCell(t.Context(), CellRequest{Policy: r.Policy, Narrowed: &narrowed}); err == nil || !strings.Contains(err.Error(), tt.refused) {
+						t.Errorf("a job: %v", err)
+					}
+				}
 				return
 			}
 			if err != nil || strings.TrimSpace(out.String()) != host {

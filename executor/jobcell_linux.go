@@ -60,6 +60,21 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if len(r.Services) > 0 && r.Policy.NoNetwork {
 		return nil, errServices
 	}
+	// What takes long and needs nothing of the rest is begun first.
+	ahead := beginNetwork(r.Policy)
+	defer func() {
+		if err != nil {
+			ahead.Close()
+		}
+	}()
+	profile, err := seccomp.ByName(profileName(r.Policy))
+	if err != nil {
+		return nil, err
+	}
+	if profile.Identity && r.Policy.Rootfs == "" {
+		return nil, errNoRootfs
+	}
+	surveyed := x.beginSurvey(r.Policy, profile)
 	probe, err := x.probe()
 	if err != nil {
 		return nil, err
@@ -71,14 +86,12 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if len(r.Services) > 0 && onHost {
 		return nil, errServices
 	}
-	profile, err := seccomp.ByName(profileName(r.Policy))
-	if err != nil {
-		return nil, err
+	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe, narrowed: r.Narrowed, ahead: ahead}
+	if onHost {
+		if err := c.heldOnHost(probe); err != nil {
+			return nil, err
+		}
 	}
-	if profile.Identity && r.Policy.Rootfs == "" {
-		return nil, errNoRootfs
-	}
-	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe, narrowed: r.Narrowed}
 	c.declared = c.services.declare(r.Services)
 	if err := c.services.give(r.Services); err != nil {
 		return nil, err
@@ -92,10 +105,6 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 			err = errors.Join(err, cell.Close())
 		}
 	}()
-	c.spec.Profile = profile
-	if err := x.root(r.Policy, c); err != nil {
-		return nil, err
-	}
 	if len(r.Presets) > 0 && !r.Policy.NoNetwork && !onHost {
 		phase(req, "presets")
 		if c.presets, err = x.presets(ctx, r.Presets, r.Policy.AllowMissing); err != nil {
@@ -106,6 +115,9 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 		if c.more, err = x.presets(ctx, more, r.Policy.AllowMissing); err != nil {
 			return nil, err
 		}
+	}
+	if err := c.sees(<-surveyed); err != nil {
+		return nil, err
 	}
 	if c.job, err = newJob(x.folder(), jobFile{Groups: c.groups}); err != nil {
 		return nil, &StateError{Dir: x.folder(), Err: err}
@@ -174,6 +186,13 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 		c.spec.Root = c.root.Root()
 	}
 	return cell, nil
+}
+
+// beginSurvey looks at this machine beside whatever else is done.
+func (x *Executor) beginSurvey(p Policy, profile seccomp.Profile) <-chan survey {
+	out := make(chan survey, 1)
+	go func() { out <- x.look(p, profile, "") }()
+	return out
 }
 
 // makeWork makes the folders of the job on disk.

@@ -98,6 +98,11 @@ func (l *Cell) lay(ctx context.Context, dir string) {
 
 // start starts a step in a prepared sandbox if there is one, else in a new one.
 func (l *Cell) start(ctx context.Context, s Step, cmd *sandbox.Cmd) (*sandbox.Process, error) {
+	if p := l.c.packages; p != nil {
+		if err := p.lockOnce(l.work); err != nil {
+			return nil, err
+		}
+	}
 	l.lay(ctx, s.Dir)
 	if len(s.Mounts) == 0 {
 		if box, ok := l.prepared(); ok {
@@ -116,11 +121,6 @@ func (l *Cell) start(ctx context.Context, s Step, cmd *sandbox.Cmd) (*sandbox.Pr
 }
 
 func (l *Cell) startIn(ctx context.Context, box stepBox, s Step, cmd *sandbox.Cmd) (*sandbox.Process, error) {
-	if p := l.c.packages; p != nil {
-		if err := p.lockOnce(l.work); err != nil {
-			return nil, err
-		}
-	}
 	if l.c.network != nil {
 		if err := l.c.network.Begin(box.id, s.As); err != nil {
 			return nil, err

@@ -43,7 +43,7 @@ const npmPreset = "npm"
 // something else where the layer would be.
 func (c *cell) wantsLayer() bool {
 	at := path.Join(c.spec.Home, packages.NPMCache)
-	return c.packages != nil && c.layer == nil && len(c.packages.policy.Steps) == 0 && c.packages.policy.Mode != egress.ModeLearn &&
+	return c.packages != nil && !c.layered && len(c.packages.policy.Steps) == 0 && c.packages.policy.Mode != egress.ModeLearn &&
 		slices.ContainsFunc(c.presets, func(p egress.Preset) bool { return p.Name == npmPreset }) &&
 		!slices.ContainsFunc(c.spec.Mounts, func(m sandbox.Mount) bool { return below(m.Target, at) || below(at, m.Target) })
 }
@@ -61,6 +61,7 @@ func (x *Executor) layPackages(ctx context.Context, c *cell, root *os.Root, dir 
 	if locked == nil {
 		return
 	}
+	c.layered = true // once: what a job fetches it has in its cache
 	reaches, err := c.packages.policy.Reaches(c.presets)
 	if err != nil {
 		log(err)

@@ -306,6 +306,32 @@ func TestPackageLayerRules(t *testing.T) {
 	}
 }
 
+// TestPackageLayerOfANarrowedCommand: what the repository's own policy takes away is not
+// there either.
+func TestPackageLayerOfANarrowedCommand(t *testing.T) {
+	s := newShelf(t)
+	s.warm(t, plainPackage)
+	look := "if test -e " + s.cached(plainPackage) + "; then echo SEEN; fi"
+	for text, want := range map[string]string{
+		"":                                       "SEEN\n",
+		"version: 1\negress: {deny: [a.test]}\n": "SEEN\n",
+		"version: 1\negress: {allow: []}\n":      "",
+		"version: 1\negress: {deny: [registry.example.com]}\n":  "",
+		"version: 1\negress: {npm: {block: ['left@<2.0.0']}}\n": "",
+	} {
+		file := filepath.Join(s.work, executor.RepositoryPolicyName)
+		_ = os.Remove(file)
+		if text != "" {
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if out, _, _ := s.ci(t, s.policy, look); out != want {
+			t.Errorf("%q: %q", text, out)
+		}
+	}
+}
+
 // TestPackageLayerScopes: a job sees nothing of a registry that its own policy does not
 // lead to, whatever its lockfile names; nor what the lockfile has another digest for.
 func TestPackageLayerScopes(t *testing.T) {

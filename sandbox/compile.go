@@ -96,7 +96,7 @@ func (c *compiler) compile() (Program, error) {
 	}
 	c.p.Arch = c.probe.Arch
 	for _, step := range []func(){
-		c.namespaces, c.network, c.root, c.identity, c.streams,
+		c.namespaces, c.groups, c.network, c.root, c.identity, c.streams,
 		c.noNewPrivs, c.landlock, c.capabilities, c.limits, c.seccomp, c.start,
 	} {
 		if step(); c.err != nil {
@@ -210,6 +210,29 @@ func (c *compiler) namespaces() {
 	// A job must not find the keys of the runner's session (keyrings(7)).
 	c.call(LayerUser, "session keyring", "keyctl", num(keyctlJoinSession), num(0))
 	c.mayFail()
+}
+
+// groups joins the control groups in which the process is not born.
+func (c *compiler) groups() {
+	for _, use := range c.probe.Cgroups.Joined(WithoutGroups(c.spec, c.probe)) {
+		h := c.handle(Handle{Kind: HandleGroup, Layer: Layer(use), Name: use})
+		c.call(Layer(use), "control group", "write", handle(h), data([]byte("0")), num(1))
+	}
+}
+
+// WithoutGroups names the uses of control groups that the spec goes without on this
+// machine.
+func WithoutGroups(spec Spec, probe Probe) []string {
+	var without []string
+	for _, l := range []Layer{LayerKill, LayerMemory, LayerPids, LayerCPU} {
+		if slices.Contains(spec.AllowMissing, l) && !probe.Offer(l).OK {
+			without = append(without, string(l))
+		}
+	}
+	if probe.PidsByRlimit {
+		without = append(without, string(LayerPids))
+	}
+	return without
 }
 
 func (c *compiler) network() {

@@ -106,6 +106,25 @@ func order(t *testing.T, p sandbox.Program) {
 	}
 }
 
+// TestCompileHeld: only what the caller holds may be missing from its place.
+func TestCompileHeld(t *testing.T) {
+	spec := plainSpec(seccomp.CI())
+	spec.Mounts = append(spec.Mounts, sandbox.Mount{Source: "/proc/self/fd/9", Target: spec.Home + "/.cache", Write: true, Held: true})
+	p, err := sandbox.Compile(spec, sandbox.Cmd{Args: []string{"true"}, Dir: "/"}, machine("amd64"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var may []string
+	for _, c := range p.Calls {
+		if c.MayFail && c.Name != "keyctl" {
+			may = append(may, c.Name+" "+c.Object)
+		}
+	}
+	if want := []string{"openat2 " + spec.Home + "/.cache", "move_mount " + spec.Home + "/.cache"}; !slices.Equal(may, want) {
+		t.Errorf("may fail: %q, want %q", may, want)
+	}
+}
+
 func TestCompileRefuses(t *testing.T) {
 	tests := []struct {
 		name string

@@ -48,6 +48,8 @@ type Process struct {
 // spawn runs the program and returns when the command's process 1 has all its
 // layers on and may start.
 func (s *Sandbox) spawn(ctx context.Context, prog Program, prep *prepared, st *streams) (_ *Process, err error) {
+	var joins []int // what the child joins control groups by
+	defer func() { closeAll(joins...) }()
 	var ends []int // every end of every pipe that is still ours to close
 	pipe := func() (r, w int) {
 		if err != nil {
@@ -71,6 +73,19 @@ func (s *Sandbox) spawn(ctx context.Context, prog Program, prep *prepared, st *s
 		HandleSync: syncR, HandleReady: readyW, HandleControl: controlR, HandleStatus: statusW,
 		HandleStdin: st.child[0], HandleStdout: st.child[1], HandleStderr: st.child[2],
 	})
+	for i, h := range prog.Handles {
+		if h.Kind != HandleGroup {
+			continue
+		}
+		fd, err := s.group.Tasks(h.Name)
+		if err == nil {
+			fd, err = linux.HighFD(fd)
+		}
+		if err != nil {
+			return nil, &LayerError{Layer: h.Layer, Stage: "cgroup", Err: err}
+		}
+		fds[i], joins = fd, append(joins, fd)
+	}
 	arena, err := load(prog, fds)
 	if err != nil {
 		return nil, err
@@ -103,9 +118,6 @@ func (s *Sandbox) spawn(ctx context.Context, prog Program, prep *prepared, st *s
 	// The child's ends: whoever keeps one keeps the other side from seeing its end.
 	closeAll(syncR, readyW, controlR, statusW)
 	ends = []int{syncW, readyR, controlW, statusR}
-	if err := s.group.Attach(pid); err != nil {
-		return abandon(&LayerError{Layer: LayerPids, Stage: "cgroup.procs", Err: err})
-	}
 	var b [1]byte
 	n, err := unix.Read(readyR, b[:])
 	if err != nil {

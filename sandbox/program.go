@@ -38,6 +38,7 @@ const (
 	HandleRules   HandleKind = "landlock"
 	HandlePID1    HandleKind = "pid1"    // the sealed file of process 1
 	HandleCommand HandleKind = "command" // the file that a waiting process 1 is told its command by
+	HandleGroup   HandleKind = "cgroup"  // what a thread joins its control group by (v1)
 	HandleSync    HandleKind = "sync"    // pipe: the runner lets the child go on
 	HandleReady   HandleKind = "ready"
 	HandleControl HandleKind = "control"

@@ -89,21 +89,6 @@ func New(spec Spec, probe Probe) (*Sandbox, error) {
 	return s, nil
 }
 
-// WithoutGroups names the uses of control groups that the spec goes without on this
-// machine.
-func WithoutGroups(spec Spec, probe Probe) []string {
-	var without []string
-	for _, l := range []Layer{LayerKill, LayerMemory, LayerPids, LayerCPU} {
-		if slices.Contains(spec.AllowMissing, l) && !probe.Offer(l).OK {
-			without = append(without, string(l))
-		}
-	}
-	if probe.PidsByRlimit {
-		without = append(without, string(LayerPids))
-	}
-	return without
-}
-
 // MakeShared makes the home and /tmp that the sandboxes of a job share in
 // spec.Shared, with the points of all mounts that lie in there. Later ones cannot be
 // made: the job owns these folders.

@@ -5,12 +5,14 @@ package run
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/zviz/run/executor/job"
@@ -26,6 +28,49 @@ const (
 	checkoutDir   = "/opt/zviz/checkout"
 	repositoryDir = "/opt/zviz/repository"
 )
+
+// checkout is the local one, made for the first job that asks for it.
+type checkout struct {
+	repository Repository
+	temp       string // where the folder of its script is made
+
+	once   sync.Once
+	dir    string
+	action *job.Action
+	err    error
+}
+
+func (c *checkout) get() (*job.Action, error) {
+	c.once.Do(func() {
+		if c.action, c.err = c.make(); c.err != nil {
+			c.err = fmt.Errorf("checkout of %s: %w", c.repository.Dir, c.err)
+		}
+	})
+	return c.action, c.err
+}
+
+func (c *checkout) make() (_ *job.Action, err error) {
+	if c.dir, err = os.MkdirTemp(c.temp, "checkout-"); err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(c.dir, 0o755); err != nil { //nolint:gosec // the job reads it
+		return nil, err
+	}
+	dir, err := filepath.EvalSymlinks(c.dir)
+	if err != nil {
+		return nil, err
+	}
+	return localCheckout(c.repository, dir)
+}
+
+// close removes what was made, when no job runs any more. The error is one of ours,
+// which made jobs fail, too.
+func (c *checkout) close() error {
+	if c.dir == "" {
+		return c.err
+	}
+	return errors.Join(c.err, os.RemoveAll(c.dir))
+}
 
 // localCheckout is what stands in the place of actions/checkout: the files of the
 // operator's work tree. dir is a folder of the runner's for its script.
@@ -94,7 +139,7 @@ func readOnly(dir, target string) (sandbox.Mount, error) {
 // actions are those of a job: the checkout of the local repository, local ones, and
 // what the caller brings.
 type actions struct {
-	checkout  *job.Action // nil: the real one
+	checkout  *checkout // nil: the real one
 	workspace string
 	more      job.Actions // may be nil
 }
@@ -106,7 +151,7 @@ func (a actions) Load(ctx context.Context, use job.Use, workspace fs.FS) (*job.A
 		return nil, err
 	}
 	if u.Kind == action.Remote && u.Path == "" && a.checkout != nil && strings.EqualFold(u.Owner+"/"+u.Repo, "actions/checkout") {
-		return a.checkout, nil
+		return a.checkout.get()
 	}
 	if a.more != nil {
 		return a.more.Load(ctx, use, workspace)

@@ -13,6 +13,8 @@
 //   - A job that started has ended, and its cell is closed, when Run returns.
 //   - Secrets are given to the job that the workflow gives them to, and masked in
 //     everything that is handed out.
+//   - Of all runs of this machine that name a concurrency group one has it; how a job or a
+//     run that waits for one ends is as on the forge.
 //   - A job's tokens are placeholders; the gateway puts the real one into requests to
 //     the forge and nowhere else.
 //

@@ -16,11 +16,13 @@ type EventKind string
 // The kinds of events, and the fields that they fill besides Time.
 const (
 	RunStarted  EventKind = "run.started"  // Name
+	RunWaiting  EventKind = "run.waiting"  // Name, Why: for a concurrency group that another run has
+	JobWaiting  EventKind = "job.waiting"  // Job, Name, Why: the same, before it starts
 	JobStarted  EventKind = "job.started"  // Job, Name
 	JobStep     EventKind = "job.step"     // Job, Name, Step
 	JobEgress   EventKind = "job.egress"   // Job, Name, Egress
 	JobFinished EventKind = "job.finished" // Job, Name, Conclusion, Why, Duration; also of a job that never started
-	RunFinished EventKind = "run.finished" // Name, Conclusion, Duration
+	RunFinished EventKind = "run.finished" // Name, Conclusion, Why, Duration
 )
 
 // Event is something that happened in a run. Texts that a job or its workflow wrote are
@@ -37,6 +39,6 @@ type Event struct {
 	Egress *egress.Event
 
 	Conclusion plan.Conclusion
-	Why        string // why it failed before it ran, or was cancelled or skipped; may be empty
+	Why        string // why it failed before it ran, was cancelled or skipped, or waits; may be empty
 	Duration   time.Duration
 }

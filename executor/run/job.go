@@ -33,11 +33,9 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 		}
 		e.took = time.Since(began)
 	}()
-	select {
-	case <-r.q.Kill: // nothing is begun any more
+	if r.ends() { // nothing is begun any more
 		e.result.Conclusion, e.out.Conclusion, e.out.Why = plan.Cancelled, plan.Cancelled, errCancelled.Error()
 		return e
-	default:
 	}
 	r.emit(Event{Kind: JobStarted, Job: j.ID, Name: j.Name})
 	if why := unfit(j); why != "" {
@@ -107,6 +105,16 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 	}
 	e.out.Report = reportOf(report, j, res)
 	return e
+}
+
+// ends says that no job is to begin.
+func (r *runner) ends() bool {
+	select {
+	case <-r.q.Kill:
+		return true
+	default:
+		return r.broken.Load()
+	}
 }
 
 // resultsService is the name of the service that keeps artifacts.

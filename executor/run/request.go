@@ -7,6 +7,7 @@ import (
 
 	"github.com/zviz/run/cache/results"
 	"github.com/zviz/run/executor"
+	"github.com/zviz/run/executor/concurrency"
 	"github.com/zviz/run/executor/job"
 	"github.com/zviz/run/workflows"
 	"github.com/zviz/run/workflows/plan"
@@ -61,6 +62,10 @@ type Request struct {
 	Parallel int      // jobs at a time; 0: 1
 	Runner   job.Runner
 	TempDir  string // of the runner's own, for the files of the checkout
+
+	// Groups are the concurrency groups of all runs of this machine; nil: other runs are
+	// not looked at.
+	Groups *concurrency.Groups
 
 	Emit func(Event) // may be nil; never called twice at a time
 	// Kill, once closed, ends what the end of the context asked to end: nothing is

@@ -61,8 +61,8 @@ func Make(h Hierarchies, name string, l Limits, without []string) (_ *Group, err
 			err = errors.Join(err, g.Remove())
 		}
 	}()
-	skip := func(use string) bool { return slices.Contains(without, use) }
-	if !skip("kill") {
+	v1 := h.Joined(without)
+	if !slices.Contains(without, "kill") {
 		if h.V2 == "" || !h.Kill {
 			return nil, &Error{"kill", errors.New("no cgroup v2 with cgroup.kill (Linux 5.14) is mounted")}
 		}
@@ -80,14 +80,14 @@ func Make(h Hierarchies, name string, l Limits, without []string) (_ *Group, err
 		{"pids", h.Pids, &g.pids, func(d string, _ bool) error { return setPids(d, l.Pids) }},
 		{"cpu", h.CPU, &g.cpu, func(d string, v2 bool) error { return setCPU(d, v2, l.CPUs) }},
 	} {
-		if skip(c.use) {
+		if slices.Contains(without, c.use) {
 			continue
 		}
 		v2 := g.v2 != "" && h.has(c.use)
 		switch {
 		case v2:
 			*c.dir = g.v2
-		case c.v1 != "":
+		case slices.Contains(v1, c.use):
 			d := filepath.Join(c.v1, name)
 			if err := os.Mkdir(d, 0o755); err != nil {
 				return nil, &Error{c.use, err}
@@ -158,14 +158,21 @@ func enable(dir, controllers string) error {
 // FD is the v2 directory for CLONE_INTO_CGROUP, or -1.
 func (g *Group) FD() int { return g.fd }
 
-// Attach moves a process that has not run anything yet into the v1 groups.
-func (g *Group) Attach(pid int) error {
-	for _, d := range g.v1 {
-		if err := write(filepath.Join(d, "cgroup.procs"), strconv.Itoa(pid)); err != nil {
-			return err
-		}
+// Tasks opens the file of a use's v1 group into which a thread writes 0 to join it. To
+// move another process the kernel waits for an RCU grace period, which takes
+// milliseconds; a thread that moves itself waits for nothing (Linux 5.3,
+// cgroup_procs_write_start).
+func (g *Group) Tasks(use string) (int, error) {
+	dir := map[string]string{"memory": g.mem, "pids": g.pids, "cpu": g.cpu}[use]
+	if !slices.Contains(g.v1, dir) {
+		return -1, fmt.Errorf("bug: %s has no group of version 1", use)
 	}
-	return nil
+	name := filepath.Join(dir, "tasks")
+	fd, err := unix.Open(name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	return fd, nil
 }
 
 // Processes returns the pids in the group, as our pid namespace sees them.

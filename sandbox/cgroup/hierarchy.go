@@ -26,6 +26,19 @@ type Hierarchies struct {
 	Kill        bool     `json:"kill"` // cgroup.kill is there (Linux 5.14)
 }
 
+// Joined returns the uses ("memory", "pids", "cpu") whose group is in a hierarchy of
+// version 1, which a process has to join: it is born in that of version 2.
+func (h Hierarchies) Joined(without []string) []string {
+	var out []string
+	for _, c := range []struct{ use, v1 string }{{"memory", h.Memory}, {"pids", h.Pids}, {"cpu", h.CPU}} {
+		onV2 := h.has(c.use) && !slices.Contains(without, "kill")
+		if c.v1 != "" && !onV2 && !slices.Contains(without, c.use) {
+			out = append(out, c.use)
+		}
+	}
+	return out
+}
+
 // Find reads the mounts and groups of this process from proc ("/proc").
 func Find(proc string) (Hierarchies, error) {
 	var h Hierarchies

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -48,6 +49,27 @@ func TestSweepProbes(t *testing.T) {
 	for _, tt := range tests {
 		if _, err := os.Stat(filepath.Join(dir, tt.name)); (err == nil) != tt.stays {
 			t.Errorf("%s: there is %v, want %v", tt.name, err == nil, tt.stays)
+		}
+	}
+}
+
+func TestJoined(t *testing.T) {
+	hybrid := Hierarchies{V2: "/v2", Kill: true, Controllers: []string{"memory"}, Memory: "/v1/memory", Pids: "/v1/pids", CPU: "/v1/cpu"}
+	unified := Hierarchies{V2: "/v2", Kill: true, Controllers: []string{"cpu", "memory", "pids"}}
+	for _, c := range []struct {
+		name    string
+		h       Hierarchies
+		without []string
+		want    []string
+	}{
+		{"version 2", unified, nil, nil},
+		{"both", hybrid, nil, []string{"pids", "cpu"}},
+		{"one allowed to be missing", hybrid, []string{"pids"}, []string{"cpu"}},
+		{"no group of version 2", hybrid, []string{"kill"}, []string{"memory", "pids", "cpu"}},
+		{"none", Hierarchies{}, nil, nil},
+	} {
+		if got := c.h.Joined(c.without); !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
 		}
 	}
 }

@@ -9,12 +9,14 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"syscall"
 
 	"github.com/zviz/run/cmd/zviz-runner/internal/runview"
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
 	"github.com/zviz/run/executor"
+	"github.com/zviz/run/executor/concurrency"
 	"github.com/zviz/run/executor/run"
 	"github.com/zviz/run/sandbox"
 	"github.com/zviz/run/workflows/plan"
@@ -102,6 +104,10 @@ func (r *running) one(ctx context.Context, cancel context.CancelCauseFunc, x *ex
 	view := r.view(jobs, artifacts, cancel)
 	defer view.Close()
 	q.Cells, q.Emit, q.Kill = run.CellsOf(x), view.Event, kill
+	var err error
+	if q.Groups, err = concurrency.Open(filepath.Join(r.stateDir(), "concurrency")); err != nil {
+		return run.Result{Conclusion: plan.Failure}, &executor.StateError{Dir: r.stateDir(), Err: err}
+	}
 	return run.Run(ctx, q)
 }
 

@@ -11,6 +11,7 @@ job cannot print a line of another mark:
   ✓  it succeeded              ✗  it failed; "and goes on": continue-on-error
   ■  it was cancelled          -  it was skipped
   !  an annotation, a note     ⊘  the network refused a connection
+  …  it waits for another run
 A line that begins with the name of a step is of that one and not of the step whose ▸
 came last: steps may run beside each other. Groups have a title (▾) and are indented.
 Colours of a job pass where there is colour; all other control characters are shown as
@@ -26,7 +27,9 @@ JSON lines
 With --json, one object a line. Each has "time" (RFC 3339, UTC) and "type"; about a job
 "job" (its id, unique in the run), about a step "step". Fields are added, never renamed.
   run.start    name
+  run.waiting  name, why: another run has its concurrency group
   job.start    name
+  job.waiting  name, why: the same, before job.start
   step.start   name
   log          stream (stdout, stderr; info and debug are the runner's), data: a line
                without its end. "more": true if the rest of it is in the next log of
@@ -41,7 +44,7 @@ With --json, one object a line. Each has "time" (RFC 3339, UTC) and "type"; abou
                duration_ms, exit_code
   job.done     name, conclusion (success, failure, cancelled, skipped), why, duration_ms;
                also of a job that never started
-  run.done     the last line of a workflow: name, conclusion, duration_ms, schema, jobs,
+  run.done     the last line of a workflow: name, conclusion, why, duration_ms, schema, jobs,
                failed_steps, annotations (how many of each level), denied (a row for each host of a
                job; "allow" is what --allow would name), artifacts (name, size in bytes,
                path). lost_decisions: how many decisions are missing in the lines before

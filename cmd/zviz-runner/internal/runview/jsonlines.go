@@ -40,6 +40,11 @@ type named struct {
 	Name string `json:"name"`
 }
 
+type waits struct {
+	named
+	Why string `json:"why"`
+}
+
 type logLine struct {
 	line
 	Stream string `json:"stream"`
@@ -148,6 +153,10 @@ func (j *jsonLines) event(e run.Event) {
 	switch e.Kind {
 	case run.RunStarted:
 		j.put(named{as("run.start"), e.Name})
+	case run.RunWaiting:
+		j.put(waits{named{as("run.waiting"), e.Name}, e.Why})
+	case run.JobWaiting:
+		j.put(waits{named{as("job.waiting"), e.Name}, e.Why})
 	case run.JobStarted:
 		j.put(named{as("job.start"), e.Name})
 	case run.JobStep:

@@ -23,6 +23,7 @@ const (
 	markFailure   = "✗"
 	markCancelled = "■"
 	markSkipped   = "-"
+	markWaits     = "…"
 	markDenied    = "⊘"
 	markNote      = "!"
 )
@@ -49,6 +50,10 @@ func (n *narrator) event(e run.Event) {
 	n.tally.event(e)
 	switch e.Kind {
 	case run.RunStarted:
+	case run.RunWaiting:
+		n.waits(nil, e)
+	case run.JobWaiting: // it is no job beside others before it starts
+		n.waits(&jobState{id: e.Job, name: cleanName(cmp.Or(e.Name, e.Job)), number: n.started}, e)
 	case run.JobStarted:
 		j := n.of(e.Job, e.Name)
 		if !n.quiet {
@@ -71,6 +76,21 @@ func (n *narrator) event(e run.Event) {
 	case run.RunFinished:
 		n.summary(e)
 	}
+}
+
+// waits says that a job, or the run, waits for other runs.
+func (n *narrator) waits(j *jobState, e run.Event) {
+	if n.quiet {
+		return
+	}
+	text := "waits " + ui.Clean(e.Why)
+	switch {
+	case j == nil:
+		text = n.colors.Bold(ui.Clean(e.Name)) + " " + text
+	case !n.named():
+		text = n.colors.Bold(j.name) + " " + text
+	}
+	n.title(j, n.colors.Yellow(markWaits), text)
 }
 
 func (n *narrator) jobFinished(e run.Event) {
