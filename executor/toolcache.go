@@ -28,23 +28,23 @@ func (x *Executor) layTools(dir string, c *cell, user bool) error {
 		return nil
 	}
 	// A mount's source is no link.
-	real, err := filepath.EvalSymlinks(dir)
+	target, err := filepath.EvalSymlinks(dir)
 	if err == nil {
 		var st fs.FileInfo
-		if st, err = os.Stat(real); err == nil && !st.IsDir() {
+		if st, err = os.Stat(target); err == nil && !st.IsDir() {
 			err = &fs.PathError{Op: "open", Path: dir, Err: errors.New("not a folder")}
 		}
 	}
 	if err != nil {
 		return hinted{"tool cache: " + err.Error(), "name a folder that is there: --tool-cache DIR"}
 	}
-	c.tooling = &toolCache{dir: real}
+	c.tooling = &toolCache{dir: target}
 	work := filepath.Join(c.job.Dir, "tools-work")
 	if err := os.Mkdir(work, 0o700); err != nil {
 		return &StateError{Dir: x.folder(), Err: err}
 	}
 	own := filepath.Join(c.job.Dir, "tools")
-	mount, err := sandbox.NewLayered(sandbox.LayerSpec{Lower: real, Home: c.job.Dir, Dir: "tools", Work: work, IDs: c.spec.IDs, User: user})
+	mount, err := sandbox.NewLayered(sandbox.LayerSpec{Lower: target, Home: c.job.Dir, Dir: "tools", Work: work, IDs: c.spec.IDs, User: user})
 	if err == nil {
 		c.tooling.mount = mount
 		c.spec.Mounts = append(c.spec.Mounts, mount.Mount(ToolCache))
@@ -55,7 +55,7 @@ func (x *Executor) layTools(dir string, c *cell, user bool) error {
 	if i < 0 {
 		return errors.New("bug: the job has no tool cache of its own")
 	}
-	c.spec.Mounts[i] = sandbox.Mount{Source: real, Target: ToolCache}
+	c.spec.Mounts[i] = sandbox.Mount{Source: target, Target: ToolCache}
 	return nil
 }
 
