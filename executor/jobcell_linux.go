@@ -148,7 +148,7 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 		Mounts: append([]sandbox.Mount{
 			{Source: filepath.Join(c.job.Dir, "work"), Target: RunnerWork, Write: true, Owner: &owner},
 			{Source: filepath.Join(c.job.Dir, "tools"), Target: ToolCache, Write: true, Owner: &owner},
-		}, mounts...),
+		}, owned(mounts, probe)...),
 		IDs: ids, Profile: profile, Limits: defaultLimits(r.Policy.Limits, probe),
 		MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
 	}
