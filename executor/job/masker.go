@@ -4,6 +4,7 @@ package job
 
 import (
 	"bytes"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -82,6 +83,13 @@ func (m *masker) text(s string) string {
 
 // holds reports whether a secret is in a text.
 func (m *masker) holds(s string) bool { return m.text(s) != s }
+
+// stream masks what is written to w.
+func (m *masker) stream(w io.Writer) *mask.Writer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.set.NewWriter(w)
+}
 
 // writer masks one stream into a buffer, for lines that come in parts.
 func (m *masker) writer(out *bytes.Buffer) *mask.Writer {
