@@ -38,6 +38,11 @@ type Step struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer // written to as long as the job lives: a background process may print
 
+	// TTY: the streams of which are a terminal; then Stdout gets all that it prints, and
+	// what it starts ends with it.
+	TTY    sandbox.TTY
+	Resize <-chan sandbox.TTY // new sizes; may be nil
+
 	Timeout   time.Duration // 0 means none
 	Interrupt time.Duration // between SIGINT and SIGTERM; 0 means that there is no SIGINT
 	Grace     time.Duration // between SIGTERM and the end; 0 means 500 ms

@@ -119,7 +119,7 @@ func (l *Cell) start(ctx context.Context, s Step, cmd *sandbox.Cmd) (*sandbox.Pr
 		}
 	}
 	l.lay(ctx, s.Dir)
-	if len(s.Mounts) == 0 {
+	if len(s.Mounts) == 0 && !s.TTY.Any() { // the streams of what waits are pipes
 		if box, ok := l.prepared(); ok {
 			p, err := l.startIn(ctx, box, s, cmd)
 			// What waited may have died meanwhile: that is no fault of the step's.
@@ -165,7 +165,7 @@ func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
 	}
 	cmd := sandbox.Cmd{
 		Args: s.Args, Env: l.environ(s), Dir: s.Dir, Stdin: s.Stdin, Stdout: l.c.listen(s.Stdout), Stderr: l.c.listen(s.Stderr),
-		Stay: true, Grace: cmp.Or(s.Grace, 500*time.Millisecond),
+		TTY: s.TTY, Stay: !s.TTY.Any(), Grace: cmp.Or(s.Grace, 500*time.Millisecond),
 	}
 	if err := l.c.denials.begin(full); err != nil {
 		return sandbox.Result{}, err
@@ -176,6 +176,18 @@ func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
 	}
 	var watch sync.WaitGroup
 	watch.Go(func() { watchDisk(ended, full, l.c.job.Dir) })
+	if s.Resize != nil {
+		watch.Go(func() {
+			for {
+				select {
+				case <-ended:
+					return
+				case t := <-s.Resize:
+					_ = p.Resize(t) // it is gone
+				}
+			}
+		})
+	}
 	if s.Interrupt > 0 {
 		watch.Go(func() {
 			interruptFirst(ctx, p, s.Interrupt, ended)

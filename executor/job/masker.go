@@ -4,6 +4,7 @@ package job
 
 import (
 	"bytes"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -89,7 +90,7 @@ func (m *masker) grow(values []string) {
 	m.sets = append(m.sets, maskSet{mask.NewSet(values), values, size})
 }
 
-func (m *masker) newWriter(out *bytes.Buffer) *mask.Writer {
+func (m *masker) newWriter(out io.Writer) *mask.Writer {
 	sets := make([]*mask.Set, 0, len(m.sets))
 	for _, s := range m.sets {
 		sets = append(sets, s.Set)
@@ -112,6 +113,13 @@ func (m *masker) text(s string) string {
 
 // holds reports whether a secret is in a text.
 func (m *masker) holds(s string) bool { return m.text(s) != s }
+
+// stream masks what is written to w.
+func (m *masker) stream(w io.Writer) *mask.Writer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.newWriter(w)
+}
 
 // writer masks one stream into a buffer, for lines that come in parts.
 func (m *masker) writer(out *bytes.Buffer) *mask.Writer {

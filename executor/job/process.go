@@ -49,14 +49,18 @@ func (st *stepRun) process(ctx context.Context, p process) Conclusion {
 	r.mu.Unlock()
 	mounts := r.mounts(st.sc, p.mounts, first)
 	r.prepareNext(ctx, st, len(mounts) == 0)
-	res, err := r.q.Cell.Run(ctx, executor.Step{
+	step := executor.Step{
 		As:   egress.StepName{ID: st.sc.prefix + st.s.ID, Name: st.name, Uses: st.s.Uses.String()},
 		Args: p.args, Env: env, Path: first, Dir: p.dir, Mounts: mounts,
 		Stdout: stdout, Stderr: stderr, Interrupt: interruptTime, Grace: terminateTime,
-	})
+	}
+	res, err := r.q.Cell.Run(ctx, step)
 	stdout.flush()
 	stderr.flush()
 	outcome := st.judge(p, res, err)
+	if outcome == Failure {
+		st.failedProcess(ctx, step, res.ExitCode)
+	}
 	st.readFiles()
 	return outcome
 }

@@ -58,6 +58,10 @@ type Request struct {
 	Masks     []string    // masked as secrets are, and nothing else
 	Emit      func(Event) // may be nil; never called twice at a time
 
+	// Failed is told of each step whose process fails, before the job goes on; it may
+	// look around with a shell. Steps in the background are left out. Nil: nobody is.
+	Failed func(ctx context.Context, f FailedStep)
+
 	// Kill, once closed, ends everything: what runs is killed, no condition is
 	// evaluated any more, and the job is cancelled. Nil never does.
 	Kill <-chan struct{}

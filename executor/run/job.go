@@ -78,6 +78,9 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 	if r.q.Tools != nil {
 		q.Tools = r.q.Tools(cell)
 	}
+	if r.q.Failed != nil {
+		q.Failed = func(ctx context.Context, f job.FailedStep) { r.q.Failed(ctx, j.ID, j.Name, f) }
+	}
 	q.Emit = func(ev job.Event) { r.emit(Event{Kind: JobStep, Job: j.ID, Name: j.Name, Step: &ev}) }
 	done := make(chan struct{})
 	var killer sync.WaitGroup

@@ -67,6 +67,10 @@ type Request struct {
 	// not looked at.
 	Groups *concurrency.Groups
 
+	// Failed is told of each step that fails, as job.Request.Failed; job is the job's id,
+	// name its name. Two jobs may call it at a time.
+	Failed func(ctx context.Context, jobID, name string, f job.FailedStep)
+
 	Emit func(Event) // may be nil; never called twice at a time
 	// Kill, once closed, ends what the end of the context asked to end: nothing is
 	// waited for any more.

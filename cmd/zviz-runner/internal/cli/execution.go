@@ -127,7 +127,7 @@ func (e *execution) run(ctx context.Context, x runner, req executor.Request) err
 		return e.refuse(fmt.Errorf("keep secrets out of core files: %w", err))
 	}
 	debug.SetMemoryLimit(heapGoal)
-	t := e.newTerminal()
+	t := e.newTerminal(e.json)
 	defer t.restore()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

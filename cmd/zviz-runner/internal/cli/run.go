@@ -32,6 +32,7 @@ type runOptions struct {
 	realToken        bool
 	artifacts        string
 	parallel         int
+	breakOnFailure   bool
 	list, graph, dry bool
 	listed           bool // any of the three
 }
@@ -57,6 +58,11 @@ they ask for: the one in PATH, that of a version manager, or one from npm's regi
 
 With --secret GITHUB_TOKEN jobs have a token that is worth nothing outside: the
 gateway puts the real one into requests that read the workflow's own repository.
+
+Of all runs of this machine and user one has a concurrency group, and one waits.
+
+--break-on-failure opens a shell where a step failed: same sandbox, network, variables
+and folder. The job goes on when it ends; its time limits go on meanwhile.
 
 Exit code: 0 if the run succeeded or no job had to run, 1 if it failed, 2 for a bad
 argument, 125 for an error of ours, 128+n after signal n. Ctrl-C cancels as the
@@ -101,6 +107,7 @@ button of a forge does, so that steps with always() run; a second one kills.`,
 	f.StringVar(&o.actionsURL, "actions-url", "https://github.com", "fetch actions of other repositories from `URL`/OWNER/REPO, with git")
 	f.StringVar(&o.artifacts, "artifacts", "", "keep what steps upload as artifacts in `DIR` (default: thrown away with the run)")
 	f.IntVar(&o.parallel, "parallel", 0, "run `N` jobs at a time (default: as many as processors)")
+	f.BoolVar(&o.breakOnFailure, "break-on-failure", false, "when a step fails, open a shell where it ran before the job goes on; one job at a time")
 	f.BoolVar(&o.list, "list", false, "list the jobs, and run nothing")
 	f.BoolVar(&o.graph, "graph", false, "draw which job needs which, and run nothing")
 	f.BoolVar(&o.dry, "dry-run", false, "print the jobs with their steps and what each may reach, and run nothing")

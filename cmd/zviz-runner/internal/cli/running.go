@@ -37,6 +37,9 @@ func (r *running) run(ctx context.Context, list []runnable) (err error) {
 	if err := noCore(); err != nil {
 		return ours(fmt.Errorf("keep secrets out of core files: %w", err))
 	}
+	if err := r.canBreak(); err != nil {
+		return err
+	}
 	if r.report != "" { // before anything of a job exists
 		if r.reports, err = openReport(r.report); err != nil {
 			return ours(failure{Code: "report.unwritable", What: badValue("--report", r.report, cause(err)), Fix: hint(err), err: err})
@@ -104,6 +107,9 @@ func (r *running) one(ctx context.Context, cancel context.CancelCauseFunc, x *ex
 	view := r.view(jobs, artifacts, cancel)
 	defer view.Close()
 	q.Cells, q.Emit, q.Kill = run.CellsOf(x), view.Event, kill
+	if r.breakOnFailure {
+		q.Parallel, q.Failed = 1, r.breaker(view).failed
+	}
 	var err error
 	if q.Groups, err = concurrency.Open(filepath.Join(r.stateDir(), "concurrency")); err != nil {
 		return run.Result{Conclusion: plan.Failure}, &executor.StateError{Dir: r.stateDir(), Err: err}

@@ -25,20 +25,20 @@ type terminal struct {
 }
 
 // newTerminal finds out which streams of the command are a terminal.
-func (e *execution) newTerminal() *terminal {
-	t := &terminal{in: e.In, out: e.Out, resize: make(chan sandbox.TTY, 1)}
-	if e.json {
+func (a app) newTerminal(json bool) *terminal {
+	t := &terminal{in: a.In, out: a.Out, resize: make(chan sandbox.TTY, 1)}
+	if json {
 		return t // programs read programs
 	}
-	t.tty.Stdin, t.tty.Stdout, t.tty.Stderr = ui.IsTerminal(e.In), ui.IsTerminal(e.Out), ui.IsTerminal(e.Err)
-	if t.tty.Stdin && ui.InBackground(e.In) {
+	t.tty.Stdin, t.tty.Stdout, t.tty.Stderr = ui.IsTerminal(a.In), ui.IsTerminal(a.Out), ui.IsTerminal(a.Err)
+	if t.tty.Stdin && ui.InBackground(a.In) {
 		// One read would stop us, whether the command wants input or not.
 		t.tty.Stdin, t.in = false, nil
 	}
 	for _, s := range []struct {
 		tty bool
 		f   *os.File
-	}{{t.tty.Stdout, e.Out}, {t.tty.Stderr, e.Err}, {t.tty.Stdin, e.In}} {
+	}{{t.tty.Stdout, a.Out}, {t.tty.Stderr, a.Err}, {t.tty.Stdin, a.In}} {
 		if s.tty && t.sized == nil {
 			t.sized = s.f
 		}

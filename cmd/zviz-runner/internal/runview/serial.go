@@ -28,6 +28,7 @@ type serial struct {
 	w     *writer
 	tally *tally
 	over  bool
+	pause pause
 
 	queue struct {
 		sync.Mutex
@@ -66,7 +67,16 @@ func start(r renderer, w *writer, t *tally, every time.Duration) *serial {
 
 func (s *serial) Event(e run.Event) {
 	if e.Kind != run.JobEgress {
-		s.locked(func() { s.r.event(e) })
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		switch {
+		case s.over:
+		case s.pause.on:
+			s.pause.keep(e)
+		default:
+			s.drain()
+			s.r.event(e)
+		}
 		return
 	}
 	s.queue.Lock()
@@ -86,7 +96,7 @@ func (s *serial) Event(e run.Event) {
 func (s *serial) locked(do func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.over {
+	if s.over || s.pause.on {
 		return
 	}
 	s.drain()
@@ -107,6 +117,7 @@ func (s *serial) drain() {
 func (s *serial) Close() {
 	s.once.Do(func() { close(s.stop) })
 	s.running.Wait()
+	s.resume()
 	s.locked(func() {
 		s.r.end()
 		s.over = true

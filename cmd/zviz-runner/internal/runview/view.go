@@ -18,6 +18,10 @@ type View interface {
 	// wait, since the network has to go on.
 	Event(run.Event)
 
+	// Pause leaves the terminal to somebody else until resume is called; what happens
+	// meanwhile is shown then.
+	Pause() (resume func())
+
 	// Close writes what is held and gives the terminal back as it was. After it nothing
 	// is written. It may be called more than once.
 	Close()
