@@ -78,7 +78,13 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 	if r.q.Tools != nil {
 		q.Tools = r.q.Tools(cell)
 	}
-	q.Emit = func(ev job.Event) { r.emit(Event{Kind: JobStep, Job: j.ID, Name: j.Name, Step: &ev}) }
+	installers := r.installers(j)
+	q.Emit = func(ev job.Event) {
+		if more := advice(ev, installers); more != nil {
+			r.emit(Event{Kind: JobStep, Job: j.ID, Name: j.Name, Step: more})
+		}
+		r.emit(Event{Kind: JobStep, Job: j.ID, Name: j.Name, Step: &ev})
+	}
 	done := make(chan struct{})
 	var killer sync.WaitGroup
 	killer.Go(func() {
