@@ -45,7 +45,7 @@ type cell struct {
 	env      []string
 
 	mu      sync.Mutex
-	secrets []string           // masked in events
+	hidden  *hidden            // masked in events
 	observe func(egress.Event) // may be nil
 	events  []egress.Event
 	head    string // hash of the last one
@@ -92,7 +92,7 @@ func (c *cell) processes() []int {
 // the job will see. Nothing is made.
 func (x *Executor) survey(r Request) (_ *cell, err error) {
 	phase(r, "workspace")
-	c := &cell{secrets: r.Secrets, observe: r.Observe}
+	c := &cell{hidden: hide(r.Secrets), observe: r.Observe}
 	if c.work, err = findWorkspace(r.Dir, x.cfg.Home, x.folder()); err != nil {
 		return nil, err
 	}
@@ -294,7 +294,7 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 // record keeps an event and hands it on.
 func (c *cell) record(e egress.Event) {
 	c.mu.Lock()
-	e = maskEvent(e, c.secrets)
+	e = c.hidden.event(e)
 	if c.head == "" {
 		c.head = egress.ChainStart(c.job.ID)
 	}

@@ -110,6 +110,10 @@ func findTools(path, home, top string) tools {
 	return t
 }
 
+// HostPath are the directories of the operator's PATH in which a job finds this machine's
+// programs. home is the operator's.
+func HostPath(path, home string) []string { return findTools(path, home, "").path }
+
 func below(dir, path string) bool { return path == dir || contains(dir, path) }
 
 // home shows a directory of PATH below HOME, with what its manager needs.

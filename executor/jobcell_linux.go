@@ -86,7 +86,7 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if len(r.Services) > 0 && onHost {
 		return nil, errServices
 	}
-	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe, narrowed: r.Narrowed, ahead: ahead}
+	c := &cell{groups: probe.Cgroups, hidden: hide(r.Secrets), observe: r.Observe, narrowed: r.Narrowed, ahead: ahead}
 	if onHost {
 		if err := c.heldOnHost(probe); err != nil {
 			return nil, err
@@ -148,7 +148,7 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 		Mounts: append([]sandbox.Mount{
 			{Source: filepath.Join(c.job.Dir, "work"), Target: RunnerWork, Write: true, Owner: &owner},
 			{Source: filepath.Join(c.job.Dir, "tools"), Target: ToolCache, Write: true, Owner: &owner},
-		}, mounts...),
+		}, owned(mounts, probe)...),
 		IDs: ids, Profile: profile, Limits: defaultLimits(r.Policy.Limits, probe),
 		MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
 	}

@@ -55,9 +55,14 @@ func (l *list) Load(ctx context.Context, use job.Use, workspace fs.FS) (*job.Act
 	case action.Remote:
 		return l.remote(ctx, u, use, from)
 	default:
-		return nil, fmt.Errorf("%s: docker actions are not run here yet", u)
+		return nil, &NotRunError{fmt.Sprintf("%s: docker actions are not run here yet", u)}
 	}
 }
+
+// NotRunError is the error for an action of a kind that is not run here.
+type NotRunError struct{ text string }
+
+func (e *NotRunError) Error() string { return e.text }
 
 // find reads a manifest that can be run.
 func find(files fs.FS, u action.Uses) (*action.Manifest, error) {
@@ -68,7 +73,7 @@ func find(files fs.FS, u action.Uses) (*action.Manifest, error) {
 	case len(problems.Errors) > 0:
 		return nil, fmt.Errorf("%s: %w", u, problems.Errors[0])
 	case m.Runs.Kind == action.Docker || m.Runs.Kind == action.Plugin:
-		return nil, fmt.Errorf("%s: 'using: %s' is not run here yet; node20, node24 and composite are", u, m.Runs.Kind)
+		return nil, &NotRunError{fmt.Sprintf("%s: 'using: %s' is not run here yet; node20, node24 and composite are", u, m.Runs.Kind)}
 	default:
 		return m, nil
 	}

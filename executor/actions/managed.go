@@ -10,6 +10,13 @@ import (
 	"github.com/zviz/run/cache/registry"
 )
 
+// Kept is the newest Node.js of a major version, or of a newer one, that a version manager
+// keeps on this machine; without one the texts are empty. Nothing is started.
+func Kept(home string, wanted int) (version, manager string) {
+	v, _ := newest(managed(home), wanted)
+	return v.version, v.manager
+}
+
 // kept is a Node.js that a version manager keeps.
 type kept struct {
 	version string

@@ -85,7 +85,7 @@ func Run(ctx context.Context, q Request) (_ Result, err error) {
 }
 
 func (r *runner) run(ctx context.Context) (Result, error) {
-	defer r.groups.close()
+	defer r.groups.close() //nolint:contextcheck // what is had is given up whatever became of the context
 	r.emit(Event{Kind: RunStarted, Name: r.name()})
 	if err := r.enter(ctx); err != nil {
 		if len(r.failures) > 0 {
@@ -95,7 +95,7 @@ func (r *runner) run(ctx context.Context) (Result, error) {
 	}
 	cancelled := ctx.Done()
 	for {
-		r.groups.release(r.plan.Over)
+		r.groups.release(r.plan.Over) //nolint:contextcheck // the same
 		r.start(ctx)
 		r.tell()
 		if conclusion, done := r.plan.Done(); done && len(r.running) == 0 {
@@ -177,7 +177,7 @@ func (r *runner) name() string {
 func (r *runner) start(ctx context.Context) {
 	room := max(r.q.Parallel, 1)
 	for ; r.busy < room && len(r.admitted) > 0; r.admitted = r.admitted[1:] {
-		r.launch(r.admitted[0].ctx, r.admitted[0].job)
+		r.launch(r.admitted[0].ctx, r.admitted[0].job) //nolint:contextcheck // the job's, made below
 	}
 	for r.busy < room {
 		j := r.plan.Next()

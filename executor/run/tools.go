@@ -72,31 +72,45 @@ func Template(t *wfsyntax.Token) string {
 	return b.String()
 }
 
+// expressionWord is what ${{ … }} becomes in a script: a word, which no script has.
+const expressionWord = "zviz-expression"
+
 // ToolsOf are the presets of the tools that a shell script starts; none if it is no
 // shell script.
 func ToolsOf(script string) []string {
-	script = regexp.MustCompile(`\$\{\{[^}]*\}\}`).ReplaceAllString(script, "X") // an expression becomes a word
-	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(script), "")
-	if err != nil {
-		return nil
-	}
 	var out []string
-	syntax.Walk(file, func(n syntax.Node) bool {
-		call, ok := n.(*syntax.CallExpr)
-		if !ok {
-			return true
-		}
-		var words []string
-		for _, a := range call.Args {
-			words = append(words, a.Lit()) // empty if it is not literal
-		}
+	commands, _ := commandsOf(script)
+	for _, words := range commands {
 		if preset, ok := egress.PresetOf(started(words)); ok && !slices.Contains(out, preset) {
 			out = append(out, preset)
 		}
-		return true
-	})
+	}
 	slices.Sort(out)
 	return out
+}
+
+// commandsOf are the simple commands of a shell script, and the functions that it defines.
+// A word that is not literal is empty.
+func commandsOf(script string) (commands [][]string, functions []string) {
+	script = regexp.MustCompile(`\$\{\{[^}]*\}\}`).ReplaceAllString(script, expressionWord)
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(script), "")
+	if err != nil {
+		return nil, nil
+	}
+	syntax.Walk(file, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.FuncDecl:
+			functions = append(functions, n.Name.Value)
+		case *syntax.CallExpr:
+			var words []string
+			for _, a := range n.Args {
+				words = append(words, a.Lit())
+			}
+			commands = append(commands, words)
+		}
+		return true
+	})
+	return commands, functions
 }
 
 // before are commands that start another one.

@@ -30,7 +30,8 @@ type finding struct {
 }
 
 func (a app) checkCommand() *cobra.Command {
-	var json, template bool
+	var json, template, runner bool
+	var o runOptions // of --runner
 	cmd := &cobra.Command{
 		Use:     "check FILE...",
 		Short:   "Say whether GitHub would take a workflow file, and what is wrong with it",
@@ -45,24 +46,42 @@ something that GitHub takes and that is probably not what was meant.
 With --template it prints what GitHub makes of the file, as JSON in the form of
 GitHub's own test data.
 
-Exit code: 0 if all files are valid, else 1; 2 if one cannot be read.`,
+With --runner it lists what the files need of a machine that runs them: kinds of
+machines, images, actions, Node.js, shells, the programs that scripts start, the
+registries that steps reach, secrets and variables. "missing" is what this machine
+lacks; "fetch" is what a run fetches; "made" is what an earlier step brings; "give"
+is for whoever starts the run; "unknown" only a run knows.
+
+Exit code: 0 if all files are valid and, with --runner, nothing is missing, else 1;
+2 if one cannot be read.`,
 		Example: `  zviz-runner check .github/workflows/*.yml
-  zviz-runner check --json ci.yml`,
+  zviz-runner check --json ci.yml
+  zviz-runner check --runner ci.yml`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return failure{Code: "usage.argument", What: "check needs a workflow file", Fix: cmd.CommandPath() + " .github/workflows/ci.yml", Exit: exitUsage}
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if runner && template {
+				return failure{Code: "usage.flag", What: "--runner and --template are two forms of output", Fix: "give one of them", Exit: exitUsage}
+			}
 			if json && template {
 				return failure{Code: "usage.flag", What: "--json and --template are two forms of output", Fix: "give one of them", Exit: exitUsage}
+			}
+			if runner {
+				o.json = json
+				return a.checkRunner(cmd.Context(), args, &o)
 			}
 			return a.check(args, json, template)
 		},
 	}
 	cmd.Flags().BoolVar(&json, "json", false, "print one JSON object")
 	cmd.Flags().BoolVar(&template, "template", false, "print what GitHub makes of the file")
+	cmd.Flags().BoolVar(&runner, "runner", false, "list what the file needs of a machine that runs it, and what this one lacks")
+	cmd.Flags().StringArrayVar(&o.localActions, "local-action", nil, "with --runner: use the action `OWNER/REPO[@REF]=DIR` of this machine (repeat)")
+	cmd.Flags().StringVar(&o.actionsURL, "actions-url", "https://github.com", "with --runner: the `URL` that a run fetches actions from")
 	return cmd
 }
 
