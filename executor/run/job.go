@@ -81,7 +81,13 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 	if r.q.Failed != nil {
 		q.Failed = func(ctx context.Context, f job.FailedStep) { r.q.Failed(ctx, j.ID, j.Name, f) }
 	}
-	q.Emit = func(ev job.Event) { r.emit(Event{Kind: JobStep, Job: j.ID, Name: j.Name, Step: &ev}) }
+	installers := r.installers(j)
+	q.Emit = func(ev job.Event) {
+		if more := advice(ev, installers); more != nil {
+			r.emit(Event{Kind: JobStep, Job: j.ID, Name: j.Name, Step: more})
+		}
+		r.emit(Event{Kind: JobStep, Job: j.ID, Name: j.Name, Step: &ev})
+	}
 	done := make(chan struct{})
 	var killer sync.WaitGroup
 	killer.Go(func() {

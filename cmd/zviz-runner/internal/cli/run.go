@@ -56,6 +56,10 @@ and kept by commit; a workflow that .github/workflows/actions.lock names runs th
 commits in there. JavaScript actions run with a Node.js of the major version that
 they ask for: the one in PATH, that of a version manager, or one from npm's registry.
 
+With --egress learn the smallest policy for all steps goes to standard error, and
+nothing else does. setup-node and its like find what cache tool fetched. Steps that
+install packages of the distribution need --rootfs DIR --profile root.
+
 With --secret GITHUB_TOKEN jobs have a token that is worth nothing outside: the
 gateway puts the real one into requests that read the workflow's own repository.
 
