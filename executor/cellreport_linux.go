@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/zviz/run/egress"
 	"github.com/zviz/run/sandbox"
 )
 
@@ -61,7 +62,7 @@ func (l *Cell) Report() Report {
 	}
 	l.c.mu.Lock()
 	events := slices.Clone(l.c.events)
-	rep.Egress.Head = l.c.head
+	rep.Egress.Head = cmp.Or(l.c.head, egress.ChainStart(l.c.job.ID))
 	l.c.mu.Unlock()
 	rep.connections(events)
 	rep.offer(l.Packages())

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zviz/run/cmd/zviz-runner/internal/page"
+	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
 	"github.com/zviz/run/executor"
 )
 
@@ -19,6 +21,7 @@ type reportOptions struct {
 	provenance string
 	key        string
 	complete   bool
+	job        string
 }
 
 func (a app) reportCommand() *cobra.Command {
@@ -28,7 +31,8 @@ func (a app) reportCommand() *cobra.Command {
 		Short:   "Print a report for people, or make a page of it",
 		GroupID: "look",
 		Long: `report reads what exec --report wrote, or the last line of what exec --json printed;
-"-" is standard input. Names in a report were chosen by the job: they are escaped.
+"-" is standard input. Of what run --report wrote it prints the report of each job, or
+that of --job. Names in a report were chosen by the job: they are escaped.
 
 With --html it writes one page that needs no other file and runs no script: a picture
 of who talked to whom, and tables of all that the report holds.
@@ -49,6 +53,7 @@ want; 2 if the file is no report.`,
 	cmd.Flags().StringVar(&o.html, "html", "", "write a page to `FILE`")
 	cmd.Flags().StringVar(&o.provenance, "provenance", "", "the signed statement, `FILE`, that must be about the report")
 	cmd.Flags().StringVar(&o.key, "key", "", "public key, PEM `FILE`, that must have signed it")
+	cmd.Flags().StringVar(&o.job, "job", "", "of the report of a run the `JOB`, by its id")
 	cmd.Flags().BoolVar(&o.complete, "require-complete", false, "fail unless the record of the network is complete")
 	diff := a.reportDiffCommand()
 	diff.InitDefaultHelpFlag()
@@ -58,18 +63,35 @@ want; 2 if the file is no report.`,
 }
 
 func (a app) printReport(o *reportOptions, name string) error {
-	r, err := a.readReport(name)
+	list, err := a.readReports(name, o.job)
 	if err != nil {
 		return usage(err)
 	}
-	verified, err := o.verify(r)
-	if err != nil {
-		return err
+	if len(list) > 1 && (o.html != "" || o.provenance != "" || o.key != "") {
+		return usage(failure{Code: "usage.argument", What: name + " is the report of a run with " + ui.Count(len(list), "job", "jobs"), Fix: "name one: --job " + quoteShell(list[0].Job)})
 	}
-	if o.html != "" {
-		return writeFile("--html", o.html, func(w io.Writer) error { return page.Write(w, r.Report, verified) })
+	for i, r := range list {
+		verified, err := o.verify(r)
+		if err != nil {
+			return err
+		}
+		if o.html != "" {
+			return writeFile("--html", o.html, func(w io.Writer) error { return page.Write(w, r.Report, verified) })
+		}
+		if len(list) > 1 {
+			head := "job " + ui.Clean(r.Job)
+			if i > 0 {
+				head = "\n" + head
+			}
+			if err := printLine(a.Out, head); err != nil {
+				return err
+			}
+		}
+		if err := reportText(a.Out, r.Report, verified); err != nil {
+			return err
+		}
 	}
-	return reportText(a.Out, r.Report, verified)
+	return nil
 }
 
 // storedReport is a report and how it is stored.
@@ -78,22 +100,51 @@ type storedReport struct {
 	data []byte
 }
 
-// readReport reads a report from a file, or from standard input.
+// readReport reads the one report of a file, or of standard input.
 func (a app) readReport(name string) (storedReport, error) {
+	list, err := a.readReports(name, "")
+	if err != nil {
+		return storedReport{}, err
+	}
+	if len(list) > 1 {
+		return storedReport{}, argument("report", name, usageError{"is that of a run with several jobs", "zviz-runner report --job ID"})
+	}
+	return list[0], nil
+}
+
+// readReports reads a report, or those of the jobs of a run; with a job, its own only.
+func (a app) readReports(name, job string) ([]storedReport, error) {
 	in := a.In
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return storedReport{}, argument("report", name, cause(err))
+			return nil, argument("report", name, cause(err))
 		}
 		defer func() { _ = f.Close() }()
 		in = f
 	}
-	r, data, err := executor.ReadReport(in)
+	text, err := io.ReadAll(io.LimitReader(in, maxRunReport))
 	if err != nil {
-		return storedReport{}, argument("report", name, cause(err))
+		return nil, argument("report", name, cause(err))
 	}
-	return storedReport{r, data}, nil
+	parts := [][]byte{text}
+	if jobs, ok := jobReports(text, job); ok {
+		if len(jobs) == 0 {
+			return nil, argument("report", name, usageError{"is that of a run in which no such job ran", "zviz-runner report " + quoteShell(name)})
+		}
+		parts = jobs
+	} else if job != "" {
+		return nil, argument("report", name, usageError{"is not that of a run", "leave out --job"})
+	}
+	var out []storedReport
+	for _, part := range parts {
+		r, data, err := executor.ReadReport(bytes.NewReader(part))
+		if err != nil {
+			return nil, argument("report", name, cause(err))
+		}
+		out = append(out, storedReport{r, data})
+	}
+	return out, nil
 }
 
 // writeFile makes or replaces a file whole, and follows no link.

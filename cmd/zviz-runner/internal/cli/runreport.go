@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"io"
 
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
@@ -34,6 +35,35 @@ type jobReport struct {
 	Tolerated  bool             `json:"tolerated,omitempty"`
 	Why        string           `json:"why,omitempty"`    // why it did not run, or was cancelled
 	Report     *executor.Report `json:"report,omitempty"` // of one that ran
+}
+
+// maxRunReport bounds the report of a run that is read, bytes: those of its jobs are
+// bounded themselves.
+const maxRunReport = 1 << 30
+
+// jobReports are the reports of the jobs in a run's report, as they are stored; with a
+// job its own only. It is false for what is no report of a run.
+func jobReports(text []byte, job string) (list [][]byte, ok bool) {
+	var r struct {
+		Schema    string `json:"schema"`
+		Workflows []struct {
+			Jobs []struct {
+				ID     string          `json:"id"`
+				Report json.RawMessage `json:"report"`
+			} `json:"jobs"`
+		} `json:"workflows"`
+	}
+	if json.Unmarshal(text, &r) != nil || r.Schema != runSchema {
+		return nil, false
+	}
+	for _, w := range r.Workflows {
+		for _, j := range w.Jobs {
+			if len(j.Report) > 0 && (job == "" || j.ID == job) {
+				list = append(list, j.Report)
+			}
+		}
+	}
+	return list, true
 }
 
 // whole is the conclusion of several runs: the worst.
