@@ -10,6 +10,7 @@ ROUNDS ?= 40
 KILLS ?= 200
 CALLS ?= 0
 RUNS ?= 10000
+COUNT ?= 100000
 
 # Tools are built once for each tools/go.sum and Go version, outside of the
 # repository: golangci-lint takes minutes on two cores.
@@ -17,7 +18,7 @@ TOOLS_KEY := $(shell { cat tools/go.sum; go version; } 2>/dev/null | sha256sum |
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/zviz-run-tools/$(TOOLS_KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-user race realwork attack layers kills faults soak lint fmt fuzz oracle bench bench-egress bench-packages cross vuln clean
+.PHONY: help setup build demo test test-user race realwork attack layers kills faults soak lint fmt fuzz oracle oracle-expr bench bench-egress bench-packages cross vuln clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +63,9 @@ soak: build ## RUNS (10000) sandboxes one after another and 100 at once: does an
 
 oracle: ## compare our system call filter with libseccomp's (cgo)
 	go test -count=1 -tags libseccomp ./sandbox/seccomp/...
+
+oracle-expr: ## compare our expressions and workflow reader with GitHub's own library; COUNT (100000) expressions
+	@ZVIZ_ORACLE="$$(script/oracle)" ZVIZ_ORACLE_COUNT=$(COUNT) go test -count=1 -v -run '^TestOracle' ./workflows ./workflows/expr ./workflows/glob
 
 lint: $(TOOLS)/golangci-lint ## golangci-lint, formatting, import wall, licence lines
 	$(TOOLS)/golangci-lint run --allow-parallel-runners ./...

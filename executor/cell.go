@@ -35,15 +35,17 @@ type cell struct {
 	ahead    *egress.Ahead // begun before network; nil if it was not
 	packages *jobPackages  // nil if no store answers for registries
 	services lateServices
-	declared []egress.Service // of the network: they lead to services
-	layer    *packageLayer    // nil if there is none
-	layered  bool             // the layer was made, or there was nothing for it
-	loopback *egress.Loopback // of steps without a network
+	declared []egress.Service    // of the network: they lead to services
+	layer    *packageLayer       // nil if there is none
+	layered  bool                // the layer was made, or there was nothing for it
+	root     *sandbox.SharedRoot // that the steps of a job write to; nil if they write to none
+	tooling  *toolCache          // nil if the operator has none
+	loopback *egress.Loopback    // of steps without a network
 	spec     sandbox.Spec
 	env      []string
 
 	mu      sync.Mutex
-	secrets []string           // masked in events
+	hidden  *hidden            // masked in events
 	observe func(egress.Event) // may be nil
 	events  []egress.Event
 	head    string // hash of the last one
@@ -90,7 +92,7 @@ func (c *cell) processes() []int {
 // the job will see. Nothing is made.
 func (x *Executor) survey(r Request) (_ *cell, err error) {
 	phase(r, "workspace")
-	c := &cell{secrets: r.Secrets, observe: r.Observe}
+	c := &cell{hidden: hide(r.Secrets), observe: r.Observe}
 	if c.work, err = findWorkspace(r.Dir, x.cfg.Home, x.folder()); err != nil {
 		return nil, err
 	}
@@ -102,26 +104,51 @@ func (x *Executor) survey(r Request) (_ *cell, err error) {
 	if c.spec.Profile, err = seccomp.ByName(profileName(r.Policy)); err != nil {
 		return nil, err
 	}
-	identity := c.spec.Profile.Identity
-	if identity && r.Policy.Rootfs == "" {
-		return nil, hinted{"profile root needs a root file system of its own: this machine's is not for a job to write to", "name one: --rootfs DIR (for a Debian: debootstrap stable DIR)"}
+	if c.spec.Profile.Identity && r.Policy.Rootfs == "" {
+		return nil, errNoRootfs
 	}
 	if c.spec.Mounts, err = checkMounts(r.Policy.Mounts, c.work); err != nil {
 		return nil, err
 	}
-	c.tools = findTools(x.environ("PATH"), x.cfg.Home, c.work.top)
-	if r.Policy.Rootfs == "" {
-		c.spec.Hide = credentialFiles()
-		c.spec.Root, err = sandbox.HostRoot(slices.Concat(systemPaths(), c.tools.bind))
-	} else {
-		c.tools = tools{path: []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}}
-		c.spec.Root, err = sandbox.FolderRoot(r.Policy.Rootfs)
-		c.spec.Root.Overlay = identity
-	}
-	if err != nil {
-		return nil, fmt.Errorf("rootfs: %w", err)
+	if err := c.sees(x.look(r.Policy, c.spec.Profile, c.work.top)); err != nil {
+		return nil, err
 	}
 	return c, nil
+}
+
+// errNoRootfs refuses profile root over this machine's own files.
+var errNoRootfs = hinted{"profile root needs a root file system of its own: this machine's is not for a job to write to", "name one: --rootfs DIR (for a Debian: debootstrap stable DIR)"}
+
+// survey is what a job sees of this machine.
+type survey struct {
+	tools tools
+	root  sandbox.Root
+	hide  []string
+	err   error
+}
+
+// look says what a job sees of this machine; top is its workspace, whose tools do not
+// count.
+func (x *Executor) look(p Policy, profile seccomp.Profile, top string) survey {
+	var s survey
+	if p.Rootfs == "" {
+		s.tools, s.hide = findTools(x.environ("PATH"), x.cfg.Home, top), credentialFiles()
+		s.root, s.err = sandbox.HostRoot(slices.Concat(systemPaths(), s.tools.bind))
+	} else {
+		s.tools = tools{path: []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}}
+		s.root, s.err = sandbox.FolderRoot(p.Rootfs)
+		s.root.Overlay = profile.Identity
+	}
+	if s.err != nil {
+		s.err = fmt.Errorf("rootfs: %w", s.err)
+	}
+	return s
+}
+
+// sees takes a survey over.
+func (c *cell) sees(s survey) error {
+	c.tools, c.spec.Root, c.spec.Hide = s.tools, s.root, s.hide
+	return s.err
 }
 
 // fill makes the job's folder and what the sandbox is; the network comes later.
@@ -158,10 +185,7 @@ func (x *Executor) fill(ctx context.Context, r Request, probe sandbox.Probe, c *
 		if ids, err = rootIDs(probe, c.job.Slot); err != nil {
 			return err
 		}
-		// Installers add users to the files that the root file system has.
-		for _, name := range []string{"/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/mtab"} {
-			delete(files, name)
-		}
+		keepAccounts(files)
 	}
 	c.spec = sandbox.Spec{
 		ID: c.job.ID, StateDir: c.job.Dir, Home: homeOf(profile), Hostname: "zviz",
@@ -270,7 +294,7 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 // record keeps an event and hands it on.
 func (c *cell) record(e egress.Event) {
 	c.mu.Lock()
-	e = maskEvent(e, c.secrets)
+	e = c.hidden.event(e)
 	if c.head == "" {
 		c.head = egress.ChainStart(c.job.ID)
 	}
@@ -330,7 +354,10 @@ func (c *cell) close() error {
 	for _, box := range slices.Backward(c.boxes) {
 		errs = append(errs, box.Close())
 	}
-	errs = append(errs, c.layer.close())
+	errs = append(errs, c.layer.close(), c.tooling.close())
+	if c.root != nil {
+		errs = append(errs, c.root.Close())
+	}
 	if c.around != nil {
 		errs = append(errs, c.around())
 	}

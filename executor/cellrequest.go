@@ -18,6 +18,11 @@ type CellRequest struct {
 	// Narrowed is the repository's policy; nil if it has none.
 	Narrowed *PolicyFile
 
+	// ToolCache is a folder of the operator's, absolute, that the job finds at the path of
+	// that name and cannot change: what it writes there goes with it. Empty: the job's is
+	// empty.
+	ToolCache string
+
 	// Services are what the caller serves to the job in its network; see ServiceURL.
 	Services []egress.Service
 }

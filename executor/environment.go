@@ -66,6 +66,14 @@ func accountFiles(user, home string, ids sandbox.IDMap) map[string]sandbox.File 
 	}
 }
 
+// keepAccounts takes out of the synthesized files those that installers add users to: the
+// root file system has its own.
+func keepAccounts(files map[string]sandbox.File) {
+	for _, name := range []string{"/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/mtab"} {
+		delete(files, name)
+	}
+}
+
 // environ returns a variable of the operator's environment.
 func (x *Executor) environ(name string) string {
 	for _, kv := range x.cfg.Environ { // the first one counts, as for getenv(3)

@@ -360,7 +360,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	}
 	report.Changed = append(report.Changed, left.changes...)
 	for i := range report.Changed {
-		report.Changed[i].Path = maskText(report.Changed[i].Path, r.Secrets)
+		report.Changed[i].Path = c.hidden.text(report.Changed[i].Path)
 	}
 	if c.network != nil {
 		err = errors.Join(err, c.network.Close()) //nolint:contextcheck // tear-down outlives the context
@@ -372,7 +372,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	ended := c.denials.end()
 	if found, ok := errors.AsType[*CanaryError](ended); ok {
 		report.Conclusion = Failure
-		report.Error = &ReportError{Code: found.Code(), What: maskText(found.Error(), r.Secrets), Why: found.Why(), Fix: found.Hint(), Exit: 1}
+		report.Error = &ReportError{Code: found.Code(), What: c.hidden.text(found.Error()), Why: found.Why(), Fix: found.Hint(), Exit: 1}
 	}
 	if d, ok := errors.AsType[*DeniedError](ended); ok && res.Cause == sandbox.CauseCancelled {
 		report.Conclusion = Failure
@@ -380,7 +380,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	}
 	if report.Conclusion == Failure {
 		for _, d := range said.deniedFiles(newView(c, r.Policy)) {
-			d.Path = maskText(d.Path, r.Secrets)
+			d.Path = c.hidden.text(d.Path)
 			report.Denials = append(report.Denials, d)
 		}
 		report.Limits.Reached = said.limit()
@@ -429,7 +429,7 @@ func isLayer(err error) bool {
 func (x *Executor) run(ctx context.Context, r Request, c *cell, box *sandbox.Sandbox, said *tail) (sandbox.Result, []sandbox.LayerReport, error) {
 	cmd := x.command(r, c)
 	cmd.Stdout, cmd.Stderr = sandbox.Serialize(cmd.Stdout, cmd.Stderr)
-	masks := maskStreams(&cmd, r.Secrets)
+	masks := c.hidden.streams(&cmd)
 	cmd.Stdout, cmd.Stderr = c.listen(said.through(cmd.Stdout)), c.listen(said.through(cmd.Stderr))
 	ctx, full := context.WithCancelCause(ctx)
 	defer full(nil)

@@ -67,7 +67,14 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 			ahead.Close()
 		}
 	}()
-	surveyed := x.beginSurvey()
+	profile, err := seccomp.ByName(profileName(r.Policy))
+	if err != nil {
+		return nil, err
+	}
+	if profile.Identity && r.Policy.Rootfs == "" {
+		return nil, errNoRootfs
+	}
+	surveyed := x.beginSurvey(r.Policy, profile)
 	probe, err := x.probe()
 	if err != nil {
 		return nil, err
@@ -79,11 +86,7 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	if len(r.Services) > 0 && onHost {
 		return nil, errServices
 	}
-	profile, err := seccomp.ByName(profileName(r.Policy))
-	if err != nil {
-		return nil, err
-	}
-	c := &cell{groups: probe.Cgroups, secrets: r.Secrets, observe: r.Observe, narrowed: r.Narrowed, ahead: ahead}
+	c := &cell{groups: probe.Cgroups, hidden: hide(r.Secrets), observe: r.Observe, narrowed: r.Narrowed, ahead: ahead}
 	if onHost {
 		if err := c.heldOnHost(probe); err != nil {
 			return nil, err
@@ -113,17 +116,22 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 			return nil, err
 		}
 	}
-	seen := <-surveyed
-	if c.tools = seen.tools; seen.err != nil {
-		return nil, fmt.Errorf("rootfs: %w", seen.err)
+	if err := c.sees(<-surveyed); err != nil {
+		return nil, err
 	}
-	root := seen.root
 	if c.job, err = newJob(x.folder(), jobFile{Groups: c.groups}); err != nil {
 		return nil, &StateError{Dir: x.folder(), Err: err}
 	}
 	ids := jobIDs(probe, c.job.Slot)
 	if probe.User == nil {
 		ids.UID, ids.GID = runnerUID, runnerUID
+	}
+	files := accountFiles(runnerUser, RunnerHome, ids)
+	if profile.Identity {
+		if ids, err = rootIDs(probe, c.job.Slot); err != nil {
+			return nil, err
+		}
+		keepAccounts(files)
 	}
 	cell.owner = ids.Owner()
 	if err := cell.makeWork(); err != nil {
@@ -136,15 +144,21 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 	owner := cell.owner
 	c.spec = sandbox.Spec{
 		ID: c.job.ID, StateDir: c.job.Dir, Shared: c.job.Dir, Home: RunnerHome, Hostname: "zviz",
-		Root: root, Hide: credentialFiles(), Files: accountFiles(runnerUser, RunnerHome, ids),
+		Root: c.spec.Root, Hide: c.spec.Hide, Files: files,
 		Mounts: append([]sandbox.Mount{
 			{Source: filepath.Join(c.job.Dir, "work"), Target: RunnerWork, Write: true, Owner: &owner},
 			{Source: filepath.Join(c.job.Dir, "tools"), Target: ToolCache, Write: true, Owner: &owner},
-		}, mounts...),
+		}, owned(mounts, probe)...),
 		IDs: ids, Profile: profile, Limits: defaultLimits(r.Policy.Limits, probe),
 		MinimalProc: profile.Name == "hostile", AllowMissing: r.Policy.AllowMissing,
 	}
+	if c.spec.Root.Overlay {
+		c.spec.Root.Own = ownDir
+	}
 	c.giveSudo()
+	if err := x.layTools(r.ToolCache, c, probe.User != nil); err != nil {
+		return nil, err
+	}
 	if err := sandbox.MakeShared(c.spec); err != nil {
 		return nil, &StateError{Dir: x.folder(), Err: err}
 	}
@@ -165,24 +179,19 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 			return nil, err
 		}
 	}
+	if c.spec.Root.Overlay { // the network's files are part of it
+		if c.root, err = sandbox.NewSharedRoot(c.spec, probe); err != nil {
+			return nil, err
+		}
+		c.spec.Root = c.root.Root()
+	}
 	return cell, nil
 }
 
-// survey is what a job sees of this machine.
-type survey struct {
-	tools tools
-	root  sandbox.Root
-	err   error
-}
-
 // beginSurvey looks at this machine beside whatever else is done.
-func (x *Executor) beginSurvey() <-chan survey {
+func (x *Executor) beginSurvey(p Policy, profile seccomp.Profile) <-chan survey {
 	out := make(chan survey, 1)
-	go func() {
-		s := survey{tools: findTools(x.environ("PATH"), x.cfg.Home, "")}
-		s.root, s.err = sandbox.HostRoot(slices.Concat(systemPaths(), s.tools.bind))
-		out <- s
-	}()
+	go func() { out <- x.look(p, profile, "") }()
 	return out
 }
 
@@ -252,11 +261,26 @@ func (l *Cell) LookPath(name string, first []string) string {
 			}
 			continue
 		}
-		if st, err := os.Stat(file); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
+		if st, err := l.stat(file); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
 			return file
 		}
 	}
 	return ""
+}
+
+// stat describes a file inside that is not in RunnerWork.
+func (l *Cell) stat(name string) (fs.FileInfo, error) {
+	if rel, ok := strings.CutPrefix(name, ToolCache+"/"); ok {
+		return l.c.tooling.stat(filepath.Join(l.c.job.Dir, "tools"), rel)
+	}
+	switch {
+	case l.c.root != nil:
+		return l.c.root.Stat(name)
+	case l.policy.Rootfs != "":
+		return sandbox.StatInside(l.policy.Rootfs, name)
+	default:
+		return os.Stat(name)
+	}
 }
 
 // inWork returns a path inside as one below RunnerWork.

@@ -16,7 +16,9 @@ const (
 	RunnerHome = "/home/runner"
 	RunnerWork = "/home/runner/work" // holds the workspace and _temp
 	ToolCache  = "/opt/hostedtoolcache"
-	ActionsDir = "/opt/zviz/actions" // each action's repository, read-only
+	ActionsDir = ownDir + "/actions" // each action's repository, read-only
+
+	ownDir = "/opt/zviz" // holds all that is mounted for one step alone
 )
 
 // ErrTooLarge says that a file of a job's is larger than the caller reads.

@@ -55,13 +55,28 @@ func (l *Cell) box(mounts []sandbox.Mount) (stepBox, error) {
 	if err := os.Mkdir(spec.StateDir, 0o700); err != nil {
 		return stepBox{}, &StateError{Dir: l.x.folder(), Err: err}
 	}
-	spec.Mounts = slices.Concat(spec.Mounts, mounts, layer.mounts(spec.Home))
+	spec.Mounts = slices.Concat(spec.Mounts, owned(mounts, l.probe), layer.mounts(spec.Home))
 	box, err := sandbox.New(spec, l.probe)
 	if err != nil {
 		return stepBox{}, err
 	}
 	l.c.hold(box, spec.ID)
 	return stepBox{box, spec.ID, layer}, nil
+}
+
+// owned leaves the owners of mounts as they are where the runner is an ordinary user's:
+// what the user may read is the job's.
+func owned(mounts []sandbox.Mount, probe sandbox.Probe) []sandbox.Mount {
+	if probe.User == nil {
+		return mounts
+	}
+	mounts = slices.Clone(mounts)
+	for i := range mounts {
+		if mounts[i].Owner != nil {
+			mounts[i].Owner = &sandbox.Owner{}
+		}
+	}
+	return mounts
 }
 
 // prepared takes a sandbox that waits for a command, if there is one. What was made

@@ -107,7 +107,7 @@ func (p *Pool) Take(ctx context.Context, job JobRequest) (*Cell, error) {
 	}
 	cell.c.mu.Lock()
 	defer cell.c.mu.Unlock()
-	cell.c.secrets, cell.c.observe = job.Secrets, job.Observe
+	cell.c.hidden, cell.c.observe = hide(job.Secrets), job.Observe
 	return cell, nil
 }
 

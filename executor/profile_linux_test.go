@@ -45,8 +45,8 @@ func smallRoot(t *testing.T) string {
 	dir := t.TempDir()
 	script := `mkdir -p usr/bin usr/sbin usr/lib etc var/lib home srv tmp
 		ln -s usr/bin bin; ln -s usr/lib lib; [ ! -e /lib64 ] || { mkdir -p usr/lib64; ln -s usr/lib64 lib64; }
-		for p in sh cat id chown chmod mkdir ls stat touch mknod ln grep; do cp -L "$(command -v $p)" usr/bin/; done
-		for p in sh cat id chown ls; do ldd "$(command -v $p)"; done | grep -o '/[^ ]*' | sort -u | while read -r l; do mkdir -p "usr$(dirname "${l#/usr}")"; cp -L "$l" "usr$(dirname "${l#/usr}")/"; done
+		for p in sh cat id chown chmod mkdir mv ls stat touch mknod ln grep sleep; do cp -L "$(command -v $p)" usr/bin/; done
+		for p in sh cat id chown ls mv; do ldd "$(command -v $p)"; done | grep -o '/[^ ]*' | sort -u | while read -r l; do mkdir -p "usr$(dirname "${l#/usr}")"; cp -L "$l" "usr$(dirname "${l#/usr}")/"; done
 		echo root:x:0:0::/root:/bin/sh > etc/passwd; echo root:x:0: > etc/group; echo secret > etc/kept; chmod 600 etc/kept`
 	cmd := exec.CommandContext(t.Context(), "sh", "-ec", script)
 	cmd.Dir = dir

@@ -39,7 +39,11 @@ func removeTree(dir, last string) error {
 	if err := os.Remove(filepath.Join(dir, last)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.Remove(dir)
+	// Without its lock it is nobody's: the start of another job may remove it first.
+	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 type removal struct {

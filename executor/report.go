@@ -163,7 +163,7 @@ type ReportLeftovers struct {
 
 func newReport(r Request) Report {
 	return Report{
-		Schema: ReportSchema, Kind: "exec", Command: maskAll(r.Args, r.Secrets), Started: time.Now().UTC(), Conclusion: Failure,
+		Schema: ReportSchema, Kind: "exec", Command: hide(r.Secrets).all(r.Args), Started: time.Now().UTC(), Conclusion: Failure,
 		Cause: sandbox.CauseNotStarted, Profile: profileName(r.Policy), Rootfs: rootName(r.Policy),
 		Layers: []sandbox.LayerReport{}, Denials: []ReportDenial{}, Packages: []ReportPackage{}, Changed: []Change{},
 		Steps: []ReportStep{}, Outputs: map[string]string{},

@@ -94,8 +94,8 @@ func newJob(state string, f jobFile) (_ *jobState, err error) {
 	j := &jobState{ID: id, Dir: dir}
 	defer func() {
 		if err != nil {
+			j.close() // first: with no descriptor left nothing could be removed
 			_ = os.RemoveAll(hidden)
-			j.close()
 		}
 	}()
 	if j.lock, err = tryLock(filepath.Join(hidden, jobLock)); err != nil {

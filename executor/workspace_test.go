@@ -135,7 +135,11 @@ func TestGitIsProtected(t *testing.T) {
 }
 
 func TestFindTools(t *testing.T) {
-	base := t.TempDir()
+	base, err := os.MkdirTemp("/var/tmp", "zviz-tools") //nolint:usetesting // /tmp is the job's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(base) })
 	home := filepath.Join(base, "home")
 	for _, d := range []string{
 		".nvm/versions/node/v20/bin", ".cargo/bin", ".rustup/toolchains/stable", ".pyenv/shims", ".pyenv/versions/3.11",
@@ -159,6 +163,7 @@ func TestFindTools(t *testing.T) {
 		{"of the system", "/usr/bin:/bin", []string{"/usr/bin", "/bin"}, nil, map[string]string{}},
 		{"relative, empty, missing", "bin::./x:/no/such/dir:/usr/bin", []string{"/usr/bin"}, nil, map[string]string{}},
 		{"in the workspace", in("ws/node_modules/.bin") + ":/usr/bin", []string{"/usr/bin"}, nil, map[string]string{}},
+		{"in a place of the job's own", "/tmp:/dev/shm:/usr/bin", []string{"/usr/bin"}, nil, map[string]string{}},
 		{"twice", "/usr/bin:/usr/bin/", []string{"/usr/bin"}, nil, map[string]string{}},
 		{"nvm", in(".nvm/versions/node/v20/bin"), []string{in(".nvm/versions/node/v20/bin")}, []string{in(".nvm/versions")}, map[string]string{"NVM_DIR": in(".nvm")}},
 		{"cargo without its credentials", in(".cargo/bin"), []string{in(".cargo/bin")}, []string{in(".cargo/bin"), in(".rustup/toolchains")}, map[string]string{"RUSTUP_HOME": in(".rustup")}},

@@ -65,12 +65,20 @@ func NewLayered(s LayerSpec) (_ *Layered, err error) {
 	if fd, err = linux.HighFD(fd); err != nil {
 		return nil, err
 	}
-	// What every sandbox does with it, before one relies on it.
+	if err := copies(fd); err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	return &Layered{fd}, nil
+}
+
+// copies makes a copy of a detached mount, which every sandbox does that has it, before
+// one relies on it.
+func copies(fd int) error {
 	try, err := unix.OpenTree(fd, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open_tree of a detached mount (needs Linux 6.15): %w", err), unix.Close(fd))
+		return fmt.Errorf("open_tree of a detached mount (needs Linux 6.15): %w", err)
 	}
-	return &Layered{fd}, unix.Close(try)
+	return unix.Close(try)
 }
 
 // lower opens the folder below, mapped so that its files are the job's.

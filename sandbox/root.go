@@ -57,12 +57,23 @@ func (c *compiler) root() {
 	nodes.link("dev/stdout", "/proc/self/fd/1")
 	nodes.link("dev/stderr", "/proc/self/fd/2")
 
+	if own := c.spec.Root.Own; own != "" {
+		nodes.dir(strings.TrimPrefix(own, "/"))
+	}
 	root := c.handle(Handle{Kind: HandleTmpfs, Layer: LayerRootfs, Name: "/", Flags: []string{"ro", "nosuid", "nodev"}, Size: "16m", Inodes: 16384, Mode: 0o755})
 	top := root
-	if c.spec.Root.Overlay {
+	switch {
+	case c.spec.Root.Shared != "":
+		top = c.sharedRoot()
+	case c.spec.Root.Overlay:
 		top = c.overlayRoot(root)
+	}
+	if c.spec.Root.Overlay {
 		c.mounts = append(c.mounts, placed{target: "/", handle: top, write: true, dir: true})
 		c.place("/sys", Handle{Kind: HandleTmpfs, Layer: LayerRootfs, Name: "/sys", Flags: []string{"ro", "nosuid", "nodev", "noexec"}, Size: "4k", Mode: 0o555}, false, true)
+		if c.spec.Root.Shared != "" {
+			c.ownDirs()
+		}
 	} else {
 		c.mounts = append(c.mounts, placed{target: "/", handle: root, dir: true})
 	}
@@ -94,6 +105,9 @@ func (c *compiler) root() {
 	// Parents before children, else a mount would be covered by a later one.
 	slices.SortStableFunc(c.mounts[1:], func(a, b placed) int { return strings.Count(a.target, "/") - strings.Count(b.target, "/") })
 	c.p.Handles[root].Nodes = nodes.list
+	if c.spec.Root.Shared != "" {
+		c.divide(root, nodes.list)
+	}
 
 	c.assemble(top)
 	detail := string(c.spec.Root.Kind)
@@ -120,6 +134,40 @@ func (c *compiler) overlayRoot(own int) int {
 		Kind: HandleOverlay, Layer: LayerRootfs, Name: "/", Flags: []string{"nosuid", "nodev"}, Lower: []int{own, folder},
 		Upper: path.Join(c.spec.StateDir, stateRoot), Work: path.Join(c.spec.StateDir, stateRootWork), UserXattr: c.probe.User != nil,
 	})
+}
+
+// sharedRoot is the overlay that other sandboxes have too.
+func (c *compiler) sharedRoot() int {
+	return c.handle(Handle{Kind: HandleBind, Layer: LayerRootfs, Name: "/", Source: c.spec.Root.Shared, Flags: []string{"nosuid", "nodev"}, Held: true})
+}
+
+// ownDirs are the directories of a shared root that are this sandbox's own. What jobs did
+// to the rest is not known, and the child mounts by the names of these: /proc, /sys and
+// /tmp are mounts in / itself, which nobody can rename; /dev is none, and mounts of this
+// sandbox alone need points that are there.
+func (c *compiler) ownDirs() {
+	owner := c.spec.IDs.root()
+	for _, dir := range []string{"/dev", c.spec.Root.Own} {
+		c.place(dir, Handle{Kind: HandleTmpfs, Layer: LayerRootfs, Name: dir, Flags: []string{"ro", "nosuid", "nodev"}, Size: "64k", Inodes: 1024, Mode: 0o755, Owner: &owner}, false, true)
+	}
+}
+
+// divide gives the nodes of a root to the two directories of a shared one that are this
+// sandbox's own. The rest is there.
+func (c *compiler) divide(root int, list []Node) {
+	for i := range c.p.Handles {
+		h := &c.p.Handles[i]
+		if i == root || h.Kind != HandleTmpfs || h.Name != "/dev" && h.Name != c.spec.Root.Own {
+			continue
+		}
+		for _, n := range list {
+			if rel, ok := strings.CutPrefix("/"+n.Path, h.Name+"/"); ok {
+				n.Path = rel
+				h.Nodes = append(h.Nodes, n)
+			}
+		}
+	}
+	c.p.Handles[root] = Handle{Kind: HandleSpare, Name: "spare"}
 }
 
 // entries shows the parts of the host or of a folder.

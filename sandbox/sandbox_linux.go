@@ -59,11 +59,9 @@ func New(spec Spec, probe Probe) (*Sandbox, error) {
 			}
 		}
 	}
-	if spec.Root.Overlay {
-		for _, d := range []string{stateRoot, stateRootWork} {
-			if err := makeStateDir(spec, spec.StateDir, d); err != nil {
-				return nil, err
-			}
+	if spec.Root.Overlay && spec.Root.Shared == "" {
+		if err := makeRootDirs(spec); err != nil {
+			return nil, err
 		}
 	}
 	limits := cgroup.Limits{MemoryBytes: spec.Limits.MemoryBytes, Pids: spec.Limits.Pids, CPUs: spec.Limits.CPUs}
@@ -108,6 +106,16 @@ func makePrivate(spec Spec) error {
 		}
 	}
 	return makeMountPoints(spec)
+}
+
+// makeRootDirs makes the directories of a writable root.
+func makeRootDirs(spec Spec) error {
+	for _, d := range []string{stateRoot, stateRootWork} {
+		if err := makeStateDir(spec, spec.StateDir, d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // makeStateDir makes a directory that the job's user owns, but for the overlay's

@@ -7,6 +7,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"syscall"
 )
 
@@ -47,6 +48,24 @@ func (*Layered) Mount(string) Mount { return Mount{} }
 
 // Close does nothing.
 func (*Layered) Close() error { return nil }
+
+// SharedRoot is the root of a job.
+type SharedRoot struct{}
+
+// NewSharedRoot fails.
+func NewSharedRoot(Spec, Probe) (*SharedRoot, error) { return nil, errLinux }
+
+// Root returns nothing.
+func (*SharedRoot) Root() Root { return Root{} }
+
+// Stat fails.
+func (*SharedRoot) Stat(string) (fs.FileInfo, error) { return nil, errLinux }
+
+// Close does nothing.
+func (*SharedRoot) Close() error { return nil }
+
+// StatInside fails.
+func StatInside(string, string) (fs.FileInfo, error) { return nil, errLinux }
 
 // MakeShared fails.
 func MakeShared(Spec) error { return errLinux }

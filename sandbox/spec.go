@@ -68,6 +68,11 @@ type Root struct {
 	// Overlay makes the whole folder writable: what is written goes to a directory
 	// that is thrown away. Ids on disk are the job's own ids of the same number.
 	Overlay bool
+	// Shared is the descriptor of an overlay that the caller keeps open
+	// ("/proc/self/fd/N"), as SharedRoot.Root returns it: all sandboxes that have it write
+	// to one place. Own is then the directory that every mount lies in which SharedRoot was
+	// not told of; what is in there is the sandbox's own.
+	Shared, Own string
 }
 
 // Entry is a directory, file or link that the root shows read-only.

@@ -19,10 +19,18 @@ const (
 // ids makes and checks the identifiers of one scope; they ignore case.
 type ids struct {
 	taken map[string]bool
+	tried map[wanted]int // the last attempt, so that a thousand steps do not all begin at the first
 	name  strings.Builder
 }
 
-func newIDs() *ids { return &ids{taken: map[string]bool{}} }
+// wanted is what build was asked for.
+type wanted struct {
+	original string
+	reserved bool
+	length   int
+}
+
+func newIDs() *ids { return &ids{taken: map[string]bool{}, tried: map[wanted]int{}} }
 
 func (b *ids) take(id string) bool {
 	key := expr.Fold(id)
@@ -87,7 +95,8 @@ func (b *ids) build(reserved bool, length int) (string, bool) {
 	if !reserved && strings.HasPrefix(original, "__") {
 		original = "_" + strings.TrimLeft(original, "_")
 	}
-	for attempt := 1; attempt < maxAttempts; attempt++ {
+	want := wanted{original, reserved, length}
+	for attempt := b.tried[want] + 1; attempt < maxAttempts; attempt++ { // those before are taken
 		suffix := ""
 		switch {
 		case attempt == 1:
@@ -98,6 +107,7 @@ func (b *ids) build(reserved bool, length int) (string, bool) {
 		}
 		id := original[:min(len(original), length-len(suffix))] + suffix
 		if b.take(id) {
+			b.tried[want] = attempt
 			return id, true
 		}
 	}

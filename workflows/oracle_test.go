@@ -34,7 +34,7 @@ func askOracle(t *testing.T, texts []string) []oracleAnswer {
 	node := testenv.NeedTool(t, "node")
 	dir := os.Getenv("ZVIZ_ORACLE")
 	if dir == "" {
-		t.Skip("needs GitHub's library: ZVIZ_ORACLE names the folder of eval.mjs and its node_modules")
+		t.Skip("needs GitHub's library: make oracle-expr installs it and sets ZVIZ_ORACLE")
 	}
 	var in bytes.Buffer
 	for _, text := range texts {

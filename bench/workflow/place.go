@@ -17,7 +17,7 @@ type place struct{ repo, home string }
 func newPlace(ctx context.Context, dir string) (place, error) {
 	p := place{repo: filepath.Join(dir, "repo"), home: filepath.Join(dir, "home")}
 	for _, d := range []string{filepath.Join(p.repo, ".github", "workflows"), filepath.Join(p.home, ".config", "act")} {
-		if err := os.MkdirAll(d, 0o755); err != nil { //nolint:gosec // a repository
+		if err := os.MkdirAll(d, 0o755); err != nil {
 			return p, err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -66,7 +67,7 @@ func (s *Store) fetch(ctx context.Context, major int) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := s.choose(ctx, reg, major)
+	v, err := s.choose(ctx, reg, program(), strconv.Itoa(major))
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +76,7 @@ func (s *Store) fetch(ctx context.Context, major int) (*Node, error) {
 		return nil, err
 	}
 	defer t.Discard()
-	if err := s.download(ctx, reg, v, t); err != nil {
+	if err := s.download(ctx, reg, v, t.Name+"/tarball"); err != nil {
 		return nil, err
 	}
 	if err := s.unpack(t); err != nil {
@@ -87,9 +88,13 @@ func (s *Store) fetch(ctx context.Context, major int) (*Node, error) {
 	return s.open(ctx, v.Version)
 }
 
-// choose finds the newest version of a major that has a digest and is old enough.
-func (s *Store) choose(ctx context.Context, reg Registry, major int) (registry.Version, error) {
-	name, accept := "node-linux-"+arch(), registry.NPMAbbreviated
+// program is the package that has the program.
+func program() string { return "node-linux-" + arch() }
+
+// choose finds the newest version of a package in a range that has a digest and is old
+// enough.
+func (s *Store) choose(ctx context.Context, reg Registry, name, in string) (registry.Version, error) {
+	accept := registry.NPMAbbreviated
 	if s.cfg.MinAge > 0 {
 		accept = registry.NPMFull // the short form has no times
 	}
@@ -106,7 +111,7 @@ func (s *Store) choose(ctx context.Context, reg Registry, major int) (registry.V
 	newest := time.Now().Add(-s.cfg.MinAge)
 	for _, v := range p.Versions {
 		young := s.cfg.MinAge > 0 && (v.Published.IsZero() || v.Published.After(newest))
-		if majorOf(v.Version) != major || young || !strong(v.Digests) {
+		if !inRange(v.Version, in) || young || !strong(v.Digests) {
 			continue
 		}
 		if best.Version == "" || registry.CompareVersions(v.Version, best.Version) > 0 {
@@ -114,7 +119,7 @@ func (s *Store) choose(ctx context.Context, reg Registry, major int) (registry.V
 		}
 	}
 	if best.Version == "" {
-		return best, fmt.Errorf("package %s has no version %d.x that may be taken", name, major)
+		return best, fmt.Errorf("package %s has no version %s that may be taken", name, described(in))
 	}
 	return best, nil
 }
@@ -160,7 +165,7 @@ func (r Registry) get(ctx context.Context, address, accept string) (*http.Respon
 }
 
 // download brings a tarball whose digest is right.
-func (s *Store) download(ctx context.Context, reg Registry, v registry.Version, t *folders.Temp) (err error) {
+func (s *Store) download(ctx context.Context, reg Registry, v registry.Version, name string) (err error) {
 	address, err := url.Parse(reg.Base)
 	if err == nil {
 		address, err = address.Parse(v.URL)
@@ -173,7 +178,7 @@ func (s *Store) download(ctx context.Context, reg Registry, v registry.Version, 
 		return err
 	}
 	defer func() { _ = res.Body.Close() }() // it was only read
-	f, err := s.folders.Root.OpenFile(t.Name+"/tarball", os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := s.folders.Root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

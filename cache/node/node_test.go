@@ -63,6 +63,7 @@ type npm struct {
 	*httptest.Server
 	mu       sync.Mutex
 	versions map[string][]byte // tarballs
+	npm      map[string][]byte // those of the package npm
 	digest   map[string]string // in place of the right one
 	times    map[string]time.Time
 	tarballs atomic.Int32
@@ -71,7 +72,7 @@ type npm struct {
 
 func newNPM(t *testing.T) *npm {
 	t.Helper()
-	n := &npm{versions: map[string][]byte{}, digest: map[string]string{}, times: map[string]time.Time{}}
+	n := &npm{versions: map[string][]byte{}, npm: map[string][]byte{}, digest: map[string]string{}, times: map[string]time.Time{}}
 	n.Server = httptest.NewServer(http.HandlerFunc(n.answer))
 	t.Cleanup(n.Close)
 	return n
@@ -84,10 +85,13 @@ func (n *npm) answer(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	name := "/npm/node-linux-" + arch()
+	name, tarballs := "/npm/node-linux-"+arch(), n.versions
+	if strings.HasPrefix(r.URL.Path, "/npm/npm") {
+		name, tarballs = "/npm/npm", n.npm
+	}
 	if file, ok := strings.CutPrefix(r.URL.Path, name+"/-/"); ok {
 		n.tarballs.Add(1)
-		_, _ = w.Write(n.versions[strings.TrimSuffix(file, ".tgz")])
+		_, _ = w.Write(tarballs[strings.TrimSuffix(file, ".tgz")])
 		return
 	}
 	if r.URL.Path != name {
@@ -95,7 +99,7 @@ func (n *npm) answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	versions, times := map[string]any{}, map[string]string{}
-	for v, b := range n.versions {
+	for v, b := range tarballs {
 		sum := sha512.Sum512(b)
 		integrity := "sha512-" + base64.StdEncoding.EncodeToString(sum[:])
 		if d, ok := n.digest[v]; ok {

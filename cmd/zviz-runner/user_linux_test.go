@@ -335,3 +335,25 @@ func TestUserNamespacesForbidden(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// TestUserWorkflow runs the workflow of examples/node-ci where the runner is an ordinary
+// user's: a matrix, a composite action, a called workflow, outputs.
+func TestUserWorkflow(t *testing.T) {
+	testenv.NeedTool(t, "node")
+	r := newUserRig(t)
+	r.delegate(t)
+	if err := os.CopyFS(filepath.Join(r.dir, "app"), os.DirFS(examples())); err != nil {
+		t.Fatal(err)
+	}
+	if err := exec.CommandContext(t.Context(), "chown", "-R", strconv.Itoa(nobodysUID), r.dir).Run(); err != nil {
+		t.Fatal(err)
+	}
+	out, code := r.run(t, "cd app/node-ci && zviz-runner run")
+	if code != 0 || !strings.Contains(out, "lint success, test success, pack success: durations-1.0.1.tgz") {
+		t.Errorf("%d\n%s", code, out)
+	}
+	out, code = r.run(t, "cd app/hostile-workflow && DEPLOY_KEY=example-of-a-secret zviz-runner run --secret DEPLOY_KEY")
+	if code != 0 || strings.Contains(out, "SUCCEEDED") || strings.Contains(out, "example-of-a-secret") {
+		t.Errorf("%d\n%s", code, out)
+	}
+}

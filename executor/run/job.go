@@ -81,7 +81,13 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 	if r.q.Failed != nil {
 		q.Failed = func(ctx context.Context, f job.FailedStep) { r.q.Failed(ctx, j.ID, j.Name, f) }
 	}
-	q.Emit = func(ev job.Event) { r.emit(Event{Kind: JobStep, Job: j.ID, Name: j.Name, Step: &ev}) }
+	installers := r.installers(j)
+	q.Emit = func(ev job.Event) {
+		if more := advice(ev, installers); more != nil {
+			r.emit(Event{Kind: JobStep, Job: j.ID, Name: j.Name, Step: more})
+		}
+		r.emit(Event{Kind: JobStep, Job: j.ID, Name: j.Name, Step: &ev})
+	}
 	done := make(chan struct{})
 	var killer sync.WaitGroup
 	killer.Go(func() {
@@ -198,7 +204,7 @@ func (r *runner) actions(j *plan.Job) job.Actions {
 
 // cellRequest is what the job's cell is made of.
 func (r *runner) cellRequest(j *plan.Job, secrets []job.Variable) executor.CellRequest {
-	q := executor.CellRequest{Policy: r.q.Policy, Presets: r.q.Presets, Narrowed: r.q.Narrowed}
+	q := executor.CellRequest{Policy: r.q.Policy, Presets: r.q.Presets, Narrowed: r.q.Narrowed, ToolCache: r.q.ToolCache}
 	q.Observe = func(ev egress.Event) { r.emit(Event{Kind: JobEgress, Job: j.ID, Name: j.Name, Egress: &ev}) }
 	for _, s := range secrets {
 		q.Secrets = append(q.Secrets, s.Value)

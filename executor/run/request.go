@@ -38,8 +38,9 @@ type Request struct {
 	Policy  executor.Policy
 	Presets []string
 	// Narrowed is the repository's own policy, which can only narrow; nil: none.
-	Narrowed *executor.PolicyFile
-	Guess    bool // the operator names no hosts: each step has the presets of the tools it starts
+	Narrowed  *executor.PolicyFile
+	ToolCache string // a folder of the operator's; see executor.CellRequest
+	Guess     bool   // the operator names no hosts: each step has the presets of the tools it starts
 
 	Secrets   []job.Variable
 	Env       []job.Setting // beneath what the workflow sets

@@ -200,7 +200,7 @@ func (s *Set) along(at int32, p []byte) int {
 }
 
 // NewWriter returns a writer that masks what it passes on to w.
-func (s *Set) NewWriter(w io.Writer) *Writer { return &Writer{w: w, set: s} }
+func (s *Set) NewWriter(w io.Writer) *Writer { return NewWriter(w, s) }
 
 // skip returns where the first value may begin in p, at from or after it; the length
 // of p if nowhere.

@@ -42,7 +42,7 @@ func (a app) packageDir() string { return filepath.Join(a.cacheDir(), "packages"
 func (a app) cacheCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "cache",
-		Short:   "Look at the package store",
+		Short:   "Look at the package store, and fetch tools for actions",
 		GroupID: "look",
 		Long: `The package store keeps what jobs fetched from registries: files whose digest was
 known from the registry's metadata, and that metadata. All jobs read it; none can
@@ -58,7 +58,7 @@ choose what is in it.`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.cacheLsCommand(), a.cacheVerifyCommand(), a.cachePruneCommand(), a.cachePathCommand())
+	cmd.AddCommand(a.cacheLsCommand(), a.cacheVerifyCommand(), a.cachePruneCommand(), a.cachePathCommand(), a.cacheToolCommand())
 	for _, c := range cmd.Commands() {
 		c.InitDefaultHelpFlag()
 		c.Flags().Lookup("help").Usage = "print this help"

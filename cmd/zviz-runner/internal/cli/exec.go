@@ -152,6 +152,7 @@ func (a app) completeFlags(cmd *cobra.Command) {
 		"color":         fixed("auto", "always", "never"),
 		"allow-missing": fixed(optionalLayers()...),
 		"rootfs":        dirs,
+		"tool-cache":    dirs,
 		"dir":           dirs,
 	} {
 		if cmd.Flags().Lookup(name) == nil {

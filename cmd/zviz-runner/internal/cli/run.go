@@ -28,6 +28,7 @@ type runOptions struct {
 	env, envFiles    []string
 	localActions     []string
 	actionsURL       string
+	toolCache        string
 	realToken        bool
 	artifacts        string
 	parallel         int
@@ -54,6 +55,10 @@ Actions and workflows of other repositories are fetched with the git of this mac
 and kept by commit; a workflow that .github/workflows/actions.lock names runs the
 commits in there. JavaScript actions run with a Node.js of the major version that
 they ask for: the one in PATH, that of a version manager, or one from npm's registry.
+
+With --egress learn the smallest policy for all steps goes to standard error, and
+nothing else does. setup-node and its like find what cache tool fetched. Steps that
+install packages of the distribution need --rootfs DIR --profile root.
 
 With --secret GITHUB_TOKEN jobs have a token that is worth nothing outside: the
 gateway puts the real one into requests that read the workflow's own repository.
@@ -111,6 +116,8 @@ button of a forge does, so that steps with always() run; a second one kills.`,
 	f.BoolVar(&o.graph, "graph", false, "draw which job needs which, and run nothing")
 	f.BoolVar(&o.dry, "dry-run", false, "print the jobs with their steps and what each may reach, and run nothing")
 	grantFlags(f, &o.execOptions)
+	f.StringVar(&o.rootfs, "rootfs", "", "`DIR` with a root file system (default: this machine's tools, read-only)")
+	f.StringVar(&o.toolCache, "tool-cache", "", "`DIR` with tools for actions such as setup-node (default: RUNNER_TOOL_CACHE, else that of cache tool)")
 	f.StringVar(&o.report, "report", "", "write the report, JSON, to `FILE`: one for each job")
 	f.BoolVar(&o.json, "json", false, "print JSON lines: what happens, and the result as the last one")
 	outputFlags(f, &o.execOptions)

@@ -15,7 +15,6 @@ import (
 	"strings"
 
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
-	"github.com/zviz/run/egress"
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/executor/job"
 	"github.com/zviz/run/executor/run"
@@ -131,7 +130,7 @@ func (a app) runBase(o *runOptions) (run.Request, error) {
 	}
 	q = run.Request{
 		Policy: grants.Policy, Presets: grants.Presets,
-		Guess:    o.origin["allow"] == "" && !file.DecidesHosts && !o.noNetwork && grants.Policy.Egress.Mode != egress.ModeLearn,
+		Guess:    o.origin["allow"] == "" && !file.DecidesHosts && !o.noNetwork,
 		Steps:    o.steps,
 		Parallel: o.parallel, RealToken: o.realToken,
 	}
@@ -140,6 +139,9 @@ func (a app) runBase(o *runOptions) (run.Request, error) {
 	}
 	if host, err := os.Hostname(); err == nil {
 		q.Runner.Name = host
+	}
+	if q.ToolCache, err = a.runToolCache(o); err != nil {
+		return q, err
 	}
 	if q.Secrets, err = a.runSecrets(o); err != nil {
 		return q, err
