@@ -171,7 +171,14 @@ func TestBreakOnFailure(t *testing.T) {
 	if err := unix.IoctlSetWinsize(int(c.master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 44, Col: 122}); err != nil {
 		t.Fatal(err)
 	}
-	for got := ""; got != "44 122"; got = c.ask("stty size") { // the console gives up
+	size := ""
+	for range 1000 { // the signal may come after what is typed
+		if size = c.ask("stty size"); size == "44 122" {
+			break
+		}
+	}
+	if size != "44 122" {
+		t.Errorf("size of the terminal: %q, want 44 122", size)
 	}
 	// Ctrl-C is for what runs in the shell.
 	c.send("sleep 1000 & echo ready; wait")

@@ -17,7 +17,7 @@ import (
 
 // canBreak says whether somebody could use a shell.
 func (r *running) canBreak() error {
-	why := ""
+	var why string
 	switch {
 	case !r.breakOnFailure:
 		return nil
