@@ -48,16 +48,22 @@ func (d *denials) add(row egress.Summary) bool {
 	return true
 }
 
-// repeated are the lines about what came again after it was shown.
-func (d *denials) repeated() []string {
-	var list []string
+// again is a line about what came again after it was shown.
+type again struct {
+	verdict egress.Verdict
+	text    string
+}
+
+// repeated are the lines about that.
+func (d *denials) repeated() []again {
+	var list []again
 	for _, row := range d.order {
 		if n := d.times[denialKey{decision.Host(row), row.Door, row.Verdict, row.Reason}]; n > row.Count {
-			list = append(list, fmt.Sprintf("%s %s%s in all", verb(row), ui.Clean(decision.Host(row)), ui.Times(n)))
+			list = append(list, again{row.Verdict, fmt.Sprintf("%s %s%s in all", verb(row), ui.Clean(decision.Host(row)), ui.Times(n))})
 		}
 	}
 	if d.other > 0 {
-		list = append(list, "and "+ui.Count(d.other, "more decision", "more decisions")+" about other hosts")
+		list = append(list, again{egress.VerdictDeny, "and " + ui.Count(d.other, "more decision", "more decisions") + " about other hosts"})
 	}
 	return list
 }

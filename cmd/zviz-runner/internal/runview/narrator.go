@@ -330,12 +330,12 @@ func (n *narrator) egress(j *jobState, e run.Event) {
 		to = &st.denied
 	}
 	if to.add(row) {
-		n.ours(j, st, n.egressMark(row), egressLine(row, e.Egress.Hint))
+		n.ours(j, st, n.egressMark(row.Verdict), egressLine(row, e.Egress.Hint))
 	}
 }
 
-func (n *narrator) egressMark(row egress.Summary) string {
-	switch row.Verdict {
+func (n *narrator) egressMark(verdict egress.Verdict) string {
+	switch verdict {
 	case egress.VerdictDeny, egress.VerdictWouldDeny:
 		return n.colors.Yellow(markDenied)
 	case egress.VerdictAllow, egress.VerdictLearned, egress.VerdictNote:
@@ -349,8 +349,8 @@ func (n *narrator) repeats(j *jobState, st *stepState) {
 	if st != nil {
 		of = &st.denied
 	}
-	for _, line := range of.repeated() {
-		n.ours(j, st, n.colors.Yellow(markDenied), line)
+	for _, a := range of.repeated() {
+		n.ours(j, st, n.egressMark(a.verdict), a.text)
 	}
 	*of = denials{}
 }
