@@ -5,13 +5,13 @@
 package attack_test
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/zviz/run/internal/attack"
+	"github.com/zviz/run/internal/testenv"
 	"github.com/zviz/run/sandbox/seccomp"
 )
 
@@ -19,16 +19,9 @@ import (
 // repository.
 func catalogue(t *testing.T) map[string]attack.Case {
 	t.Helper()
-	dir := os.Getenv("ZVIZ_CONFORMANCE")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "conformance") // beside the repository
-	}
-	cases, err := attack.ReadCases(filepath.Join(dir, "escape", "cases.tsv"))
+	cases, err := attack.ReadCases(filepath.Join(testenv.Conformance(t, "escape"), "cases.tsv"))
 	if err != nil {
-		if os.Getenv("ZVIZ_TEST_REQUIRE") == "1" {
-			t.Fatalf("%v (ZVIZ_TEST_REQUIRE=1)", err)
-		}
-		t.Skipf("the table of attempts is not here: ZVIZ_CONFORMANCE names its folder: %v", err)
+		t.Fatal(err)
 	}
 	rows := map[string]attack.Case{}
 	for _, c := range cases {

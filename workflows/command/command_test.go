@@ -10,22 +10,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/zviz/run/internal/testenv"
 	"github.com/zviz/run/workflows/command"
 )
 
 // vectors reads a file of the conformance data.
 func vectors(t *testing.T, name string, into any) {
 	t.Helper()
-	dir := os.Getenv("ZVIZ_CONFORMANCE")
-	if dir == "" {
-		dir = "../../../shared/conformance"
-	}
-	b, err := os.ReadFile(filepath.Join(dir, "github-runner", "vectors", name))
+	b, err := os.ReadFile(filepath.Join(testenv.Conformance(t, "github-runner"), "vectors", name))
 	if err != nil {
-		if os.Getenv("ZVIZ_TEST_REQUIRE") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	if err := json.Unmarshal(b, into); err != nil {
 		t.Fatal(err)

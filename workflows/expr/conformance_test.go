@@ -13,26 +13,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/zviz/run/internal/testenv"
 	"github.com/zviz/run/workflows/expr/jsonl"
 )
-
-// conformance is a folder of the published data, which is not part of this
-// repository.
-func conformance(tb testing.TB, folder string) string {
-	tb.Helper()
-	dir := os.Getenv("ZVIZ_CONFORMANCE")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "conformance") // beside the repository
-	}
-	dir = filepath.Join(dir, folder)
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("ZVIZ_TEST_REQUIRE") == "1" {
-			tb.Fatalf("%v (ZVIZ_TEST_REQUIRE=1)", err)
-		}
-		tb.Skipf("the data is not here: ZVIZ_CONFORMANCE names its folder: %v", err)
-	}
-	return dir
-}
 
 // testCase is one case of GitHub's expression data.
 type testCase struct {
@@ -52,7 +35,7 @@ type testCase struct {
 func cases(tb testing.TB) map[string]testCase {
 	tb.Helper()
 	all := map[string]testCase{}
-	files, err := filepath.Glob(filepath.Join(conformance(tb, "expressions"), "*.json"))
+	files, err := filepath.Glob(filepath.Join(testenv.Conformance(tb, "expressions"), "*.json"))
 	if err != nil || len(files) == 0 {
 		tb.Fatalf("no data: %v", err)
 	}
