@@ -4,6 +4,7 @@ package ui
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,12 +15,13 @@ func TestLiveRows(t *testing.T) {
 		var b locked
 		p := NewProgress(&b, "tty", func() (rows, cols int) { return 12, 20 })
 		p.color = true
-		list := []Row{{Text: "denied \x1b[2Jévil.test and more", Bad: true}, {Text: "allowed"}}
+		all := []Row{{Text: "denied \x1b[2Jévil.test and more", Bad: true}, {Text: "allowed"}}
+		var first atomic.Int64 // the drawing has a goroutine of its own
 		p.Live(func(cols, most int) []Row {
 			if cols != 19 || most != 4 {
 				t.Errorf("%d columns, %d rows", cols, most)
 			}
-			return list
+			return all[first.Load():]
 		})
 		out := p.Beside(&b)
 		step := func(want string) {
@@ -40,7 +42,7 @@ func TestLiveRows(t *testing.T) {
 		step(" a line\r\n" + block)
 		_, _ = p.Writer().Write([]byte("a note\n"))
 		step("\r\x1b[Ja note\n" + block)
-		list = list[1:]
+		first.Store(1)
 		step("\r\x1b[J\r\x1b[Jallowed\r")
 		_, _ = out.Write([]byte("\x1b[H"))
 		step("\r\x1b[J\x1b[H")
