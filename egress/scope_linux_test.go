@@ -117,10 +117,10 @@ log: {type: stdout, format: pretty, level: warn}
 	return u, made.Token
 }
 
-// TestPrivateScope installs a package of a private scope with real npm: the job sends
+// TestOnlinePrivateScope installs a package of a private scope with real npm: the job sends
 // a placeholder, the registry gets the token, and the token is nowhere in the job: not
 // in its environment, its files, or the memory of its processes.
-func TestPrivateScope(t *testing.T) {
+func TestOnlinePrivateScope(t *testing.T) {
 	testenv.NeedRoot(t)
 	registry, bearer := verdaccio(t)
 	nsenter := testenv.NeedTool(t, "nsenter")

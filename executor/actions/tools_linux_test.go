@@ -104,8 +104,8 @@ func TestNode(t *testing.T) {
 	}
 }
 
-// TestFetchedNode runs a Node.js of the registry that this machine's npm is configured for.
-func TestFetchedNode(t *testing.T) {
+// TestOnlineFetchedNode runs a Node.js of the registry that this machine's npm is configured for.
+func TestOnlineFetchedNode(t *testing.T) {
 	if os.Getenv("ZVIZ_TEST_ONLINE") != "1" {
 		t.Skip("needs the network: set ZVIZ_TEST_ONLINE=1")
 	}
