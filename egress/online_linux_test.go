@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -48,6 +49,9 @@ func online(t *testing.T, preset, tool, script string, change func(*Config)) (ou
 		t.Fatal(err)
 	}
 	if _, err := net.DefaultResolver.LookupHost(t.Context(), p.Rules[0].Host); err != nil {
+		if slices.Contains([]string{"npm", "yarn", "pnpm", "go", "debian"}, preset) { // whose registries CI has
+			testenv.Missing(t, "this machine cannot reach its own registry: %v", err)
+		}
 		t.Skipf("this machine cannot reach its own registry: %v", err)
 	}
 	for i := range p.Rules {

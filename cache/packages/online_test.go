@@ -284,7 +284,7 @@ func machineRegistry(t *testing.T, argv ...string) string {
 	first, _, _ := strings.Cut(strings.TrimSpace(string(out)), ",")
 	u, err := url.Parse(first)
 	if err != nil || u.Host == "" {
-		t.Skipf("%v names no registry", argv)
+		testenv.Missing(t, "%v names no registry", argv)
 	}
 	u.User = nil
 	return u.String()
@@ -437,7 +437,7 @@ func TestOnlineDebian(t *testing.T) {
 	needOnline(t)
 	out, err := exec.Command(testenv.NeedTool(t, "apt-get"), "indextargets", "--format", "$(REPO_URI)").Output()
 	if err != nil {
-		t.Skipf("apt-get indextargets: %v", err)
+		testenv.Missing(t, "apt-get indextargets: %v", err)
 	}
 	bases := map[string]bool{}
 	for line := range strings.Lines(string(out)) {
@@ -446,7 +446,7 @@ func TestOnlineDebian(t *testing.T) {
 		}
 	}
 	if len(bases) == 0 {
-		t.Skip("apt has no archive by http")
+		testenv.Missing(t, "apt has no archive by http")
 	}
 	b := newBench(t)
 	for _, offline := range []bool{false, true} {

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/zviz/run/cmd/zviz-runner/internal/cli"
 	"github.com/zviz/run/executor"
+	"github.com/zviz/run/internal/testenv"
 )
 
 func TestMain(m *testing.M) {
@@ -39,6 +41,7 @@ func TestMain(m *testing.M) {
 func TestScript(t *testing.T) {
 	schemaFile()
 	examples()
+	needScriptTools(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
@@ -76,6 +79,32 @@ func TestScript(t *testing.T) {
 			"report":      report,
 		},
 	})
+}
+
+// needScriptTools fails where everything must be there and a script would skip for want
+// of a program.
+func needScriptTools(t *testing.T) {
+	t.Helper()
+	if os.Getenv("ZVIZ_TEST_REQUIRE") != "1" {
+		return
+	}
+	scripts, err := filepath.Glob(filepath.Join("testdata", "script", "*.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted := regexp.MustCompile(`(?m)^\[!exec:([^\]]+)\] skip`)
+	for _, name := range scripts {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range wanted.FindAllStringSubmatch(string(text), -1) {
+			testenv.NeedTool(t, m[1])
+		}
+	}
+	if !sandboxWorks() {
+		testenv.Missing(t, "no sandbox here")
+	}
 }
 
 // sandboxWorks reports whether this build and this user can run a command. Only
