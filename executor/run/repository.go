@@ -95,38 +95,49 @@ func folderName(dir string) string {
 	return name
 }
 
-// locate finds the parts of the repository.
+// locate finds the parts of the repository. What it finds is shown to the checkout, so
+// that nothing in a hostile folder may lead elsewhere: a .git outside of the folder
+// counts only if the repository there names the folder as one of its work trees, which
+// whoever made the folder could not write (gitrepository-layout(5), "worktrees").
 func (r *Repository) locate() error {
 	dot := filepath.Join(r.Dir, ".git")
-	st, err := os.Stat(dot)
+	fail := func(why string) error {
+		return &fs.PathError{Op: "open", Path: dot, Err: errors.New(why)}
+	}
+	st, err := os.Lstat(dot)
 	if err != nil {
 		return err
 	}
-	r.Git = dot
-	if !st.IsDir() {
-		text, err := readSmallFile(dot, maxGitFile)
-		if err != nil {
-			return err
+	if st.IsDir() {
+		if _, err := os.Lstat(filepath.Join(dot, "commondir")); err == nil {
+			return fail("a repository of its own names another one (commondir)")
 		}
-		target, ok := strings.CutPrefix(firstLine(text), "gitdir: ")
-		if !ok {
-			return &fs.PathError{Op: "read", Path: dot, Err: errors.New("neither a folder nor a file that names one")}
-		}
-		r.Git = rooted(r.Dir, target)
-	}
-	if r.Git, err = filepath.EvalSymlinks(r.Git); err != nil {
-		return err
-	}
-	r.Common = r.Git
-	text, err := readSmallFile(filepath.Join(r.Git, "commondir"), maxGitFile)
-	if errors.Is(err, fs.ErrNotExist) {
+		r.Git, r.Common = dot, dot
 		return nil
 	}
+	text, err := readSmallFile(dot, maxGitFile)
 	if err != nil {
 		return err
 	}
-	r.Common, err = filepath.EvalSymlinks(rooted(r.Git, firstLine(text)))
-	return err
+	target, ok := strings.CutPrefix(firstLine(text), "gitdir: ")
+	if !ok || !st.Mode().IsRegular() {
+		return fail("neither a folder nor a file that names one")
+	}
+	if r.Git, err = filepath.EvalSymlinks(rooted(r.Dir, target)); err != nil {
+		return err
+	}
+	r.Common = filepath.Dir(filepath.Dir(r.Git))
+	back, err := readSmallFile(filepath.Join(r.Git, "gitdir"), maxGitFile)
+	if err != nil || filepath.Clean(rooted(r.Git, firstLine(back))) != dot || filepath.Base(filepath.Dir(r.Git)) != "worktrees" || r.inside(r.Git) {
+		return fail("the repository that it names does not know this folder as a work tree of its own")
+	}
+	return nil
+}
+
+// inside reports whether a path lies in the work tree.
+func (r *Repository) inside(name string) bool {
+	rel, err := filepath.Rel(r.Dir, name)
+	return err == nil && filepath.IsLocal(rel)
 }
 
 func rooted(dir, name string) string {
