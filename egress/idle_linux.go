@@ -23,7 +23,7 @@ func (s *passages) watch(ctx context.Context, limit time.Duration) {
 		case <-tick.C:
 		}
 		for _, p := range s.all() {
-			if p.conn == nil {
+			if !p.opaque {
 				continue
 			}
 			if quiet, ok := quietFor(p.conn); ok && quiet >= limit {
@@ -36,17 +36,27 @@ func (s *passages) watch(ctx context.Context, limit time.Duration) {
 
 // quietFor is how long a connection neither sent nor got any data.
 func quietFor(c *net.TCPConn) (quiet time.Duration, ok bool) {
+	info, ok := tcpInfo(c)
+	return time.Duration(min(info.Last_data_sent, info.Last_data_recv)) * time.Millisecond, ok
+}
+
+// hungUp reports whether the other end has closed its side of the connection, or
+// reset it.
+func hungUp(c *net.TCPConn) bool {
+	info, ok := tcpInfo(c)
+	return !ok || info.State != unix.BPF_TCP_ESTABLISHED && info.State != unix.BPF_TCP_FIN_WAIT1 && info.State != unix.BPF_TCP_FIN_WAIT2
+}
+
+// tcpInfo returns false for a connection that we have closed.
+func tcpInfo(c *net.TCPConn) (info unix.TCPInfo, ok bool) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return 0, false
+		return info, false
 	}
 	err = raw.Control(func(fd uintptr) {
-		info, err := unix.GetsockoptTCPInfo(int(fd), unix.SOL_TCP, unix.TCP_INFO)
-		if err != nil {
-			return
+		if got, err := unix.GetsockoptTCPInfo(int(fd), unix.SOL_TCP, unix.TCP_INFO); err == nil {
+			info, ok = *got, true
 		}
-		quiet = time.Duration(min(info.Last_data_sent, info.Last_data_recv)) * time.Millisecond
-		ok = true
 	})
-	return quiet, ok && err == nil
+	return info, ok && err == nil
 }

@@ -202,7 +202,7 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 	}
 	method, path := r.Method, r.URL.EscapedPath()
 	q.way = &passage{
-		to: to, origin: q.conn.visit.origin, end: func() { cancel(errStep) },
+		conn: q.conn.visit.conn, to: to, origin: q.conn.visit.origin, end: func() { cancel(errStep) },
 		still: func(d decision) bool { return d.request(method, path).verdict != VerdictDeny },
 	}
 	q.web.g.depart(q.way)
@@ -372,7 +372,7 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 			if resp.StatusCode == http.StatusSwitchingProtocols {
 				return socket.over(resp)
 			}
-			down.r = stepReader{resp.Body, q.way}
+			down.r = &stepReader{resp.Body, q.way, resp.ContentLength}
 			resp.Body = down
 			return nil
 		},
@@ -387,7 +387,7 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 		if q.found != nil {
 			q.found.into(&q.event)
 		}
-		if q.way.cut.Load() {
+		if q.way.cut() {
 			q.event.Verdict, q.event.Reason, q.event.Hint = VerdictDeny, ReasonStep, errStep.Error()
 		}
 		if !told {
@@ -395,7 +395,7 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 		}
 	}()
 	proxy.ServeHTTP(rw, out)
-	if q.way.cut.Load() && !told {
+	if q.way.ended() && !told {
 		panic(http.ErrAbortHandler) // what was cut off must not look whole, nor the connection live on
 	}
 }
@@ -442,7 +442,7 @@ func (q *request) failed(ctx context.Context, rw http.ResponseWriter, err error)
 		q.event.Verdict, q.event.Reason = VerdictNote, ReasonIdle
 		q.event.Hint = "no answer within " + q.web.g.limits.IdleTimeout.String() + ": egress.limits.idle_timeout of the policy file"
 		why = q.event.Host + " does not answer"
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.Is(err, errStep):
 	default:
 		q.event.unreachable(err)
 	}

@@ -5,6 +5,7 @@ package egress
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net/http"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
@@ -222,6 +224,70 @@ func TestStepBorderCutsRequests(t *testing.T) {
 	}
 	if e := j.want(Event{Verdict: VerdictDeny, Host: "preset.test", Path: "/long", Reason: ReasonStep}); e.Step != "three" {
 		t.Errorf("event %+v", e)
+	}
+}
+
+// What nobody waits for any more is not a denial: the step before it had its answer,
+// and has hung up.
+func TestStepBorderAfterHangUp(t *testing.T) {
+	j, set, owner := steps(t)
+	set("one")
+	owner.Store("one")
+	arrived, release := make(chan struct{}), make(chan struct{})
+	j.sink.answer = func(http.ResponseWriter, *http.Request) {
+		close(arrived)
+		<-release
+	}
+	t.Cleanup(func() { close(release) })
+	c := j.dial("tcp", "169.254.1.1:443")
+	spliced := tls.Client(c, &tls.Config{ServerName: "allowed.test", RootCAs: j.pool()})
+	if _, err := io.WriteString(spliced, "GET /long HTTP/1.1\r\nHost: allowed.test\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-arrived
+	_ = c.Close()
+	for hung := false; !hung; time.Sleep(time.Millisecond) {
+		for _, p := range j.n.gateway.passages.all() {
+			hung = hung || hungUp(p.conn)
+		}
+	}
+	set("three")
+	if e := j.want(Event{Verdict: VerdictAllow, Host: "allowed.test"}); !e.Opaque || e.Down == 0 {
+		t.Errorf("event %+v", e)
+	}
+}
+
+// The job has its answer with the last byte; what comes after it is not cut.
+func TestPassageWhole(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		body  io.Reader
+		size  int64
+		reads int // before the border
+		cut   bool
+	}{
+		{"length known", strings.NewReader("all"), 3, 1, false},
+		{"length known, half of it", io.MultiReader(strings.NewReader("a"), strings.NewReader("ll")), 3, 1, true},
+		{"nothing in it", strings.NewReader(""), 0, 1, false},
+		{"length unknown, the end seen", strings.NewReader("all"), -1, 2, false},
+		{"length unknown, more may come", strings.NewReader("all"), -1, 1, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := &passage{}
+			r := &stepReader{io.NopCloser(tt.body), p, tt.size}
+			for range tt.reads {
+				_, _ = r.Read(make([]byte, 8))
+			}
+			p.state.CompareAndSwap(passageOpen, passageCut)
+			e := Event{Verdict: VerdictAllow}
+			p.explain(&e)
+			if denied := e.Verdict == VerdictDeny; denied != tt.cut {
+				t.Errorf("denied: %v", denied)
+			}
+			if _, err := r.Read(make([]byte, 8)); errors.Is(err, errStep) != tt.cut {
+				t.Errorf("then: %v", err)
+			}
+		})
 	}
 }
 

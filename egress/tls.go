@@ -136,7 +136,7 @@ func (g *gateway) splice(ctx context.Context, v *visit, e Event, raw []byte, to 
 	stop := context.AfterFunc(ctx, func() { shut(up) })
 	defer stop()
 	p := &passage{
-		conn: v.conn, to: to, origin: v.origin, end: func() { reset(v.conn) },
+		conn: v.conn, opaque: true, to: to, origin: v.origin, end: func() { reset(v.conn); shut(up) },
 		still: func(d decision) bool { return !d.terminate }, // else requests are to be seen
 	}
 	g.depart(p)

@@ -40,7 +40,7 @@ func (s *webSocket) over(resp *http.Response) error {
 	s.rwc, s.sink = rwc, g.budget.writer(to.host, rwc)
 	conn, path := s.q.conn.visit.conn, s.path
 	s.passage = &passage{
-		conn: conn, to: to, origin: s.q.conn.visit.origin, end: func() { reset(conn) },
+		conn: conn, opaque: true, to: to, origin: s.q.conn.visit.origin, end: func() { reset(conn); _ = rwc.Close() },
 		still: func(d decision) bool { return d.request(http.MethodGet, path).websocket },
 	}
 	g.opaque.Store(true)
