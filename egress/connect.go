@@ -49,7 +49,7 @@ func (q *request) connect(rw http.ResponseWriter, r *http.Request) {
 		g.rec.emit(e)
 	}
 	through := *v
-	through.door = DoorConnect
+	through.door, through.step = DoorConnect, q.event.Step
 	if d.tcp {
 		e := through.event(DoorConnect)
 		e.Host, e.Port = to.host, to.port

@@ -73,7 +73,7 @@ type Event struct {
 	Time time.Time `json:"time"`
 	Type string    `json:"type"` // "egress"
 	Job  string    `json:"job,omitempty"`
-	Step string    `json:"step,omitempty"`
+	Step string    `json:"step,omitempty"` // that ran when it began, or that cut it off
 
 	Verdict   Verdict `json:"verdict"`
 	Door      Door    `json:"door"`

@@ -66,6 +66,7 @@ type visit struct {
 	src, dst netip.AddrPort
 	door     Door
 	start    time.Time
+	step     string // that ran when it was made
 	origin   origin
 	slot     *slot
 }
@@ -73,7 +74,7 @@ type visit struct {
 // event begins an event about the connection.
 func (v *visit) event(door Door) Event {
 	return Event{
-		Time: v.start, Door: door, Port: v.dst.Port(), Dst: v.dst.String(), Rule: "default",
+		Time: v.start, Step: v.step, Door: door, Port: v.dst.Port(), Dst: v.dst.String(), Rule: "default",
 		Process: v.origin.Process, Package: v.origin.Package,
 	}
 }
@@ -101,7 +102,7 @@ func (g *gateway) serve(ctx context.Context, l *net.TCPListener, door Door, hand
 				continue
 			}
 		}
-		v := &visit{conn: conn, door: door, start: time.Now(), src: tcpAddr(conn.RemoteAddr()), dst: tcpAddr(conn.LocalAddr())}
+		v := &visit{conn: conn, door: door, start: time.Now(), step: g.policies.step(), src: tcpAddr(conn.RemoteAddr()), dst: tcpAddr(conn.LocalAddr())}
 		if !g.conns.add(conn) {
 			reset(conn)
 			g.rec.emit(limited(v.event(door), "connections", g.limits.Connections))

@@ -49,6 +49,7 @@ func (p *passage) whole() bool {
 func (p *passage) explain(e *Event) {
 	switch {
 	case p.cut():
+		e.Step = "" // the one of now denies it
 		e.Verdict, e.Reason, e.Hint = VerdictDeny, ReasonStep, errStep.Error()
 	case p.idle.Load():
 		e.Verdict, e.Reason, e.Hint = VerdictNote, ReasonIdle, "nothing went through the connection for longer than egress.limits.idle_timeout of the policy file"

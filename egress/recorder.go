@@ -60,9 +60,10 @@ func newRecorder(job string, most int, observe func(Event)) *recorder {
 	return &recorder{job: job, observe: observe, most: most, step: func() string { return "" }, recent: map[string]*folded{}, over: map[overKey]int{}}
 }
 
-// emit records an event. Refusals and notes that are alike are folded.
+// emit records an event, of the step that runs if it says none. Refusals and notes
+// that are alike are folded.
 func (r *recorder) emit(e Event) {
-	e.Type, e.Job, e.Step = "egress", r.job, r.step()
+	e.Type, e.Job, e.Step = "egress", r.job, cmp.Or(e.Step, r.step())
 	if e.Canary == "" && r.canaries != nil {
 		// Also in names and paths that were too odd to be judged.
 		e.Canary = cmp.Or(r.canaries().FindInName(e.Host), r.canaries().Find(e.Path))

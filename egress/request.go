@@ -39,7 +39,7 @@ func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	c.asked()
 	q := &request{web: w, conn: c, start: time.Now(), http1: r.ProtoMajor == 1, event: c.visit.event(DoorHTTP)}
 	q.event.Method, q.event.Path = clip(r.Method), clipTo(r.URL.Path, pathMost)
-	q.event.Time = q.start
+	q.event.Time, q.event.Step = q.start, w.g.policies.step()
 	if name := q.planted(r); name != "" {
 		q.leak(rw, r, name)
 		return
@@ -387,9 +387,7 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 		if q.found != nil {
 			q.found.into(&q.event)
 		}
-		if q.way.cut() {
-			q.event.Verdict, q.event.Reason, q.event.Hint = VerdictDeny, ReasonStep, errStep.Error()
-		}
+		q.way.explain(&q.event)
 		if !told {
 			q.web.g.rec.emit(q.event)
 		}

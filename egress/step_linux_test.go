@@ -227,6 +227,28 @@ func TestStepBorderCutsRequests(t *testing.T) {
 	}
 }
 
+// A request is of the step in which it began, whenever it ends.
+func TestStepOfRequest(t *testing.T) {
+	j, set, owner := steps(t)
+	set("one")
+	owner.Store("one")
+	arrived, release := make(chan struct{}), make(chan struct{})
+	j.sink.answer = func(http.ResponseWriter, *http.Request) {
+		close(arrived)
+		<-release
+	}
+	c := tls.Client(j.dial("tcp", "169.254.1.1:443"), &tls.Config{ServerName: "preset.test", RootCAs: j.pool()})
+	if _, err := io.WriteString(c, "GET /long HTTP/1.1\r\nHost: preset.test\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-arrived
+	set("two")
+	close(release)
+	if e := j.want(Event{Verdict: VerdictAllow, Host: "preset.test", Path: "/long"}); e.Step != "one" {
+		t.Errorf("event %+v", e)
+	}
+}
+
 // What nobody waits for any more is not a denial: the step before it had its answer,
 // and has hung up.
 func TestStepBorderAfterHangUp(t *testing.T) {
@@ -252,7 +274,7 @@ func TestStepBorderAfterHangUp(t *testing.T) {
 		}
 	}
 	set("three")
-	if e := j.want(Event{Verdict: VerdictAllow, Host: "allowed.test"}); !e.Opaque || e.Down == 0 {
+	if e := j.want(Event{Verdict: VerdictAllow, Host: "allowed.test"}); !e.Opaque || e.Down == 0 || e.Step != "one" {
 		t.Errorf("event %+v", e)
 	}
 }
