@@ -289,16 +289,37 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// TestInOrder: blocks that came in order are not copied.
-func TestInOrder(t *testing.T) {
+// TestOrder: what an upload counts for is its size, in whatever order its blocks came;
+// clients send several at a time.
+func TestOrder(t *testing.T) {
 	r := open(t, Config{MaxBytes: 1500})
 	c := newClient(t, r, "a")
 	address := c.create("x")
 	for i := range 10 {
 		want(t, 201)(c.block(address, i, bytes.Repeat([]byte{byte(i)}, 100)))
 	}
-	want(t, 201)(c.list(address, "Latest", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9)) // a copy would be too much
-	want(t, 403, "QuotaExceeded")(c.list(address, "Latest", 9, 1, 2, 3, 4, 5, 6, 7, 8, 0))
+	counts := func(n int64) {
+		t.Helper()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.used != n {
+			t.Errorf("%d bytes are counted, want %d", r.used, n)
+		}
+	}
+	want(t, 201)(c.list(address, "Latest", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9))
+	counts(1000)
+	want(t, 201)(c.list(address, "Latest", 9, 1, 2, 3, 4, 5, 6, 7, 8, 0))
+	counts(1000)
+	want(t, 201)(c.block(address, 10, make([]byte, 300)))
+	counts(1300)
+	want(t, 201)(c.list(address, "Latest", 10, 9, 1))
+	counts(500)
+	want(t, 201)(c.list(address, "Latest", 10, 10, 10, 10, 10))
+	counts(1500)
+	want(t, 403, "QuotaExceeded")(c.list(address, "Latest", 10, 10, 10, 10, 10, 10))
+	counts(1500)
+	want(t, 201)(c.list(address, "Latest", 10))
+	counts(300)
 }
 
 // TestDownload: whole, in part, and with the type and name that it was given.

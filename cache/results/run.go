@@ -21,7 +21,9 @@ type Config struct {
 	Dir string // the user's; made if it is not there
 
 	// MaxBytes bounds what all artifacts of the run take, and what is being uploaded;
-	// 0: 10 GiB, which is GitHub's for one.
+	// 0: 10 GiB, which is GitHub's for one. Blocks that came in another order than
+	// they are listed are on the disk twice while they are put together: FreeBytes
+	// bounds that.
 	MaxBytes int64
 	// FreeBytes of the disk stay free; 0: a fiftieth, at most 1 GiB.
 	FreeBytes int64
@@ -192,14 +194,15 @@ func (r *Run) Close() error {
 	return errors.Join(r.root.RemoveAll(r.temp), r.root.Close(), r.folder.Close())
 }
 
-// take counts bytes in, unless that would be too many.
-func (r *Run) take(n int64) error {
+// take counts n bytes in, unless that would be too many, or the disk has no place for
+// those that will be written.
+func (r *Run) take(n, written int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if n > r.cfg.MaxBytes-r.used {
 		return fmt.Errorf("%w: the artifacts of a run may take %d bytes", errTooMuch, r.cfg.MaxBytes)
 	}
-	if free, err := freeBytes(r.folder); err == nil && free-n < r.cfg.FreeBytes {
+	if free, err := freeBytes(r.folder); err == nil && free-written < r.cfg.FreeBytes {
 		return fmt.Errorf("%w: the disk is nearly full", errTooMuch)
 	}
 	r.used += n

@@ -32,23 +32,25 @@ type upload struct {
 // spool is the file of blocks that no list has named yet. Each has a place of its own,
 // so that they can be written at the same time.
 type spool struct {
-	file   *os.File
-	name   string
-	end    int64
-	blocks map[string]extent
-	writes int  // under way
-	gone   bool // the last write closes it
+	file    *os.File
+	name    string
+	end     int64
+	counted int64 // bytes that the run has counted for it
+	blocks  map[string]extent
+	writes  int  // under way
+	gone    bool // the last write closes it
 }
 
 type extent struct{ from, size int64 }
 
 // blob is what a list has made.
 type blob struct {
-	file   *os.File
-	name   string // empty: it is in the folder
-	size   int64
-	digest string
-	blocks map[string]extent
+	file    *os.File
+	name    string // empty: it is in the folder
+	size    int64
+	counted int64 // bytes that the run has counted for it
+	digest  string
+	blocks  map[string]extent
 }
 
 var (
@@ -61,12 +63,12 @@ func newUpload(j *Job, name, mediaType string) *upload {
 	return &upload{id: rand.Text(), job: j, name: name, mediaType: mediaType}
 }
 
-// take counts bytes in. The caller holds mu.
-func (u *upload) take(n int64) error {
+// take counts bytes in, of those that will be written. The caller holds mu.
+func (u *upload) take(n, written int64) error {
 	if u.dropped {
 		return errGone
 	}
-	if err := u.job.run.take(n); err != nil {
+	if err := u.job.run.take(n, written); err != nil {
 		return err
 	}
 	u.taken += n
@@ -111,6 +113,7 @@ func (u *upload) put(id string, size int64, body io.Reader) error {
 	case err != nil:
 		if s.end == at.from+size { // else its place is lost until the end
 			s.end = at.from
+			s.counted -= size
 			u.give(size)
 		}
 		return err
@@ -129,7 +132,7 @@ func (u *upload) begin(size int64) (*spool, extent, error) {
 	if err := u.countBlock(); err != nil {
 		return nil, extent{}, err
 	}
-	if err := u.take(size); err != nil {
+	if err := u.take(size, size); err != nil {
 		return nil, extent{}, err
 	}
 	if u.spool == nil {
@@ -143,6 +146,7 @@ func (u *upload) begin(size int64) (*spool, extent, error) {
 	s := u.spool
 	at := extent{s.end, size}
 	s.end += size
+	s.counted += size
 	s.writes++
 	return s, at, nil
 }
@@ -201,17 +205,19 @@ func (u *upload) commit(list []blockRef, mediaType string) error {
 	if err != nil {
 		return err
 	}
-	next := &blob{size: total, blocks: map[string]extent{}}
+	next := &blob{size: total, counted: total, blocks: map[string]extent{}}
 	sum, out := sha256.New(), io.Discard
 	whole := u.inOrder(places)
 	if whole {
 		next.file, next.name = u.spool.file, u.spool.name
 	} else {
-		if err := u.take(total); err != nil {
+		// It takes the place of what is there, and so of what is counted for that.
+		next.counted = max(total-u.counted(), 0)
+		if err := u.take(next.counted, total); err != nil {
 			return err
 		}
 		if next.file, next.name, err = u.job.run.tempFile(); err != nil {
-			u.give(total)
+			u.give(next.counted)
 			return err
 		}
 		out = next.file
@@ -235,6 +241,8 @@ func (u *upload) commit(list []blockRef, mediaType string) error {
 	next.digest = digestPrefix + hex.EncodeToString(sum.Sum(nil))
 	if whole {
 		u.spool = nil
+	} else {
+		u.hand(next)
 	}
 	u.become(next, mediaType)
 	return nil
@@ -243,12 +251,12 @@ func (u *upload) commit(list []blockRef, mediaType string) error {
 // putBlob stores a blob that comes in one piece.
 func (u *upload) putBlob(size int64, body io.Reader, mediaType string) error {
 	u.mu.Lock()
-	err := u.take(size)
+	err := u.take(size, size)
 	u.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	next := &blob{size: size}
+	next := &blob{size: size, counted: size}
 	if next.file, next.name, err = u.job.run.tempFile(); err == nil {
 		sum := sha256.New()
 		_, err = io.CopyN(io.MultiWriter(sum, next.file), body, size)
@@ -267,6 +275,34 @@ func (u *upload) putBlob(size int64, body io.Reader, mediaType string) error {
 	return nil
 }
 
+// counted is what is counted for what the next blob will take the place of.
+func (u *upload) counted() int64 {
+	n := int64(0)
+	if u.spool != nil {
+		n += u.spool.counted
+	}
+	if u.blob != nil {
+		n += u.blob.counted
+	}
+	return n
+}
+
+// hand counts for a blob what was counted for those that it takes the place of, as far
+// as it needs that.
+func (u *upload) hand(next *blob) {
+	from := func(n *int64) {
+		part := min(*n, next.size-next.counted)
+		*n -= part
+		next.counted += part
+	}
+	if u.spool != nil {
+		from(&u.spool.counted)
+	}
+	if u.blob != nil {
+		from(&u.blob.counted)
+	}
+}
+
 // become puts a blob in the place of the one before, and of the spool.
 func (u *upload) become(next *blob, mediaType string) {
 	u.discard(u.blob)
@@ -282,7 +318,7 @@ func (u *upload) discard(b *blob) {
 	if b == nil {
 		return
 	}
-	u.give(b.size)
+	u.give(b.counted)
 	u.job.run.unlink(b.file, b.name)
 }
 
@@ -292,7 +328,7 @@ func (u *upload) dropSpool() {
 	}
 	s := u.spool
 	u.spool = nil
-	u.give(s.end)
+	u.give(s.counted)
 	u.job.run.remove(s.name)
 	s.gone = true
 	s.closeIfIdle()
