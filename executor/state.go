@@ -94,8 +94,11 @@ func newJob(state string, f jobFile) (_ *jobState, err error) {
 	j := &jobState{ID: id, Dir: dir}
 	defer func() {
 		if err != nil {
-			j.close() // first: with no descriptor left nothing could be removed
-			_ = os.RemoveAll(hidden)
+			j.close()
+			// Nothing else is in it, and these calls need no descriptor: there may be
+			// none.
+			_ = os.Remove(filepath.Join(hidden, jobLock))
+			_ = os.Remove(hidden)
 		}
 	}()
 	if j.lock, err = tryLock(filepath.Join(hidden, jobLock)); err != nil {
