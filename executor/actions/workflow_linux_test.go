@@ -63,7 +63,7 @@ func TestCalled(t *testing.T) {
 		if err := p.Started(j.ID); err != nil {
 			t.Fatal(err)
 		}
-		q, err := job.FromPlan(j, func(string) string { return "" })
+		q, err := job.FromPlan(j, func(_, _ string) string { return "" })
 		if err != nil {
 			t.Fatal(err)
 		}

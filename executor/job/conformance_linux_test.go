@@ -177,7 +177,7 @@ func runWhole(t *testing.T, wf *workflows.Workflow, event string, args []string,
 		if err := p.Started(j.ID); err != nil {
 			t.Fatal(err)
 		}
-		q, err := job.FromPlan(j, func(name string) string { return secrets[name] })
+		q, err := job.FromPlan(j, func(_, name string) string { return secrets[name] })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,9 +12,8 @@ import (
 )
 
 // FromPlan is the request for a job of a run. The cell, the runner, the actions and
-// Emit are the caller's to add. own returns the run's secrets and GITHUB_TOKEN, an
-// empty text for one that there is not.
-func FromPlan(j *plan.Job, own func(name string) string) (Request, error) {
+// Emit are the caller's to add. own returns secrets.
+func FromPlan(j *plan.Job, own plan.Own) (Request, error) {
 	q := Request{
 		Steps: j.Steps, Contexts: j.Contexts, Outputs: j.Outputs,
 		Defaults: Defaults{Shell: Text(j.Defaults.Shell), Dir: Text(j.Defaults.Dir)},

@@ -16,7 +16,9 @@
 //   - Of all runs of this machine that name a concurrency group one has it; how a job or a
 //     run that waits for one ends is as on the forge.
 //   - A job's tokens are placeholders; the gateway puts the real one into requests to
-//     the forge and nowhere else.
+//     the forge and nowhere else: to read the run's own repository, as far as the
+//     permissions of the job go.
+//   - What a deployment environment has is for the jobs that name it.
 //
 // What it cannot do: containers and services of jobs, gates of environments, and
 // concurrency groups that runs of other machines hold.

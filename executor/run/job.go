@@ -181,12 +181,15 @@ func (r *runner) chosen(steps []*workflows.Step) []*workflows.Step {
 	return out
 }
 
-// secret is the value of one of the run's secrets.
-func (r *runner) secret(name string) string {
-	if strings.EqualFold(name, "GITHUB_TOKEN") {
+// secret is the value of one of the run's secrets, or of an environment's.
+func (r *runner) secret(environment, name string) string {
+	list := r.q.Secrets
+	if environment != "" {
+		list = r.q.EnvironmentSecrets[environment]
+	} else if strings.EqualFold(name, "GITHUB_TOKEN") {
 		return r.token()
 	}
-	for _, s := range r.q.Secrets {
+	for _, s := range list {
 		if strings.EqualFold(s.Name, name) {
 			return s.Value
 		}
@@ -213,7 +216,7 @@ func (r *runner) cellRequest(j *plan.Job, secrets []job.Variable) executor.CellR
 	if r.placeholder != "" && !q.Policy.NoNetwork {
 		q.Credentials = map[string]string{tokenCredential: r.q.Token}
 		q.Secrets = append(q.Secrets, r.q.Token)
-		rules = tokenRules(r.q.Repository, r.placeholder)
+		rules = tokenRules(r.q.Repository, r.placeholder, j.Permissions)
 	}
 	q.Policy.Egress.Rules = slices.Concat(q.Policy.Egress.Rules, rules)
 	if r.q.Guess && !q.Policy.NoNetwork {

@@ -4,6 +4,7 @@ package run
 
 import (
 	"context"
+	"maps"
 
 	"github.com/zviz/run/cache/results"
 	"github.com/zviz/run/executor"
@@ -42,10 +43,12 @@ type Request struct {
 	ToolCache string // a folder of the operator's; see executor.CellRequest
 	Guess     bool   // the operator names no hosts: each step has the presets of the tools it starts
 
-	Secrets   []job.Variable
-	Env       []job.Setting // beneath what the workflow sets
-	Token     string        // of the forge; empty if there is none
-	RealToken bool          // jobs get it, and no placeholder
+	Secrets []job.Variable
+	// EnvironmentSecrets are those of deployment environments, by name.
+	EnvironmentSecrets map[string][]job.Variable
+	Env                []job.Setting // beneath what the workflow sets
+	Token              string        // of the forge; empty if there is none
+	RealToken          bool          // jobs get it, and no placeholder
 
 	// Actions are those that steps use, but for the checkout of the local repository;
 	// nil: only local ones.
@@ -90,4 +93,22 @@ type JobResult struct {
 	Tolerated  bool
 	Why        string           // why it never ran, or was cancelled
 	Report     *executor.Report // nil of a job that never started
+}
+
+// Options are those of the plan, with the names of the secrets.
+func (q *Request) Options() plan.Options {
+	o := q.Plan
+	for _, s := range q.Secrets {
+		o.Secrets = append(o.Secrets, s.Name)
+	}
+	o.Environments = map[string]plan.OfEnvironment{}
+	maps.Copy(o.Environments, q.Plan.Environments)
+	for name, list := range q.EnvironmentSecrets {
+		of := o.Environments[name]
+		for _, s := range list {
+			of.Secrets = append(of.Secrets, s.Name)
+		}
+		o.Environments[name] = of
+	}
+	return o
 }

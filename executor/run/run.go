@@ -71,10 +71,7 @@ func Run(ctx context.Context, q Request) (_ Result, err error) {
 		r.placeholder = placeholder()
 	}
 	r.q.Plan.GitHub = slices.Concat(r.facts(), q.Plan.GitHub)
-	for _, s := range q.Secrets {
-		r.q.Plan.Secrets = append(r.q.Plan.Secrets, s.Name)
-	}
-	if r.plan, err = plan.New(q.Workflow, r.q.Plan); err != nil {
+	if r.plan, err = plan.New(q.Workflow, r.q.Options()); err != nil {
 		return Result{Conclusion: plan.Failure}, err
 	}
 	if !q.RealCheckout {

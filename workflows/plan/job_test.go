@@ -167,7 +167,7 @@ func TestSecrets(t *testing.T) {
 	} {
 		t.Run(tt.job+" "+tt.name, func(t *testing.T) {
 			var asked []string
-			got, err := secrets[tt.job].Value(tt.name, func(name string) string {
+			got, err := secrets[tt.job].Value(tt.name, func(_, name string) string {
 				asked = append(asked, name)
 				return "value of " + name
 			})
@@ -179,8 +179,57 @@ func TestSecrets(t *testing.T) {
 	if diff := cmp.Diff([][]string{{"TOK", "OTHER"}, {"one", "all"}, {"one", "all"}}, [][]string{secrets["a"].Names(), secrets["c.j"].Names(), secrets["c.k.j"].Names()}); diff != "" {
 		t.Errorf("names (-want +got)\n%s", diff)
 	}
-	if all, err := secrets["c.j"].Value("all", func(name string) string { return name }); err != nil || !strings.Contains(all, `"OTHER"`) {
+	if all, err := secrets["c.j"].Value("all", func(_, name string) string { return name }); err != nil || !strings.Contains(all, `"OTHER"`) {
 		t.Errorf("got %q, %v", all, err)
+	}
+}
+
+// What an environment has goes before what its job has besides, in a called workflow too.
+func TestEnvironments(t *testing.T) {
+	files := map[string]string{
+		"./.github/workflows/c.yml": "on:\n  workflow_call:\n    secrets: {tok: {}, more: {}}\njobs:\n  j: {runs-on: x, environment: Live, env: {V: '${{ vars.V }}'}, steps: [{run: x}]}\n",
+	}
+	p := newPlan(t, `on: push
+jobs:
+  c: {uses: ./.github/workflows/c.yml, secrets: {tok: given, more: '${{ secrets.other }}'}}
+  a: {runs-on: x, environment: {name: "${{ vars.W }}"}, env: {V: "${{ vars.v }}", W: "${{ vars.W }}"}, steps: [{run: x}]}
+  b: {runs-on: x, environment: test, env: {V: "${{ vars.V }}"}, steps: [{run: x}]}
+`, files, plan.Options{
+		Vars: map[string]string{"V": "of all", "W": "LIVE"}, Secrets: []string{"TOK", "OTHER"},
+		Environments: map[string]plan.OfEnvironment{"live": {Vars: map[string]string{"v": "of live"}, Secrets: []string{"tok", "own"}}},
+	})
+	jobs := map[string]*plan.Job{}
+	for _, j := range p.Ready() {
+		jobs[j.ID] = j
+	}
+	own := func(environment, name string) string { return environment + "/" + name }
+	for _, tt := range []struct{ job, secret, want string }{
+		{"a", "TOK", "live/tok"},
+		{"a", "own", "live/own"},
+		{"a", "other", "/OTHER"},
+		{"a", "github_token", "/GITHUB_TOKEN"},
+		{"b", "TOK", "/TOK"},
+		{"b", "own", ""},
+		{"c.j", "tok", "live/tok"},
+		{"c.j", "own", "live/own"},
+		{"c.j", "more", "/OTHER"},
+		{"c.j", "other", ""},
+	} {
+		if got, err := jobs[tt.job].Secrets.Value(tt.secret, own); err != nil || got != tt.want {
+			t.Errorf("%s of %s: %q, %v, want %q", tt.secret, tt.job, got, err, tt.want)
+		}
+	}
+	env := map[string]string{}
+	for id, j := range jobs {
+		for _, v := range j.Env {
+			env[id+" "+v.Name] = v.Value
+		}
+	}
+	if diff := cmp.Diff(map[string]string{"a V": "of live", "a W": "LIVE", "b V": "of all", "c.j V": "of live"}, env); diff != "" {
+		t.Errorf("variables (-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"tok", "own", "OTHER"}, jobs["a"].Secrets.Names()); diff != "" {
+		t.Errorf("names (-want +got)\n%s", diff)
 	}
 }
 
@@ -211,7 +260,7 @@ func TestSecretsOnce(t *testing.T) {
 	}
 	p := newPlan(t, "on: push\n"+call(0), files, plan.Options{Secrets: []string{"s0"}})
 	asked := 0
-	v, err := p.Next().Secrets.Value("s1", func(string) string {
+	v, err := p.Next().Secrets.Value("s1", func(_, _ string) string {
 		asked++
 		return "v"
 	})

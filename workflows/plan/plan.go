@@ -21,10 +21,20 @@ type Options struct {
 	Inputs  map[string]string
 	Vars    map[string]string
 	Secrets []string // names only
+	// Environments are what deployment environments have besides, by the name of the
+	// environment in any case of letters. Of those a job has what stands in its own.
+	Environments map[string]OfEnvironment
 
 	Jobs    []string          // only these, and what they need; nil: all. A job of the run's own file
 	Matrix  map[string]string // only cells that do not have another value there
 	MaxJobs int               // in the run, with cells and called workflows; 0: 10,000
+}
+
+// OfEnvironment is what a deployment environment gives to its jobs. It goes before what
+// the run has of the same name (docs, "Using secrets in GitHub Actions", precedence).
+type OfEnvironment struct {
+	Vars    map[string]string
+	Secrets []string // names only
 }
 
 const defaultMaxJobs = 10_000
@@ -85,13 +95,23 @@ func New(wf *workflows.Workflow, o Options) (*Plan, error) {
 	return p, nil
 }
 
+// varsOf is the vars context of several sets, of which the first that has a name counts.
+func varsOf(sets ...map[string]string) *expr.Object {
+	var vars []expr.Member
+	for i, set := range sets {
+		for _, name := range slices.Sorted(maps.Keys(set)) {
+			same := func(m expr.Member) bool { return expr.Fold(m.Name) == expr.Fold(name) }
+			if i == 0 || !slices.ContainsFunc(vars, same) {
+				vars = append(vars, expr.Member{Name: name, Value: expr.String(set[name])})
+			}
+		}
+	}
+	return expr.NewObject(vars...)
+}
+
 // evaluateRun evaluates what the file says about the run as a whole.
 func (p *Plan) evaluateRun() error {
-	var vars []expr.Member
-	for _, name := range slices.Sorted(maps.Keys(p.o.Vars)) {
-		vars = append(vars, expr.Member{Name: name, Value: expr.String(p.o.Vars[name])})
-	}
-	p.vars = expr.NewObject(vars...)
+	p.vars = varsOf(p.o.Vars)
 	p.workflow = cmp.Or(p.wf.Name.String(), p.fileName())
 	p.setGitHub()
 	env := expr.Env{Contexts: expr.Values{"github": p.githubOf(""), "vars": p.vars}}

@@ -41,6 +41,9 @@ func (p *Plan) prepare(c *cell) error {
 		e.callee(c)
 		return e.err
 	}
+	environment := e.environment(d.Environment)
+	contexts, secrets := p.deploy(environment.Name, c.contexts, n.scope.secrets)
+	e.env.Contexts = contexts
 	j := &Job{
 		ID: c.id, Key: d.ID.Text, Name: c.name, Workflow: n.scope.uses,
 		Matrix: c.matrix, Index: c.index, Total: n.total,
@@ -48,13 +51,13 @@ func (p *Plan) prepare(c *cell) error {
 		Timeout:     e.minutes("timeout-minutes", d.Timeout, defaultTimeout),
 		Grace:       e.minutes("cancel-timeout-minutes", d.CancelTimeout, defaultGrace),
 		Tolerated:   c.tolerated,
-		Environment: e.environment(d.Environment),
+		Environment: environment,
 		Permissions: d.Permissions,
 		Groups:      c.groups(),
 		Steps:       d.Steps,
 		Outputs:     d.Outputs,
-		Contexts:    c.contexts,
-		Secrets:     n.scope.secrets,
+		Contexts:    contexts,
+		Secrets:     secrets,
 	}
 	j.Env = merge(e.variables("env", n.scope.env), e.variables("env", d.Env))
 	j.Defaults = e.defaults(n.scope.defaults, d.Defaults)
@@ -227,6 +230,27 @@ func (b *builder) environment(t *syntax.Token) Environment {
 		return Environment{Name: b.text(what, t)}
 	}
 	return Environment{Name: b.text(what, t.Get("name")), URL: t.Get("url")}
+}
+
+// deploy adds to the contexts and the secrets of a job what its environment has.
+func (p *Plan) deploy(environment string, contexts expr.Values, secrets *Secrets) (expr.Values, *Secrets) {
+	if environment == "" {
+		return contexts, secrets
+	}
+	for name, of := range p.o.Environments {
+		if expr.Fold(name) != expr.Fold(environment) {
+			continue
+		}
+		if len(of.Vars) > 0 {
+			contexts = maps.Clone(contexts)
+			contexts["vars"] = varsOf(of.Vars, p.o.Vars)
+		}
+		if len(of.Secrets) > 0 {
+			secrets = &Secrets{names: of.Secrets, parent: secrets, environment: name}
+		}
+		break
+	}
+	return contexts, secrets
 }
 
 // laterText evaluates a text if it is known already.

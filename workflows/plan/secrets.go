@@ -13,11 +13,12 @@ import (
 // Secrets say which secrets a job has, and what they are in terms of the run's own. They
 // hold no value.
 type Secrets struct {
-	names    []string // of the run
-	parent   *Secrets // of the calling workflow
-	inherit  bool
-	given    *syntax.Token // by the call
-	contexts expr.Values   // of the call
+	names       []string // of the run, or of the environment
+	parent      *Secrets // of the calling workflow; of an environment: what the job has besides
+	environment string
+	inherit     bool
+	given       *syntax.Token // by the call
+	contexts    expr.Values   // of the call
 }
 
 // everyJobs is the name of the secret that every job has.
@@ -28,6 +29,14 @@ func (s *Secrets) Names() []string {
 	switch {
 	case s.parent == nil:
 		return slices.Clone(s.names)
+	case s.environment != "":
+		list := slices.Clone(s.names)
+		for _, name := range s.parent.Names() {
+			if !slices.ContainsFunc(s.names, func(own string) bool { return expr.Fold(own) == expr.Fold(name) }) {
+				list = append(list, name)
+			}
+		}
+		return list
 	case s.inherit:
 		return s.parent.Names()
 	case s.given == nil:
@@ -40,10 +49,14 @@ func (s *Secrets) Names() []string {
 	return list
 }
 
+// Own returns a secret of the run, or GITHUB_TOKEN; with the name of one of
+// Options.Environments, one of that. An empty text is one that there is not.
+type Own func(environment, name string) string
+
 // Value is the value of a secret; own returns those of the run, and GITHUB_TOKEN. A
 // secret that a call gives is evaluated, for which own is asked for what it names only.
 // A secret that there is not is empty. The error is an *EvalError.
-func (s *Secrets) Value(name string, own func(name string) string) (string, error) {
+func (s *Secrets) Value(name string, own Own) (string, error) {
 	r := resolver{own: own, known: map[secretOf]string{}}
 	return r.value(s, name)
 }
@@ -51,7 +64,7 @@ func (s *Secrets) Value(name string, own func(name string) string) (string, erro
 // resolver finds values, each once: a hostile workflow could give each of its secrets to
 // itself many times over, at every level of its calls.
 type resolver struct {
-	own   func(name string) string
+	own   Own
 	ev    evaluator
 	known map[secretOf]string
 }
@@ -77,12 +90,17 @@ func (r *resolver) find(s *Secrets, folded string) (string, error) {
 	same := func(other string) bool { return expr.Fold(other) == folded }
 	switch {
 	case same(everyJobs):
-		return r.own(everyJobs), nil
+		return r.own("", everyJobs), nil
 	case s.parent == nil:
 		if i := slices.IndexFunc(s.names, same); i >= 0 {
-			return r.own(s.names[i]), nil
+			return r.own("", s.names[i]), nil
 		}
 		return "", nil
+	case s.environment != "":
+		if i := slices.IndexFunc(s.names, same); i >= 0 {
+			return r.own(s.environment, s.names[i]), nil
+		}
+		return r.value(s.parent, folded)
 	case s.inherit:
 		return r.value(s.parent, folded)
 	}

@@ -61,7 +61,9 @@ nothing else does. setup-node and its like find what cache tool fetched. Steps t
 install packages of the distribution need --rootfs DIR --profile root.
 
 With --secret GITHUB_TOKEN jobs have a token that is worth nothing outside: the
-gateway puts the real one into requests that read the workflow's own repository.
+gateway puts the real one into requests that read the workflow's own repository, as
+far as the permissions of the job go. NAME@ENVIRONMENT in --secret, --secret-file and
+--var is of a deployment environment: only jobs that name it in environment have it.
 
 Of all runs of this machine and user one has a concurrency group, and one waits.
 

@@ -143,13 +143,24 @@ func (a app) runBase(o *runOptions) (run.Request, error) {
 	if q.ToolCache, err = a.runToolCache(o); err != nil {
 		return q, err
 	}
-	if q.Secrets, err = a.runSecrets(o); err != nil {
+	secrets, err := a.runSecrets(o)
+	if err != nil {
 		return q, err
 	}
-	for i, s := range q.Secrets {
-		if strings.EqualFold(s.Name, "GITHUB_TOKEN") {
-			q.Token, q.Secrets = s.Value, slices.Delete(q.Secrets, i, i+1)
-			break
+	for _, s := range secrets {
+		switch name, environment, of := strings.Cut(s.Name, atEnvironment); {
+		case of && (name == "" || environment == ""):
+			return q, argument("--secret", s.Name, usageError{"want NAME@ENVIRONMENT", ""})
+		case of:
+			if q.EnvironmentSecrets == nil {
+				q.EnvironmentSecrets = map[string][]job.Variable{}
+			}
+			key := strings.ToLower(environment)
+			q.EnvironmentSecrets[key] = append(q.EnvironmentSecrets[key], job.Variable{Name: name, Value: s.Value})
+		case strings.EqualFold(name, "GITHUB_TOKEN"):
+			q.Token = s.Value
+		default:
+			q.Secrets = append(q.Secrets, s)
 		}
 	}
 	if q.RealToken && q.Token == "" {
@@ -218,16 +229,15 @@ func (a app) runOne(ctx context.Context, o *runOptions, q run.Request, path stri
 			return runnable{}, err
 		}
 	}
-	for _, s := range q.Secrets {
-		q.Plan.Secrets = append(q.Plan.Secrets, s.Name)
+	if q.Plan.Vars, q.Plan.Environments, err = ofEnvironments(q.Plan.Vars); err != nil {
+		return runnable{}, err
 	}
-	if _, err := plan.New(wf, q.Plan); err != nil { // what is wrong is said before anything runs
+	if _, err := plan.New(wf, q.Options()); err != nil { // what is wrong is said before anything runs
 		if t, ok := errors.AsType[*plan.NotTriggeredError](err); ok && o.file == "" {
 			return runnable{}, t
 		}
 		return runnable{}, planError(w, err)
 	}
-	q.Plan.Secrets = nil // run fills them in
 	return runnable{w, q}, nil
 }
 
@@ -306,6 +316,31 @@ func (a app) runEnv(o *runOptions) ([]job.Setting, error) {
 	return out, nil
 }
 
+// atEnvironment is between the name of a secret or variable and that of the deployment
+// environment that has it.
+const atEnvironment = "@"
+
+// ofEnvironments parts the variables of the run from those of deployment environments.
+func ofEnvironments(all map[string]string) (vars map[string]string, of map[string]plan.OfEnvironment, err error) {
+	vars, of = map[string]string{}, map[string]plan.OfEnvironment{}
+	for key, value := range all {
+		name, environment, ok := strings.Cut(key, atEnvironment)
+		if !ok {
+			vars[key] = value
+			continue
+		}
+		if name == "" || environment == "" {
+			return nil, nil, argument("--var", key, usageError{"want NAME@ENVIRONMENT=VALUE", ""})
+		}
+		environment = strings.ToLower(environment)
+		if of[environment].Vars == nil {
+			of[environment] = plan.OfEnvironment{Vars: map[string]string{}}
+		}
+		of[environment].Vars[name] = value
+	}
+	return vars, of, nil
+}
+
 // runSecrets gathers the secrets: a value of a flag, of a file, of our environment, or
 // what somebody types.
 func (a app) runSecrets(o *runOptions) ([]job.Variable, error) {
@@ -336,9 +371,10 @@ func (a app) runSecrets(o *runOptions) ([]job.Variable, error) {
 			set(name, value)
 			continue
 		}
-		if value, given = a.lookupEnv(name); !given {
+		variable, _, _ := strings.Cut(name, atEnvironment)
+		if value, given = a.lookupEnv(variable); !given {
 			if !ui.IsTerminal(a.In) || o.json {
-				return nil, failure{Code: "secret.missing", What: fmt.Sprintf("--secret %s: the variable is not set", name), Fix: "export " + quoteShell(name) + "=…", Exit: exitUsage}
+				return nil, failure{Code: "secret.missing", What: fmt.Sprintf("--secret %s: the variable %s is not set", name, variable), Fix: "export " + quoteShell(variable) + "=…", Exit: exitUsage}
 			}
 			var err error
 			if value, err = ui.AskSecret(a.In, a.Err, "secret "+name+": "); err != nil {
