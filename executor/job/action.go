@@ -148,6 +148,9 @@ func (r *runner) load(ctx context.Context, s *workflows.Step, in *Action) (*Acti
 	if err != nil {
 		return nil, err
 	}
+	if !local(uses) {
+		r.emit(Event{Kind: Preparing, Text: r.text(uses)})
+	}
 	a, err := r.q.Actions.Load(ctx, Use{Text: uses, Pos: s.Uses.Pos, In: in}, workspace)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ type EventKind string
 
 // The kinds of events, and the fields that they fill besides Step and Time.
 const (
+	Preparing    EventKind = "preparing"     // Text: the action that is got before the first step
 	StepStarted  EventKind = "step.started"  // Name
 	Line         EventKind = "line"          // Stream, Text
 	GroupStarted EventKind = "group.started" // Text: its title

@@ -30,6 +30,7 @@ With --json, one object a line. Each has "time" (RFC 3339, UTC) and "type"; abou
   run.waiting  name, why: another run has its concurrency group
   job.start    name
   job.waiting  name, why: the same, before job.start
+  job.prepare  name: of an action that is got before the first step
   step.start   name
   log          stream (stdout, stderr; info and debug are the runner's), data: a line
                without its end. "more": true if the rest of it is in the next log of

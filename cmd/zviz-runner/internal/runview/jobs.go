@@ -20,6 +20,7 @@ type jobState struct {
 	since    time.Time
 	steps    map[string]*stepState
 	current  *stepState // whose header was shown last, of those that run; may be nil
+	prepares string     // what is got before the first step; clean
 	denied   denials    // of no step
 }
 
@@ -116,7 +117,7 @@ func (j *jobState) begin(e *job.Event) {
 	if e.Name != "" {
 		st.name = cleanName(e.Name)
 	}
-	st.running, st.since = true, time.Now()
+	st.running, st.since, j.prepares = true, time.Now(), ""
 	j.current = st
 }
 

@@ -188,6 +188,8 @@ func (j *jsonLines) step(e run.Event, head line) {
 		return head
 	}
 	switch s.Kind {
+	case job.Preparing:
+		j.put(named{as("job.prepare"), s.Text})
 	case job.StepStarted:
 		j.put(named{as("step.start"), s.Name})
 	case job.Line:

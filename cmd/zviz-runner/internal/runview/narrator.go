@@ -152,6 +152,8 @@ func (n *narrator) step(j *jobState, e *job.Event) {
 	st := j.step(e.Step)
 	n.release(j, st, e)
 	switch e.Kind {
+	case job.Preparing:
+		j.prepares = cleanName(e.Text)
 	case job.StepStarted:
 		if st != nil {
 			j.begin(e)

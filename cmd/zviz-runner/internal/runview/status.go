@@ -51,7 +51,10 @@ func (v *terminal) overall() string {
 }
 
 func jobRow(j *jobState) string {
-	if j.current == nil {
+	switch {
+	case j.current == nil && j.prepares != "":
+		return fmt.Sprintf("  %s: gets %s  %s", j.name, j.prepares, elapsed(j.since))
+	case j.current == nil:
 		return fmt.Sprintf("  %s  %s", j.name, elapsed(j.since))
 	}
 	return fmt.Sprintf("  %s: %s  %s", j.name, j.current.name, elapsed(j.current.since))

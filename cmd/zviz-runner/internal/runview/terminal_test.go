@@ -140,7 +140,7 @@ func TestStatus(t *testing.T) {
 		{"one", 1, 1, 24, 80, "  job 0: Run x  7s\n"},
 		{"two", 2, 5, 24, 80, "2 running, 0 of 5 done  7s\n  job 0: Run x  7s\n  job 1  7s\n"},
 		{"unknown number", 2, 0, 24, 80, "2 running, 0 done  7s\n  job 0: Run x  7s\n  job 1  7s\n"},
-		{"more than rows", 9, 0, 8, 80, "9 running, 0 done  7s\n  job 0: Run x  7s\n  job 1  7s\n  and 7 more jobs\n"},
+		{"more than rows", 9, 0, 8, 80, "9 running, 0 done  7s\n  job 0: Run x  7s\n  job 1: gets acme/second@v1\\x1b[2J  7s\n  and 7 more jobs\n"},
 		{"narrow", 2, 0, 24, 14, "2 running, 0…\n  job 0: Run…\n  job 1  7s\n"},
 		{"two rows", 2, 0, 2, 80, "2 running, 0 done  7s\n"},
 		{"one row", 1, 0, 1, 80, "  job 0: Run x  7s\n"},
@@ -152,7 +152,11 @@ func TestStatus(t *testing.T) {
 				for i := range tt.jobs {
 					v.of(strconv.Itoa(i), "job "+strconv.Itoa(i))
 				}
+				v.step(v.running[0], &job.Event{Kind: job.Preparing, Text: "acme/first@v1"})
 				v.running[0].begin(&job.Event{Step: "x", Name: "Run x"})
+				if tt.jobs > 2 {
+					v.step(v.running[1], &job.Event{Kind: job.Preparing, Text: "acme/second@v1\x1b[2J"})
+				}
 				time.Sleep(7200 * time.Millisecond)
 				got := strings.Join(v.status(tt.rows, tt.cols), "\n") + "\n"
 				if diff := cmp.Diff(tt.want, got); diff != "" {
