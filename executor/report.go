@@ -4,6 +4,7 @@ package executor
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -53,6 +54,14 @@ type Report struct {
 	Leftovers  ReportLeftovers       `json:"leftovers"`
 	Steps      []ReportStep          `json:"steps"`
 	Outputs    map[string]string     `json:"outputs"`
+}
+
+// Title is what the report is about: a command, or a job.
+func (r Report) Title() string {
+	if len(r.Command) == 0 && r.Job != "" {
+		return "job " + r.Job
+	}
+	return strings.Join(r.Command, " ")
 }
 
 // ReportError is an error of ours in the house form.

@@ -20,7 +20,11 @@ import (
 func reportText(out io.Writer, r executor.Report, verified string) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("%s", ui.CleanLine(quoteCommand(r.Command)))
+	title := r.Title()
+	if len(r.Command) > 0 {
+		title = quoteCommand(r.Command)
+	}
+	line("%s", ui.CleanLine(title))
 	line("%s: exit code %d, %s, after %s, on %s UTC", ui.Clean(string(r.Conclusion)), r.ExitCode,
 		strings.ReplaceAll(ui.Clean(string(r.Cause)), "_", " "), ui.Duration(r.Usage.WallMS), r.Started.UTC().Format(time.DateTime))
 	if e := r.Error; e != nil {
@@ -36,8 +40,17 @@ func reportText(out io.Writer, r executor.Report, verified string) error {
 		line("the record of the network is not complete: something opaque left the cell")
 	}
 	line("%s", verified)
-	textTable(&b, "hosts", []string{"DECISION", "HOST", "WHY", "TIMES", "SENT", "RECEIVED", "STEPS", "FIRST ASKED BY", "PACKAGES"}, hostRows(r.Egress.Summary))
 	var rows [][]string
+	for _, s := range r.Steps {
+		conclusion := ui.Clean(string(s.Conclusion))
+		if s.Outcome != s.Conclusion {
+			conclusion += " after " + ui.Clean(string(s.Outcome))
+		}
+		rows = append(rows, []string{conclusion, strconv.Itoa(s.ExitCode), ui.Duration(s.DurationMS), ui.Clean(s.Name)})
+	}
+	textTable(&b, "steps", []string{"CONCLUSION", "EXIT CODE", "AFTER", "STEP"}, rows)
+	textTable(&b, "hosts", []string{"DECISION", "HOST", "WHY", "TIMES", "SENT", "RECEIVED", "STEPS", "FIRST ASKED BY", "PACKAGES"}, hostRows(r.Egress.Summary))
+	rows = nil
 	for _, p := range r.Packages {
 		rows = append(rows, []string{ui.Clean(p.Ecosystem), ui.Clean(p.Name), ui.Clean(p.Version), p.How(), ui.Clean(p.Digest)})
 	}
@@ -48,9 +61,9 @@ func reportText(out io.Writer, r executor.Report, verified string) error {
 		if d.PID != 0 {
 			who = decision.Process(d.Exe, d.PID)
 		}
-		rows = append(rows, []string{ui.Clean(d.Syscall + d.Path), ui.Clean(d.Errno), strconv.Itoa(d.Count), who, ui.Clean(d.Rule)})
+		rows = append(rows, []string{ui.Clean(d.Syscall + d.Path), ui.Clean(d.Errno), strconv.Itoa(d.Count), who, ui.Clean(d.Step), ui.Clean(d.Rule)})
 	}
-	textTable(&b, "denied system calls and files", []string{"WHAT", "ERROR", "TIMES", "BY", "WHY"}, rows)
+	textTable(&b, "denied system calls and files", []string{"WHAT", "ERROR", "TIMES", "BY", "STEP", "WHY"}, rows)
 	rows = nil
 	for _, c := range r.Changed {
 		rows = append(rows, []string{ui.Clean(c.Op), ui.Clean(c.Path), strconv.FormatInt(c.Size, 10), ui.Clean(c.Note)})

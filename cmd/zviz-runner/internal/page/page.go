@@ -39,7 +39,7 @@ func Write(out io.Writer, r executor.Report, verified string) error {
 			w.b.WriteString(`<meta http-equiv="Content-Security-Policy" content="` + policy() + `">`)
 			w.open("meta", "name", "viewport", "content", "width=device-width,initial-scale=1")
 			w.open("meta", "name", "referrer", "content", "no-referrer")
-			w.text("title", "Report of "+strings.Join(r.Command, " "))
+			w.text("title", "Report of "+r.Title())
 			w.b.WriteString("<style>" + style + "</style>")
 		})
 		w.in("body", nil, func() {
@@ -57,7 +57,7 @@ func (w *writer) head(r executor.Report, verified string) {
 	if r.Conclusion == executor.Success {
 		class, mark = "badge allow", "✓ "
 	}
-	w.in("h1", nil, func() { w.text("code", ui.CleanLine(strings.Join(r.Command, " "))) })
+	w.in("h1", nil, func() { w.text("code", ui.CleanLine(r.Title())) })
 	w.in("p", nil, func() {
 		w.text("span", mark+string(r.Conclusion), "class", class)
 		w.text("span", " "+ended(r), "class", "soft")

@@ -109,6 +109,17 @@ func (w *writer) network(r executor.Report) {
 }
 
 func (w *writer) rest(r executor.Report) {
+	if len(r.Steps) > 0 {
+		w.text("h2", "Steps")
+		w.table([]string{"Step", "Conclusion", "Outcome", "Exit code", "Duration"}, len(r.Steps), func(i int) []cell {
+			s := r.Steps[i]
+			outcome := ""
+			if s.Outcome != s.Conclusion {
+				outcome = string(s.Outcome)
+			}
+			return []cell{{s.Name, ""}, {string(s.Conclusion), "key"}, {outcome, "key"}, {strconv.Itoa(s.ExitCode), "number"}, {ui.Duration(s.DurationMS), "number"}}
+		})
+	}
 	if len(r.Packages) > 0 {
 		w.text("h2", "Packages")
 		w.table([]string{"From", "Name", "Version", "How", "Digest"}, len(r.Packages), func(i int) []cell {
