@@ -160,8 +160,13 @@ func (u *upload) publish(q *request) (int64, error) {
 		return 0, invalid(fmt.Errorf("%d bytes were uploaded, not %d", b.size, q.Size))
 	}
 	r := u.job.run
-	if err := errors.Join(b.file.Chmod(0o644), ownAs(b.file, r.folder), b.file.Sync()); err != nil {
+	if err := errors.Join(b.file.Chmod(0o644), ownAs(b.file, r.folder)); err != nil {
 		return 0, fmt.Errorf("artifact: %w", pathless(err))
+	}
+	if !r.cfg.Temporary {
+		if err := b.file.Sync(); err != nil {
+			return 0, fmt.Errorf("artifact: %w", pathless(err))
+		}
 	}
 	info, err := b.file.Stat()
 	if err != nil {

@@ -77,6 +77,9 @@ func (m manifest) without(file string) manifest {
 // writeManifest replaces the list on disk. The caller holds mu, or nobody else knows
 // the run yet.
 func (r *Run) writeManifest() error {
+	if r.cfg.Temporary {
+		return nil
+	}
 	r.manifest.Schema = manifestSchema
 	if r.manifest.Artifacts == nil {
 		r.manifest.Artifacts = []entry{}

@@ -226,6 +226,20 @@ func files(t *testing.T, dir string) map[string]string {
 	return out
 }
 
+// TestTemporary: jobs of a run hand artifacts to each other, and nothing says later what
+// was there.
+func TestTemporary(t *testing.T) {
+	r := open(t, Config{Temporary: true})
+	build, test := newClient(t, r, "build"), newClient(t, r, "test")
+	build.upload("a", []byte("of the first job"))
+	if status, text := test.send("GET", test.link("a", "build"), "", nil); status != 200 || text != "of the first job" {
+		t.Errorf("%d %q", status, text)
+	}
+	if _, err := r.root.Stat(manifestIn); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the list is there: %v", err)
+	}
+}
+
 // TestBlocks: blocks in any order, again, and at the same time; the list decides.
 func TestBlocks(t *testing.T) {
 	r := open(t, Config{})

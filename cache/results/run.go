@@ -27,6 +27,9 @@ type Config struct {
 	MaxBytes int64
 	// FreeBytes of the disk stay free; 0: a fiftieth, at most 1 GiB.
 	FreeBytes int64
+	// Temporary says that the folder goes with the run: nothing is synchronised to the
+	// disk, and no list is kept of what is there.
+	Temporary bool
 	// DeleteAny lets each job delete and overwrite what others of the run have
 	// uploaded, as at GitHub. Without, a job cannot put its own in their place.
 	DeleteAny bool

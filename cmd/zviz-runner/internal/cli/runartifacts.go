@@ -23,7 +23,7 @@ func (r *running) keep(temp string) (_ *kept, err error) {
 	if k.dir == "" {
 		k.temporary, k.dir = true, filepath.Join(temp, "artifacts")
 	}
-	if k.Run, err = results.Open(results.Config{Dir: k.dir}); err != nil && !k.temporary {
+	if k.Run, err = results.Open(results.Config{Dir: k.dir, Temporary: k.temporary}); err != nil && !k.temporary {
 		return nil, failure{Code: "usage.argument", What: badValue("--artifacts", r.artifacts, err), Fix: hint(err), Exit: exitUsage, err: err}
 	}
 	return k, err
