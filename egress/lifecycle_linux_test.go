@@ -114,7 +114,7 @@ func TestCloseFreesNamespaces(t *testing.T) {
 	handle := func(fd int) unix.FileHandle {
 		h, _, err := unix.NameToHandleAt(fd, "", unix.AT_EMPTY_PATH)
 		if err != nil || !alive(h) {
-			t.Skipf("no handles of namespaces here: %v", err)
+			testenv.Missing(t, "no handles of namespaces here: %v", err)
 		}
 		return h
 	}

@@ -179,7 +179,7 @@ func TestCargoRegistry(t *testing.T) {
 	cargo := testenv.NeedTool(t, "cargo")
 	home, err := os.UserHomeDir()
 	if err != nil || os.Geteuid() != 0 {
-		t.Skip("needs root and a home")
+		testenv.Missing(t, "needs root and a home")
 	}
 	crate := archive(t, map[string]string{"corpx-1.0.0/Cargo.toml": "[package]\nname = \"corpx\"\nversion = \"1.0.0\"\n", "corpx-1.0.0/src/lib.rs": ""})
 	sum := sha256.Sum256(crate)

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/zviz/run/internal/testenv"
 )
 
 // bury makes a directory that is as deep as wanted, from the bottom upwards, with
@@ -68,7 +70,7 @@ func TestRemoveTreeHoldsFewDirectories(t *testing.T) {
 // the job its ids.
 func TestRemoveTreeTakesTheLockLast(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root: a mount")
+		testenv.Missing(t, "needs root: a mount")
 	}
 	dir := t.TempDir()
 	held := filepath.Join(dir, "a", "held")

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zviz/run/internal/testenv"
 	"github.com/zviz/run/sandbox/cgroup"
 )
 
@@ -149,7 +150,7 @@ func TestClockSince(t *testing.T) {
 
 func TestStateOfSomebodyElse(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root: a folder of another user")
+		testenv.Missing(t, "needs root: a folder of another user")
 	}
 	dir := filepath.Join(t.TempDir(), "state")
 	if err := os.Mkdir(dir, 0o777); err != nil {

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/zviz/run/internal/testenv"
 )
 
 func TestFindWorkspace(t *testing.T) {
@@ -99,7 +101,7 @@ func TestWorkTreeOfHome(t *testing.T) {
 // Nobody else widens the workspace by a .git above it.
 func TestWorkTreeOfAnother(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root: a folder of another user")
+		testenv.Missing(t, "needs root: a folder of another user")
 	}
 	base, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
