@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -192,7 +193,30 @@ func (c *cell) link(h, inJob *netlink.Handle) (index int, err error) {
 	} else if err := h.LinkSetUp(lo); err != nil { // table 100's route is on it
 		return 0, fmt.Errorf("link lo up: %w", err)
 	}
-	return gw, nil
+	return gw, active(h, gatewayIf)
+}
+
+// activeWait is how long a link may take to become active: long, since it waits for
+// the lock that the end of other networks holds.
+const activeWait = 10 * time.Second
+
+// active waits until the kernel sends by a link. An end that was up before its peer is
+// activated by a worker (net/core/link_watch.c), and drops what is sent by it until
+// then: the answer to a job's first packet, which would come a second later. Newer
+// kernels do that work when they are asked (rtnl_getlink).
+func active(h *netlink.Handle, name string) error {
+	for begin := time.Now(); ; time.Sleep(100 * time.Microsecond) {
+		l, err := h.LinkByName(name)
+		if err != nil {
+			return fmt.Errorf("link %s: %w", name, err)
+		}
+		if l.Attrs().OperState == netlink.OperUp {
+			return nil
+		}
+		if time.Since(begin) > activeWait {
+			return fmt.Errorf("link %s: the kernel has not activated it within %v", name, activeWait)
+		}
+	}
 }
 
 func up(h *netlink.Handle, name, addr string) (index int, err error) {
