@@ -56,14 +56,19 @@ func reportText(out io.Writer, r executor.Report, verified string) error {
 	}
 	textTable(&b, "packages", []string{"FROM", "NAME", "VERSION", "HOW", "DIGEST"}, rows)
 	rows = nil
+	head := []string{"WHAT", "ERROR", "TIMES", "BY", "WHY"}
+	if len(r.Steps) > 0 {
+		head = append(head, "STEP")
+	}
 	for _, d := range r.Denials {
 		who := ""
 		if d.PID != 0 {
 			who = decision.Process(d.Exe, d.PID)
 		}
-		rows = append(rows, []string{ui.Clean(d.Syscall + d.Path), ui.Clean(d.Errno), strconv.Itoa(d.Count), who, ui.Clean(d.Step), ui.Clean(d.Rule)})
+		row := []string{ui.Clean(d.Syscall + d.Path), ui.Clean(d.Errno), strconv.Itoa(d.Count), who, ui.Clean(d.Rule)}
+		rows = append(rows, append(row, ui.Clean(d.Step))[:len(head)])
 	}
-	textTable(&b, "denied system calls and files", []string{"WHAT", "ERROR", "TIMES", "BY", "STEP", "WHY"}, rows)
+	textTable(&b, "denied system calls and files", head, rows)
 	rows = nil
 	for _, c := range r.Changed {
 		rows = append(rows, []string{ui.Clean(c.Op), ui.Clean(c.Path), strconv.FormatInt(c.Size, 10), ui.Clean(c.Note)})
