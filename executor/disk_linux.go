@@ -33,20 +33,29 @@ func (d diskReserve) low(st unix.Statfs_t) bool {
 // diskStep is how often the watch looks: statfs(2) takes microseconds.
 const diskStep = 100 * time.Millisecond
 
-// watchDisk cancels with sandbox.ErrDisk when one of the folders' file systems has less
-// free than its reserve. One that was short before is the operator's affair: it
-// is left out, else no job could run there.
-func watchDisk(ended <-chan struct{}, cancel context.CancelCauseFunc, folders ...string) {
-	reserves := map[string]diskReserve{}
+// diskWatch are the reserves of folders, by name.
+type diskWatch map[string]diskReserve
+
+// newDiskWatch looks at the folders' file systems, before the job can write to them. One
+// that is short already is the operator's affair: it is left out, else no job could run
+// there.
+func newDiskWatch(folders ...string) diskWatch {
+	w := diskWatch{}
 	for _, f := range folders {
 		var st unix.Statfs_t
 		if err := unix.Statfs(f, &st); err != nil {
 			continue
 		}
 		if r := reserveOf(st); !r.low(st) {
-			reserves[f] = r
+			w[f] = r
 		}
 	}
+	return w
+}
+
+// run cancels with sandbox.ErrDisk when one of the file systems has less free than its
+// reserve.
+func (w diskWatch) run(ended <-chan struct{}, cancel context.CancelCauseFunc) {
 	tick := time.NewTicker(diskStep)
 	defer tick.Stop()
 	for {
@@ -55,7 +64,7 @@ func watchDisk(ended <-chan struct{}, cancel context.CancelCauseFunc, folders ..
 			return
 		case <-tick.C:
 		}
-		for f, r := range reserves {
+		for f, r := range w {
 			var st unix.Statfs_t
 			if err := unix.Statfs(f, &st); err == nil && r.low(st) {
 				cancel(sandbox.ErrDisk)

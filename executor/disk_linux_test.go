@@ -41,24 +41,50 @@ func TestDiskWatch(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = syscall.Unmount(folder, syscall.MNT_DETACH) })
-			policy := executor.Policy{Profile: profile, NoNetwork: true, Limits: sandbox.Limits{MemoryBytes: 256 << 20, Pids: 64, Wall: time.Minute}}
+			// It would not end by itself, nor on SIGTERM before the grace is over.
+			const long, late = 5 * time.Minute, 3 * time.Minute
+			policy := executor.Policy{Profile: profile, NoNetwork: true, Limits: sandbox.Limits{MemoryBytes: 256 << 20, Pids: 64, Wall: long}}
 			if tt.folder == "other" {
 				policy.Mounts = []sandbox.Mount{{Source: other, Target: "/mnt/other", Write: true}}
-				policy.Limits.Wall = 10 * time.Second // it would not end by itself
 			}
-			_, report, err := b.run(t, executor.Request{Policy: policy, Grace: 30 * time.Second}, tt.script)
+			_, report, err := b.run(t, executor.Request{Policy: policy, Grace: long}, tt.script)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if report.Cause != tt.want {
 				t.Errorf("cause %s, want %s", report.Cause, tt.want)
 			}
-			if d := report.Usage.WallMS; d > 25_000 {
+			if d := report.Usage.WallMS; d > late.Milliseconds() {
 				t.Errorf("it went on for %d ms", d)
 			}
 			if tt.folder == "work" {
 				_ = os.Remove(filepath.Join(folder, "big"))
 			}
 		})
+	}
+}
+
+// TestDiskWatchBegins before the command: who fills the disk at once is ended too.
+func TestDiskWatchBegins(t *testing.T) {
+	b := newBench(t)
+	if err := syscall.Mount("tmpfs", b.work, "tmpfs", 0, "size=64m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(b.work, syscall.MNT_DETACH) })
+	r := executor.Request{Policy: executor.Policy{NoNetwork: true, Limits: sandbox.Limits{Wall: 5 * time.Minute}}}
+	r.Phase = func(name string) {
+		for name == "" { // it runs: we are late
+			if _, err := os.Lstat(filepath.Join(b.work, "full")); err == nil {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	_, report, err := b.run(t, r, `head -c 66500000 /dev/zero >big; mv big full; sleep 1000`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Cause != sandbox.CauseDisk {
+		t.Errorf("cause %s, want %s", report.Cause, sandbox.CauseDisk)
 	}
 }

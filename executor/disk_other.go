@@ -6,5 +6,9 @@ package executor
 
 import "context"
 
-// watchDisk needs Linux, as everything that a job could fill a disk with.
-func watchDisk(<-chan struct{}, context.CancelCauseFunc, ...string) {}
+// diskWatch needs Linux, as everything that a job could fill a disk with.
+type diskWatch struct{}
+
+func newDiskWatch(...string) diskWatch { return diskWatch{} }
+
+func (diskWatch) run(<-chan struct{}, context.CancelCauseFunc) {}

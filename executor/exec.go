@@ -439,6 +439,7 @@ func (x *Executor) run(ctx context.Context, r Request, c *cell, box *sandbox.San
 	if err := c.denials.begin(full); err != nil {
 		return sandbox.Result{}, nil, err
 	}
+	disks := newDiskWatch(c.disks()...)
 	timer := time.AfterFunc(max(wall, time.Minute), func() { full(context.DeadlineExceeded) })
 	defer timer.Stop()
 	p, err := box.Start(ctx, &cmd)
@@ -452,7 +453,7 @@ func (x *Executor) run(ctx context.Context, r Request, c *cell, box *sandbox.San
 	phase(r, "")
 	ended := make(chan struct{})
 	var relay sync.WaitGroup
-	relay.Go(func() { watchDisk(ended, full, c.disks()...) })
+	relay.Go(func() { disks.run(ended, full) })
 	relay.Go(func() {
 		for {
 			select {

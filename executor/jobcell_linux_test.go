@@ -105,7 +105,7 @@ func TestCellBackground(t *testing.T) {
 	if res.ExitCode != 0 || out != "started\n" {
 		t.Fatalf("%+v: %q", res, out)
 	}
-	out, _ = step(t, cell, `for i in 1 2 3 4 5 6 7 8 9 10; do curl -sf http://127.0.0.1:8123/index.html && break; sleep 0.3; done; ls /proc | grep -c '^[0-9]'; cat /proc/[0-9]*/comm`)
+	out, _ = step(t, cell, `for i in $(seq 600); do curl -sf http://127.0.0.1:8123/index.html && break; sleep 0.1; done; ls /proc | grep -c '^[0-9]'; cat /proc/[0-9]*/comm`)
 	if !strings.HasPrefix(out, "served\n") || strings.Contains(out, "python") {
 		t.Errorf("%q", out)
 	}
@@ -134,7 +134,7 @@ func TestCellLater(t *testing.T) {
 		t.Errorf("%q", out.String())
 	}
 	step(t, cell, "touch go")
-	for range 100 {
+	for range 1200 {
 		if strings.HasSuffix(out.String(), "later\n") {
 			return
 		}

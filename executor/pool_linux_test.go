@@ -49,7 +49,7 @@ func newPool(t *testing.T, kind executor.CellRequest, size int) (*executor.Pool,
 
 func filled(t *testing.T, p *executor.Pool) {
 	t.Helper()
-	for range 2000 {
+	for range 12000 {
 		s := p.State()
 		if s.Ready == s.Size {
 			return

@@ -75,7 +75,7 @@ func TestKilled(t *testing.T) {
 	}
 	open() // the git of the killed one still lives
 	close(release)
-	for range 100 { // until it has ended
+	for range 1200 { // until it has ended
 		open()
 		left, err = os.ReadDir(filepath.Join(dir, "tmp"))
 		if err != nil {

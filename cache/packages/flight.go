@@ -152,9 +152,17 @@ func (f *flight) copy(r io.Reader) error {
 	}
 }
 
+// wake makes all who wait look again. It needs the lock: who has looked and does not wait
+// yet would not hear of it.
+func (f *flight) wake() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.moved.Broadcast()
+}
+
 // wait returns when the flight has ended.
 func (f *flight) wait(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, f.moved.Broadcast)
+	stop := context.AfterFunc(ctx, f.wake)
 	defer stop()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -177,7 +185,7 @@ type follower struct {
 }
 
 func (f *flight) follow(ctx context.Context) *follower {
-	return &follower{f: f, ctx: ctx, stop: context.AfterFunc(ctx, f.moved.Broadcast)}
+	return &follower{f: f, ctx: ctx, stop: context.AfterFunc(ctx, f.wake)}
 }
 
 func (w *follower) Read(p []byte) (int, error) {

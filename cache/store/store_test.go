@@ -457,10 +457,9 @@ func TestCrash(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "store")
 	for round := range 30 {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestCrash$")
-		cmd.Env = append(os.Environ(), "ZVIZ_STORE_WRITER="+dir)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
+		cmd, wrote := startWriter(t, dir)
+		if round%2 == 0 { // else it may be killed as it begins
+			wrote()
 		}
 		time.Sleep(time.Duration(10+round*5) * time.Millisecond)
 		cmd.Process.Kill()
@@ -495,15 +494,42 @@ func TestCrash(t *testing.T) {
 	t.Logf("%d entries, %d temporary files left by the kills", n, len(temps))
 }
 
+// startWriter starts a process that writes without end; wrote waits for its first entry.
+func startWriter(t *testing.T, dir string) (cmd *exec.Cmd, wrote func()) {
+	t.Helper()
+	cmd = exec.Command(os.Args[0], "-test.run=^TestCrash$")
+	cmd.Env = append(os.Environ(), "ZVIZ_STORE_WRITER="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, func() {
+		t.Helper()
+		if _, err := io.ReadFull(out, make([]byte, len(firstWritten))); err != nil {
+			t.Fatalf("the writer ended: %v", err)
+		}
+	}
+}
+
+const firstWritten = "written\n"
+
 func write(t *testing.T, dir string) {
 	t.Helper()
 	s, err := Open(Config{Dir: dir, MinFree: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
+	said := false
 	for i := 0; ; i++ {
 		key := fmt.Sprintf("%d-%d", os.Getpid(), i)
-		_, _ = put(t, s, key, []byte(key+" "+strings.Repeat("x", 50_000)))
+		_, err := put(t, s, key, []byte(key+" "+strings.Repeat("x", 50_000)))
+		if err == nil && !said {
+			_, _ = os.Stdout.WriteString(firstWritten)
+			said = true
+		}
 	}
 }
 
@@ -511,17 +537,14 @@ func write(t *testing.T, dir string) {
 func TestProcesses(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	for range 2 {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestCrash$")
-		cmd.Env = append(os.Environ(), "ZVIZ_STORE_WRITER="+dir)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
+		cmd, wrote := startWriter(t, dir)
 		defer func() { _ = cmd.Wait() }()
 		defer cmd.Process.Kill()
+		wrote()
 	}
 	s := open(t, Config{Dir: dir})
 	read, evicted := 0, 0
-	for range 30 {
+	for begun, i := time.Now(), 0; i < 30 || evicted == 0 && time.Since(begun) < time.Minute; i++ {
 		if err := s.Records(t.Context(), func(r Record) bool {
 			b, err := get(t, s, r.Key)
 			if err == nil && !bytes.HasPrefix(b, []byte(r.Key+" ")) {

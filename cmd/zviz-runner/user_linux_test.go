@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/internal/testenv"
@@ -82,7 +83,12 @@ func (r *userRig) delegate(t *testing.T) {
 		}
 		r.groups = append(r.groups, dir)
 		t.Cleanup(func() {
-			if err := syscall.Rmdir(dir); err != nil {
+			// A process that was killed in it may not have left it yet (rmdir(2), EBUSY).
+			err := syscall.Rmdir(dir)
+			for begun := time.Now(); errors.Is(err, syscall.EBUSY) && time.Since(begun) < time.Minute; err = syscall.Rmdir(dir) {
+				time.Sleep(10 * time.Millisecond)
+			}
+			if err != nil {
 				t.Errorf("%s: %v", dir, err)
 			}
 		})

@@ -460,7 +460,7 @@ func TestExecSignals(t *testing.T) {
 			if c.code != tt.code || forwarded != int(tt.sig) {
 				t.Errorf("exit code %d, forwarded %d", c.code, forwarded)
 			}
-			if d := time.Since(start); d > 5*time.Second {
+			if d := time.Since(start); d > 30*time.Second {
 				t.Errorf("took %v", d)
 			}
 			r := readReport(t, "r.json")
@@ -476,10 +476,13 @@ func TestExecThirdSignalLeaves(t *testing.T) {
 	c := newCmdline(t)
 	hang := make(chan struct{})
 	defer close(hang)
+	came := make(chan os.Signal, 1)
+	signal.Notify(came, syscall.SIGINT) // also where a shell in whose background we are ignores it
+	defer signal.Stop(came)
 	c.exec = func(context.Context, executor.Request) (executor.Report, error) {
 		for range 3 {
 			must(t, syscall.Kill(os.Getpid(), syscall.SIGINT))
-			time.Sleep(50 * time.Millisecond) // two alike at once are one (signal(7))
+			<-came // two alike at once are one (signal(7))
 		}
 		<-hang
 		return executor.Report{}, nil

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,22 +44,43 @@ func must(t *testing.T, err error) {
 
 const endMark = "END-OF-WHAT-WAS-SHOWN"
 
-// read gives everything that reaches the master to a screen, up to the mark.
-func read(master *os.File, s *screen, raw *strings.Builder) <-chan struct{} {
-	done := make(chan struct{})
+// drawn is in every status of three jobs.
+const drawn = "running, "
+
+// read gives everything that reaches the master to a screen, up to the mark. statuses is
+// how many there were so far.
+func read(master *os.File, s *screen, raw *strings.Builder) (done <-chan struct{}, statuses func() int) {
+	var mu sync.Mutex
+	over := make(chan struct{})
 	go func() {
-		defer close(done)
+		defer close(over)
 		buf := make([]byte, 4096)
 		for {
 			n, err := master.Read(buf)
+			mu.Lock()
 			raw.Write(buf[:n])
+			mu.Unlock()
 			_, _ = s.Write(buf[:n])
 			if err != nil || strings.Contains(raw.String(), endMark) {
 				return
 			}
 		}
 	}()
-	return done
+	return over, func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return strings.Count(raw.String(), drawn)
+	}
+}
+
+// more waits for one more status, as long as it takes.
+func more(t *testing.T, statuses func() int, than int) {
+	t.Helper()
+	for begun := time.Now(); statuses() <= than; time.Sleep(time.Millisecond) {
+		if time.Since(begun) > time.Minute {
+			t.Fatal("no status is drawn")
+		}
+	}
 }
 
 // On a real terminal: its modes stay as they are, the status is drawn and is gone at the
@@ -87,7 +109,7 @@ func TestRealTerminal(t *testing.T) {
 			must(t, err)
 			s := newScreen(t, 24, int(max(tt.cols, tt.resizeTo)))
 			var raw strings.Builder
-			done := read(master, s, &raw)
+			done, statuses := read(master, s, &raw)
 			getenv := func(k string) string {
 				if len(tt.env) > 0 && k == tt.env[0] {
 					return tt.env[1]
@@ -98,12 +120,18 @@ func TestRealTerminal(t *testing.T) {
 			events := manyJobs()
 			for i, e := range events {
 				v.Event(e)
-				if i == 8 {
-					time.Sleep(statusDelay + 3*redrawEvery) // so that there is a status
-					if tt.resizeTo > 0 {
-						must(t, unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: tt.resizeTo}))
-						time.Sleep(3 * redrawEvery)
-					}
+				if i != 8 {
+					continue
+				}
+				if !tt.live {
+					time.Sleep(statusDelay + 3*redrawEvery) // for a status that must not come
+					continue
+				}
+				more(t, statuses, 0)
+				if tt.resizeTo > 0 {
+					sofar := statuses()
+					must(t, unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: tt.resizeTo}))
+					more(t, statuses, sofar)
 				}
 			}
 			v.Close()
@@ -117,10 +145,10 @@ func TestRealTerminal(t *testing.T) {
 			must(t, err)
 			<-done
 			got, _, _ := strings.Cut(s.text(), endMark)
-			if drawn := strings.Contains(raw.String(), "running, "); drawn != tt.live {
-				t.Errorf("status drawn: %v, want %v", drawn, tt.live)
+			if is := strings.Contains(raw.String(), drawn); is != tt.live {
+				t.Errorf("status drawn: %v, want %v", is, tt.live)
 			}
-			if strings.Contains(got, "running, ") || tt.live && s.erased() == 0 {
+			if strings.Contains(got, drawn) || tt.live && s.erased() == 0 {
 				t.Errorf("the status was not erased:\n%s", got)
 			}
 			if colored := strings.Contains(raw.String(), "\x1b[1m"); colored != tt.colors {
