@@ -242,16 +242,16 @@ func TestManyAtOnce(t *testing.T) {
 // words.
 func TestLongPoll(t *testing.T) {
 	for _, tt := range []struct {
-		name   string
-		limit  time.Duration
-		status int
-	}{{"within the limit", 0, 200}, {"over it", 100 * time.Millisecond, 502}} {
+		name        string
+		limit, long time.Duration
+		status      int
+	}{{"within the limit", 0, time.Second, 200}, {"over it", 100 * time.Millisecond, time.Minute, 502}} {
 		t.Run(tt.name, func(t *testing.T) {
 			j := openJob(t, func(c *Config) { c.Policy.Limits.IdleTimeout = tt.limit })
 			j.sink.wait = func(r *http.Request) {
 				select {
 				case <-r.Context().Done():
-				case <-time.After(time.Second):
+				case <-time.After(tt.long):
 				}
 			}
 			status, body := do(t, j.client("169.254.1.1:443", false), get(t, "https://preset.test/poll"))
@@ -270,7 +270,7 @@ func TestLongPoll(t *testing.T) {
 
 // TestIdleSplice leaves a spliced connection alone, and one that is used.
 func TestIdleSplice(t *testing.T) {
-	const limit = 300 * time.Millisecond
+	const limit = time.Second
 	j := openJob(t, func(c *Config) { c.Policy.Limits.IdleTimeout = limit })
 	dial := func() *tls.Conn {
 		c := tls.Client(j.dial("tcp", "169.254.1.1:443"), &tls.Config{ServerName: "allowed.test", RootCAs: j.pool()})

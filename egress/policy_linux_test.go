@@ -150,7 +150,7 @@ func TestTCPByVirtualAddress(t *testing.T) {
 	one, gotOne := tcpServer(t)
 	two, gotTwo := tcpServer(t)
 	j := openJob(t, func(c *Config) {
-		c.Policy.Limits.HelloTimeout = 200 * time.Millisecond // of who says nothing where nobody is
+		c.Policy.Limits.HelloTimeout = 2 * time.Second // of who says nothing where nobody is; all others speak at once
 		for name, addr := range map[string]string{"db.test": one, "cache.test": two} {
 			c.Policy.Rules = append(c.Policy.Rules, Rule{Host: name, Ports: []uint16{5432}, Protocol: ProtocolTCP})
 			c.Policy.Upstream.Hosts[name] = addr

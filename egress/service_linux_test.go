@@ -129,15 +129,13 @@ func TestServicePort(t *testing.T) {
 	}
 }
 
-// TestServiceCaps: connections to a service count like all others, and one that does
-// not say what it wants is ended.
+// TestServiceCaps: connections to a service count like all others.
 func TestServiceCaps(t *testing.T) {
 	j, addr := openServed(t, func(cfg *Config) {
 		cfg.Policy.Limits.Connections = 3
-		cfg.Policy.Limits.HelloTimeout = 200 * time.Millisecond
+		cfg.Policy.Limits.HelloTimeout = time.Minute // none of them makes room
 	})
-	silent := j.dial("tcp", addr)
-	for range 2 {
+	for range 3 {
 		j.dial("tcp", addr)
 	}
 	if over, err := j.dialErr("tcp", addr); err == nil { // else it was reset at once
@@ -148,7 +146,15 @@ func TestServiceCaps(t *testing.T) {
 		over.Close()
 	}
 	j.want(Event{Verdict: VerdictDeny, Reason: ReasonLimit})
-	if _, err := silent.Read(make([]byte, 1)); err == nil {
+	if n := j.n.Served()["results"]; n != 0 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+// TestServiceSilent: a connection that does not say what it wants is ended.
+func TestServiceSilent(t *testing.T) {
+	j, addr := openServed(t, func(cfg *Config) { cfg.Policy.Limits.HelloTimeout = 200 * time.Millisecond })
+	if _, err := j.dial("tcp", addr).Read(make([]byte, 1)); err == nil {
 		t.Error("who says nothing got something")
 	}
 	j.want(Event{Verdict: VerdictDeny, Reason: ReasonHelloTimeout})

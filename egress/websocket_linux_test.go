@@ -183,7 +183,7 @@ func TestWebSocketEnds(t *testing.T) {
 		j.want(Event{Verdict: VerdictDeny, Host: "audit.test", Reason: ReasonStep})
 	})
 	t.Run("idle", func(t *testing.T) {
-		j := socketJob(t, func(c *Config) { c.Policy.Limits.IdleTimeout = 200 * time.Millisecond })
+		j := socketJob(t, func(c *Config) { c.Policy.Limits.IdleTimeout = time.Second }) // for the answer too
 		ended(t, open(t, j))
 		j.want(Event{Verdict: VerdictNote, Host: "audit.test", Reason: ReasonIdle})
 	})
