@@ -36,7 +36,7 @@ test: ## all tests but the real builds; as root for those that need the kernel
 	go test ./...
 
 race: ## the same tests under the race detector, but for two that start hundreds of sandboxes one by one
-	go test -race -skip 'TestScript/doctor_attack|TestUserAttack' ./...
+	go test -race -timeout 30m -skip 'TestScript/doctor_attack|TestUserAttack' ./...
 
 realwork: ## real builds inside the sandbox: npm, node-gyp, go, git, python, gcc
 	ZVIZ_REALWORK=1 go test -count=1 -timeout 30m -v ./internal/realwork/
@@ -47,7 +47,7 @@ attack: build ## every row of the table of attempts, by class; PEERS=1: other sa
 
 test-user: build ## the table of attempts, and the real builds inside, where the runner is an ordinary user's; needs root
 	@$(MAKE) --no-print-directory attack AS_USER=1
-	ZVIZ_REALWORK=1 ZVIZ_REALWORK_USER=1 go test -count=1 -timeout 15m -v ./internal/realwork/
+	ZVIZ_REALWORK=1 ZVIZ_REALWORK_USER=1 go test -count=1 -timeout 30m -v ./internal/realwork/
 
 layers: ## lift each layer in turn and print what it stops alone, for docs/security.md; needs root, minutes
 	ZVIZ_LAYERS=1 go test -count=1 -timeout 50m -v -run '^TestLayersTable$$' ./sandbox
