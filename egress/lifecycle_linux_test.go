@@ -73,7 +73,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	for range 100 { // one that has handed on its last word may still be on its way out
+	for range 1000 { // one that has handed on its last word may still be on its way out
 		if runtime.NumGoroutine() <= goroutines {
 			break
 		}

@@ -307,7 +307,11 @@ func TestLayersCollect(t *testing.T) {
 		if e.res.ExitCode != 0 || (e.err != nil) != tt.lives {
 			t.Errorf("without %s: %+v", tt.layers, e)
 		}
-		left := withMark(mark)
+		patience := 10 * time.Second
+		if tt.lives {
+			patience = 500 * time.Millisecond
+		}
+		left := withMark(mark, patience)
 		if (len(left) > 0) != tt.lives {
 			t.Errorf("without %s: left %v", tt.layers, left)
 		}
@@ -319,10 +323,10 @@ func TestLayersCollect(t *testing.T) {
 }
 
 // withMark returns the processes whose arguments hold a text, once those that are
-// on their way out are gone.
-func withMark(text string) []*os.Process {
+// on their way out are gone, or patience is over.
+func withMark(text string, patience time.Duration) []*os.Process {
 	var found []*os.Process
-	for range 50 {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		found = nil
 		entries, _ := os.ReadDir("/proc")
 		for _, e := range entries {

@@ -204,9 +204,10 @@ func TestStuckReader(t *testing.T) {
 	s, probe := newSpec(t)
 	stuck := make(chan struct{})
 	t.Cleanup(func() { close(stuck) })
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, context.DeadlineExceeded)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
 	_, p := start(t, ctx, s, probe, sandbox.Cmd{Args: []string{"yes"}, Grace: 100 * time.Millisecond, Stdout: writerFunc(func(b []byte) (int, error) {
+		cancel(context.DeadlineExceeded) // not before it runs: a start may take as long
 		<-stuck
 		return len(b), nil
 	})})
@@ -351,9 +352,12 @@ except OSError as e:
 	})
 	t.Run("wall", func(t *testing.T) {
 		s, probe := newSpec(t)
-		ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, context.DeadlineExceeded)
-		defer cancel()
-		_, p := start(t, ctx, s, probe, sandbox.Cmd{Args: []string{"sh", "-c", "trap '' TERM; sleep 60 & sleep 60"}, Grace: 100 * time.Millisecond})
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		_, p := start(t, ctx, s, probe, sandbox.Cmd{Args: []string{"sh", "-c", "trap '' TERM; sleep 60 & echo up; sleep 60"}, Grace: 100 * time.Millisecond, Stdout: writerFunc(func(b []byte) (int, error) {
+			cancel(context.DeadlineExceeded) // not before it runs: a start may take as long
+			return len(b), nil
+		})})
 		res, err := p.Wait()
 		if err != nil || res.Cause != sandbox.CauseTimeout || res.ExitCode != 124 {
 			t.Errorf("got %+v %v", res, err)

@@ -139,12 +139,12 @@ func (c *Cache) unpack(ctx context.Context, commit string, t *folders.Temp) (_ *
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
-	case err != nil && len(stderr.Bytes()) > 0:
-		return nil, errors.Join(err, said(stderr.Bytes(), ended))
+	case err != nil && len(stderr.text.Bytes()) > 0:
+		return nil, errors.Join(err, said(stderr.text.Bytes(), ended))
 	case err != nil:
 		return nil, err
 	case ended != nil:
-		return nil, said(stderr.Bytes(), ended)
+		return nil, said(stderr.text.Bytes(), ended)
 	}
 	return x, nil
 }

@@ -124,12 +124,12 @@ func (g git) run(ctx context.Context, args ...string) ([]byte, error) {
 		return nil, context.Cause(ctx)
 	}
 	if err != nil {
-		return nil, said(stderr.Bytes(), err)
+		return nil, said(stderr.text.Bytes(), err)
 	}
 	if stdout.full {
 		return nil, &gitError{Failed, "git printed more than 1 MiB"}
 	}
-	return stdout.Bytes(), nil
+	return stdout.text.Bytes(), nil
 }
 
 // said makes an error of what git printed.
@@ -182,17 +182,18 @@ func clip(s string) string {
 	return s
 }
 
-// limited keeps the first bytes of what is written to it.
+// limited keeps the first bytes of what is written to it. The buffer is not embedded:
+// io.Copy, and so os/exec, would call its ReadFrom, which keeps everything.
 type limited struct {
-	bytes.Buffer
+	text bytes.Buffer
 	full bool
 }
 
 func (l *limited) Write(p []byte) (int, error) {
-	if left := mostSaid - l.Len(); len(p) > left {
+	if left := mostSaid - l.text.Len(); len(p) > left {
 		l.full = true
-		l.Buffer.Write(p[:left])
+		l.text.Write(p[:left])
 		return len(p), nil
 	}
-	return l.Buffer.Write(p)
+	return l.text.Write(p)
 }

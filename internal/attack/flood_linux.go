@@ -47,7 +47,7 @@ func floods() map[string]func(time.Duration) (string, error) {
 			return dribbles(proxyAddr, "CONNECT "+AllowedHost+":443 HTTP/1.1\r\nHost: x\r\n\r\n", clientHello(), long)
 		},
 		"half-handshake": func(long time.Duration) (string, error) {
-			return dribbles(gatewayAddr+":443", fragmented(helloFor(TerminatedHost, 600)), "\x16", long)
+			return dribbles(gatewayAddr+":443", fragmented(helloFor(TerminatedHost, 600)), halfRecord, long)
 		},
 		"dns":     floodDNS,
 		"calls":   floodCalls,
@@ -174,6 +174,9 @@ func dribble(ctx context.Context, addr, first, rest string) bool {
 
 // clientHello is what crypto/tls would say.
 func clientHello() string { return helloFor(AllowedHost, 0) }
+
+// halfRecord begins a record of a handshake, which is never whole.
+const halfRecord = "\x16\x03\x03\x10\x00" + "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 
 // helloFor returns a ClientHello with a name and, as protocols, so many bytes of
 // padding times sixteen.

@@ -100,7 +100,7 @@ type ran struct {
 func (r rig) exec(t *testing.T, flags []string, command ...string) ran {
 	t.Helper()
 	report := filepath.Join(r.folder(t), "report.json")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, r.runner, slices.Concat([]string{"exec", "--report", report}, flags, []string{"--"}, command)...)
 	cmd.Dir = r.workspace
@@ -122,15 +122,18 @@ func (r rig) exec(t *testing.T, flags []string, command ...string) ran {
 	return res
 }
 
-// head keeps the beginning of what is written to it.
-type head struct{ bytes.Buffer }
+// head keeps the beginning of what is written to it. The buffer is not embedded: its
+// ReadFrom would keep everything.
+type head struct{ text bytes.Buffer }
 
 func (h *head) Write(b []byte) (int, error) {
-	if room := 1<<20 - h.Len(); room > 0 {
-		_, _ = h.Buffer.Write(b[:min(room, len(b))])
+	if room := 1<<20 - h.text.Len(); room > 0 {
+		_, _ = h.text.Write(b[:min(room, len(b))])
 	}
 	return len(b), nil
 }
+
+func (h *head) String() string { return h.text.String() }
 
 // TestLimits makes each attempt of the classes network, resource and protocol:
 // without the sandbox, where it must succeed, and in it under each profile.

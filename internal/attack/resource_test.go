@@ -87,7 +87,7 @@ try:
   while 1: os.pipe()
 except OSError as e: print(e.strerror)'`, "", "-", nil},
 		{"shared memory fill", nil, `head -c 200000000 /dev/zero > /dev/shm/big; echo $?`, sandbox.CauseExited, "1", nil},
-		{"log flood", []string{"--timeout", "1m"}, `head -c 1000000000 /dev/zero; head -c 100000000 /dev/zero >&2`, sandbox.CauseExited, "-", nil},
+		{"log flood", []string{"--timeout", "4m"}, `head -c 1000000000 /dev/zero; head -c 100000000 /dev/zero >&2`, sandbox.CauseExited, "-", nil},
 		{"zombie flood", []string{"--timeout", "8s"}, `exec python3 -c 'import os,time
 try:
   while 1:

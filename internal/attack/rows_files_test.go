@@ -82,7 +82,9 @@ func TestByTest(t *testing.T) {
 		outside, inside := "./attack "+a.ID, []string{"./attack", a.ID}
 		switch a.ID {
 		case "fs-24":
-			outside = `cp /bin/sleep runner; ./runner 1 & until readlink /proc/$!/exe | grep -q runner; do sleep 0.01; done; ./attack fs-24 $!` // not the shell, before it is one
+			// Not the shell, before it is one; and it ends when its program is held.
+			outside = `cp /bin/sleep runner; ./runner 60 & pid=$!; until readlink /proc/$pid/exe | grep -q runner; do sleep 0.01; done
+				{ until readlink /proc/[0-9]*/fd/* 2>/dev/null | grep -q '/runner$'; do sleep 0.01; done; kill $pid; } & ./attack fs-24 $pid`
 		case "fs-16-output":
 			outside = `./attack fs-16-output >log; cat log`
 		case "proc-07-ipc":
@@ -94,7 +96,7 @@ func TestByTest(t *testing.T) {
 			outside += " ../in/dir"
 			inside = append(inside, "/mnt/in/dir")
 		case "proc-06":
-			outside = `MARK=zviz-mark-77 sleep 5 & sleep 0.1; ./attack proc-06 MARK=zviz-mark-77`
+			outside = `MARK=zviz-mark-77 sleep 60 & until tr '\0' '\n' </proc/$!/environ | grep -qx MARK=zviz-mark-77; do sleep 0.01; done; ./attack proc-06 MARK=zviz-mark-77`
 			inside = append(inside, "MARK=zviz-mark-77")
 		case "proc-07":
 			outside = `mount -t tmpfs none /dev/shm; : >/dev/shm/zviz-mark; ./attack proc-07 /dev/shm/zviz-mark`

@@ -12,16 +12,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/zviz/run/sandbox/pid1"
 )
 
 // run starts the image as process 1 of a pid namespace and returns its standard
 // output and its record.
-func run(t *testing.T, c pid1.Command, during func(control *os.File, p *os.Process)) (string, []byte) {
+func run(t *testing.T, c pid1.Command, during func(control *os.File, p *os.Process, said <-chan struct{})) (string, []byte) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: a pid namespace of its own")
@@ -42,7 +42,7 @@ func run(t *testing.T, c pid1.Command, during func(control *os.File, p *os.Proce
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out bytes.Buffer
+	out := heard{said: make(chan struct{})}
 	cmd := exec.Command(file)
 	cmd.Env = []string{}
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -54,7 +54,7 @@ func run(t *testing.T, c pid1.Command, during func(control *os.File, p *os.Proce
 	controlR.Close()
 	statusW.Close()
 	if during != nil {
-		during(controlW, cmd.Process)
+		during(controlW, cmd.Process, out.said)
 	}
 	record, err := io.ReadAll(statusR)
 	if err != nil {
@@ -65,7 +65,19 @@ func run(t *testing.T, c pid1.Command, during func(control *os.File, p *os.Proce
 	if len(record) > pid1.RecordSize {
 		record = record[:pid1.RecordSize] // the end of a child that could not start follows its record
 	}
-	return out.String(), record
+	return out.text.String(), record
+}
+
+// heard keeps what is written, and closes said at the first of it.
+type heard struct {
+	text bytes.Buffer
+	said chan struct{}
+	once sync.Once
+}
+
+func (h *heard) Write(b []byte) (int, error) {
+	defer h.once.Do(func() { close(h.said) })
+	return h.text.Write(b)
 }
 
 func record(kind, value uint32) string {
@@ -105,8 +117,8 @@ func TestImage(t *testing.T) {
 
 func TestImageSignals(t *testing.T) {
 	out, rec := run(t, pid1.Command{Args: []string{"sh", "-c", `trap 'echo term; exit 5' TERM; echo up; while :; do sleep 0.05; done`}, Env: []string{"PATH=/usr/bin:/bin"}, Tty: -1},
-		func(_ *os.File, p *os.Process) {
-			time.Sleep(300 * time.Millisecond) // the trap must be set; a lost race would only show as a failure
+		func(_ *os.File, p *os.Process, said <-chan struct{}) {
+			<-said // the trap is set
 			_ = p.Signal(syscall.SIGTERM)
 		})
 	if !strings.HasPrefix(out, "up\n") || !strings.Contains(out, "term\n") || string(rec) != record(pid1.RecordStatus, 5<<8) {
@@ -116,7 +128,7 @@ func TestImageSignals(t *testing.T) {
 
 func TestImageEndsWithRunner(t *testing.T) {
 	_, rec := run(t, pid1.Command{Args: []string{"sleep", "60"}, Env: []string{"PATH=/usr/bin:/bin"}, Tty: -1},
-		func(control *os.File, _ *os.Process) { control.Close() })
+		func(control *os.File, _ *os.Process, _ <-chan struct{}) { control.Close() })
 	if len(rec) != 0 {
 		t.Errorf("got record %x, want none", rec)
 	}

@@ -415,16 +415,19 @@ func (r *attackRun) looksFor(end attack.End, said string) (attack.End, string) {
 	}
 }
 
-// head keeps the beginning of what is written to it.
-type head struct{ bytes.Buffer }
+// head keeps the beginning of what is written to it. The buffer is not embedded: its
+// ReadFrom, which io.Copy prefers, would keep everything.
+type head struct{ text bytes.Buffer }
 
 func (h *head) Write(p []byte) (int, error) {
 	const most = 16 << 10
-	if room := most - h.Len(); room > 0 {
-		_, _ = h.Buffer.Write(p[:min(room, len(p))])
+	if room := most - h.text.Len(); room > 0 {
+		_, _ = h.text.Write(p[:min(room, len(p))])
 	}
 	return len(p), nil
 }
+
+func (h *head) String() string { return h.text.String() }
 
 // lastLine is the last line of a text that ends in one.
 func lastLine(s string) string {
