@@ -186,11 +186,17 @@ func decisions() []run.Event {
 	return r.events
 }
 
-// shownBy plays events to the view of a mode on no real terminal.
+// shownBy plays events to the view of a mode on no real terminal, and in no time: a status
+// is not drawn, however long it takes.
 func shownBy(t testing.TB, c Config, colors ui.Colors, size func() (int, int), events []run.Event) string {
 	t.Helper()
 	var b bytes.Buffer
 	v := newView(c, &b, colors, size)
+	if live, ok := v.(*serial).r.(*terminal); ok {
+		v.(*serial).mu.Lock()
+		live.since = time.Now().Add(time.Hour)
+		v.(*serial).mu.Unlock()
+	}
 	for _, e := range events {
 		v.Event(e)
 	}
