@@ -45,6 +45,7 @@ type Cell struct {
 	policy Policy
 	onHost bool          // without a network of its own: --allow-missing net
 	group  *cgroup.Group // with the job's limits
+	disk   diskWatch     // as it was before the first step
 	began  time.Time
 
 	mu    sync.Mutex
@@ -185,6 +186,7 @@ func (x *Executor) OpenCell(ctx context.Context, r CellRequest) (_ *Cell, err er
 		}
 		c.spec.Root = c.root.Root()
 	}
+	cell.disk = newDiskWatch(c.job.Dir)
 	return cell, nil
 }
 

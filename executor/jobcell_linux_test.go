@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -45,6 +46,11 @@ func openCell(t *testing.T, r executor.CellRequest) *executor.Cell {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(state) })
+	return openCellIn(t, state, r)
+}
+
+func openCellIn(t *testing.T, state string, r executor.CellRequest) *executor.Cell {
+	t.Helper()
 	x, err := executor.New(executor.Config{StateDir: state, Environ: []string{"PATH=/usr/bin:/bin"}})
 	if err != nil {
 		t.Fatal(err)
@@ -141,6 +147,29 @@ func TestCellLater(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	t.Errorf("%q", out.String())
+}
+
+// TestCellDisk: what a step's background process fills while no step runs ends the next
+// one.
+func TestCellDisk(t *testing.T) {
+	testenv.NeedRoot(t)
+	state := t.TempDir()
+	if err := syscall.Mount("tmpfs", state, "tmpfs", 0, "size=64m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(state, syscall.MNT_DETACH) })
+	cell := openCellIn(t, state, executor.CellRequest{})
+	step(t, cell, "(while [ ! -e go ]; do sleep 0.05; done; head -c 66500000 /dev/zero >big; mv big full) & echo begun")
+	if err := cell.WriteFile(executor.RunnerWork+"/go", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for full := false; !full; time.Sleep(time.Millisecond) {
+		_, err := fs.Stat(cell.Work(), "full")
+		full = err == nil
+	}
+	if _, res := step(t, cell, "sleep 1000"); res.Cause != sandbox.CauseDisk {
+		t.Errorf("cause %s, want %s", res.Cause, sandbox.CauseDisk)
+	}
 }
 
 func TestCellTimeout(t *testing.T) {

@@ -170,13 +170,12 @@ func (l *Cell) Run(ctx context.Context, s Step) (sandbox.Result, error) {
 	if err := l.c.denials.begin(full); err != nil {
 		return sandbox.Result{}, err
 	}
-	disk := newDiskWatch(l.c.job.Dir)
 	p, err := l.start(end, s, &cmd)
 	if err != nil {
 		return sandbox.Result{}, errors.Join(err, l.c.denials.end())
 	}
 	var watch sync.WaitGroup
-	watch.Go(func() { disk.run(ended, full) })
+	watch.Go(func() { l.disk.run(ended, full) })
 	if s.Resize != nil {
 		watch.Go(func() {
 			for {
