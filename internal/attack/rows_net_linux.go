@@ -131,20 +131,14 @@ func rebinds(where string, row func(string, string, []string, *Logged, func() (s
 		&Logged{Door: "tls", Host: name, Reason: "private-address"}, handshakes(gatewayAddr+":443", name))
 }
 
-// inTime is run, whose refusal has to come in time. On a busy machine one may be late;
-// what is dropped is late each time.
+// inTime is run, whose refusal has to come in time.
 func inTime(run func() (string, error)) (string, error) {
-	const tries = 3
-	for n := 1; ; n++ {
-		start := time.Now()
-		what, err := run()
-		switch took := time.Since(start); {
-		case err == nil || took <= refusalTime:
-			return what, err
-		case n == tries:
-			return "", broken(fmt.Sprintf("refused after %v, %d times", took, tries), err)
-		}
+	start := time.Now()
+	what, err := run()
+	if took := time.Since(start); err != nil && took > refusalTime {
+		return "", broken(fmt.Sprintf("refused after %v", took), err)
 	}
+	return what, err
 }
 
 // patience is how long an attempt waits for anything at all.
