@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -198,10 +199,7 @@ func TestStepBorderCutsRequests(t *testing.T) {
 		_, _ = io.WriteString(w, "end\n")
 	}
 	t.Cleanup(func() { close(release) })
-	c := tls.Client(j.dial("tcp", "169.254.1.1:443"), &tls.Config{ServerName: "preset.test", RootCAs: j.pool()})
-	if _, err := io.WriteString(c, "GET /long HTTP/1.1\r\nHost: preset.test\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
+	c := long(t, j)
 	<-arrived
 	set("two") // may reach the host too
 	j.mu.Lock()
@@ -218,6 +216,16 @@ func TestStepBorderCutsRequests(t *testing.T) {
 	}
 }
 
+// long sends a request for /long of preset.test.
+func long(t *testing.T, j *job) net.Conn {
+	t.Helper()
+	c := tls.Client(j.dial("tcp", "169.254.1.1:443"), &tls.Config{ServerName: "preset.test", RootCAs: j.pool()})
+	if _, err := io.WriteString(c, "GET /long HTTP/1.1\r\nHost: preset.test\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // A request is of the step in which it began, whenever it ends.
 func TestStepOfRequest(t *testing.T) {
 	j, set, owner := steps(t)
@@ -228,10 +236,7 @@ func TestStepOfRequest(t *testing.T) {
 		close(arrived)
 		<-release
 	}
-	c := tls.Client(j.dial("tcp", "169.254.1.1:443"), &tls.Config{ServerName: "preset.test", RootCAs: j.pool()})
-	if _, err := io.WriteString(c, "GET /long HTTP/1.1\r\nHost: preset.test\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
+	long(t, j)
 	<-arrived
 	set("two")
 	close(release)
