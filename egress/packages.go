@@ -41,12 +41,30 @@ type Fetched struct {
 	Name      string   `json:"name,omitempty"`
 	Version   string   `json:"version,omitempty"`
 	Digest    string   `json:"digest,omitempty"`     // that was verified: "sha512-…" as in a lockfile
-	Hidden    []string `json:"hidden,omitempty"`     // versions that the job does not see
+	Hidden    []string `json:"hidden,omitempty"`     // versions that the job does not see, the newest last
 	FromStore bool     `json:"from_store,omitempty"` // the registry was not asked
 
 	Verdict Verdict `json:"-"`
 	Reason  string  `json:"-"`
 	Detail  string  `json:"-"` // for people
+}
+
+// withheld names what the job did not get of a registry: what was refused, or the newest
+// version that was taken out of metadata. Empty if it got all.
+func (e *Event) withheld() string {
+	p := e.Fetched
+	switch {
+	case p == nil || p.Name == "":
+		return ""
+	case len(p.Hidden) > 0:
+		return p.Name + "@" + p.Hidden[len(p.Hidden)-1]
+	case e.Verdict != VerdictDeny && e.Verdict != VerdictWouldDeny:
+		return ""
+	case p.Version == "":
+		return p.Name
+	default:
+		return p.Name + "@" + p.Version
+	}
 }
 
 // findings are what a request's transports find out, maybe after it ended.
@@ -80,9 +98,6 @@ func (f *findings) into(e *Event) {
 		return
 	}
 	e.Fetched = p
-	if e.Pkg == "" && p.Version != "" {
-		e.Pkg = p.Name + "@" + p.Version
-	}
 	if p.Verdict != "" && p.Verdict != VerdictAllow {
 		e.Verdict, e.Reason, e.Hint = p.Verdict, p.Reason, p.Detail
 	}

@@ -24,7 +24,10 @@ type Summary struct {
 	// few of each.
 	Steps  []string `json:"steps,omitempty"`
 	Wanted []Wanted `json:"wanted,omitempty"`
-	Fix    string   `json:"fix,omitempty"` // the flag that would allow it
+	// Packages are the first few that a rule about packages refused, "left" or "left@1.1.0",
+	// or the newest versions of those that it hid.
+	Packages []string `json:"packages,omitempty"`
+	Fix      string   `json:"fix,omitempty"` // the flag that would allow it
 	// Expected refusals are apart: they are known, and quiet.
 	Expected bool `json:"expected,omitempty"`
 }
@@ -35,7 +38,7 @@ type Wanted struct {
 	Count int `json:"count"`
 }
 
-// wantedMost bounds the packages, and the steps, that a row names.
+// wantedMost bounds the scripts, steps and packages that a row names.
 const wantedMost = 8
 
 // add counts an event in.
@@ -49,6 +52,9 @@ func (s *Summary) add(e Event) {
 	}
 	if e.Step != "" && len(s.Steps) < wantedMost && !slices.Contains(s.Steps, e.Step) {
 		s.Steps = append(s.Steps, e.Step)
+	}
+	if p := e.withheld(); p != "" && len(s.Packages) < wantedMost && !slices.Contains(s.Packages, p) {
+		s.Packages = append(s.Packages, p)
 	}
 	if e.Package == (Package{}) {
 		return

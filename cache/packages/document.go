@@ -300,6 +300,23 @@ func (t *transport) plain(ctx context.Context, q asked) (*http.Response, error) 
 	return t.whole(q, d)
 }
 
+// hiddenText is "2 versions of left are hidden: 1.1.0, 1.2.0".
+func hiddenText(name string, hidden []Hidden) string {
+	const most = 3
+	var versions []string
+	for _, h := range hidden[max(0, len(hidden)-most):] { // the newest, which a resolver would take
+		versions = append(versions, h.Version)
+	}
+	text := fmt.Sprintf("%d versions of %s are hidden: ", len(hidden), name)
+	switch {
+	case len(hidden) == 1:
+		text = fmt.Sprintf("1 version of %s is hidden: ", name)
+	case len(hidden) > most:
+		text += "the last are "
+	}
+	return text + strings.Join(versions, ", ")
+}
+
 // observe tells of metadata that is served.
 func (t *transport) observe(q asked, d *document, hidden []Hidden) {
 	ev := t.event(q)
@@ -307,7 +324,7 @@ func (t *transport) observe(q asked, d *document, hidden []Hidden) {
 	switch {
 	case len(hidden) > 0:
 		ev.Verdict, ev.Reason = Note, hidden[0].Reason
-		ev.Detail = fmt.Sprintf("%d versions of %s are hidden", len(hidden), q.Name)
+		ev.Detail = hiddenText(q.Name, hidden)
 	case d.stale != "":
 		ev.Verdict, ev.Detail = Note, d.stale
 	}

@@ -64,7 +64,7 @@ func (e *execution) annotate(action *githubactions.Action, r executor.Report) {
 		}
 		text := "zviz: denied " + decision.Host(s)
 		if s.Reason != "" {
-			text += " (" + s.Reason + ")"
+			text += " (" + decision.Why(s) + ")"
 		}
 		if s.First.PID != 0 {
 			text += ", asked by " + decision.Process(s.First.Exe, s.First.PID)
@@ -120,7 +120,7 @@ func githubSummary(r executor.Report) string {
 		if egress.CarriesData(s.Host) {
 			fix = ""
 		}
-		fmt.Fprintf(&b, "| %s | <code>%s</code> | %s | %d | %s | %s | %s | %s | %s | %s |\n", verdict, markdown(decision.Host(s)), markdown(s.Reason), s.Count,
+		fmt.Fprintf(&b, "| %s | <code>%s</code> | %s | %d | %s | %s | %s | %s | %s | %s |\n", verdict, markdown(decision.Host(s)), markdown(decision.Why(s)), s.Count,
 			ui.Amount(s.Up), ui.Amount(s.Down), markdown(strings.Join(s.Steps, ", ")), markdown(first), markdown(strings.Join(packages, "; ")), markdown(fix))
 	}
 	if n := len(r.Denials); n > 0 {

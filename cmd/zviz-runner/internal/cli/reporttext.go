@@ -103,7 +103,7 @@ func hostRows(summary []egress.Summary) [][]string {
 			packages = append(packages, decision.Wanted(w.Package))
 		}
 		rows = append(rows, []string{
-			ui.Clean(verdict), host, ui.Clean(s.Reason), strconv.Itoa(s.Count), ui.Amount(s.Up), ui.Amount(s.Down),
+			ui.Clean(verdict), host, decision.Why(s), strconv.Itoa(s.Count), ui.Amount(s.Up), ui.Amount(s.Down),
 			ui.Clean(strings.Join(s.Steps, ",")), first, strings.Join(packages, "; "),
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/zviz/run/cache/registry"
 	"github.com/zviz/run/cmd/zviz-runner/internal/decision"
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
 	"github.com/zviz/run/egress"
@@ -26,6 +27,7 @@ func (e *execution) summarize(r executor.Report) {
 	e.denied(r.Egress.Summary, egress.VerdictDeny, "denied")
 	e.denied(r.Egress.Summary, egress.VerdictWouldDeny, "let through, but would have denied")
 	e.allowFix(r)
+	e.hid(r.Egress.Events)
 	e.teach(r)
 	e.systemCalls(r.Denials)
 	e.changed(r.Changed)
@@ -154,6 +156,35 @@ func (e *execution) denied(rows []egress.Summary, verdict egress.Verdict, verb s
 		if total > 0 {
 			e.list(verb+" "+ui.Count(total, k.one, k.many), lines)
 		}
+	}
+}
+
+// hid says which versions of packages the job was not shown: what asked for one hears of
+// it as if it did not exist.
+func (e *execution) hid(events []egress.Event) {
+	var rows []string
+	count, aged := 0, false
+	seen := map[string]bool{} // a package manager may ask again
+	for _, ev := range events {
+		p := ev.Fetched
+		if p == nil || len(p.Hidden) == 0 || seen[p.Ecosystem+" "+p.Name] {
+			continue
+		}
+		seen[p.Ecosystem+" "+p.Name] = true
+		count += len(p.Hidden)
+		aged = aged || ev.Reason == registry.ReasonAge
+		newest := p.Hidden[len(p.Hidden)-1]
+		if n := len(p.Hidden) - 1; n > 0 {
+			newest += fmt.Sprintf(" and %d more", n)
+		}
+		rows = append(rows, e.mask(ui.Clean(p.Name+" "+newest+" ("+ev.Reason+")")))
+	}
+	if len(rows) == 0 {
+		return
+	}
+	e.list("hid "+ui.Count(count, "version", "versions")+" of packages", rows)
+	if aged {
+		e.ui.Fixf("if one is wanted: exclude of egress.npm or egress.packages in the policy file, or a shorter min_release_age")
 	}
 }
 

@@ -23,12 +23,27 @@ func Row(r egress.Summary) string {
 		in = append(in, Wanted(w.Package))
 	}
 	if r.Reason != "" && r.Reason != egress.ReasonHost {
-		in = append(in, ui.Clean(r.Reason))
+		in = append(in, Why(r))
 	}
 	if len(in) > 0 {
 		s += " (" + strings.Join(in, "; ") + ")"
 	}
 	return s + ui.Times(r.Count)
+}
+
+// packagesMost is how many packages a row names of those that it has.
+const packagesMost = 3
+
+// Why is "min-release-age: left@1.1.0, right@2.0.0 and more".
+func Why(r egress.Summary) string {
+	s := r.Reason
+	if len(r.Packages) > 0 {
+		s += ": " + strings.Join(r.Packages[:min(len(r.Packages), packagesMost)], ", ")
+	}
+	if len(r.Packages) > packagesMost {
+		s += " and more"
+	}
+	return ui.Clean(s)
 }
 
 // Host is "tracker.example.com:443", not clean.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/zviz/run/cmd/zviz-runner/internal/decision"
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/executor"
@@ -76,7 +77,7 @@ func (w *writer) network(r executor.Report) {
 		return []cell{
 			verdict(s.Verdict, s.Expected),
 			{hostPort(s), "code host"},
-			{s.Reason, "key"},
+			{decision.Why(s), "key"},
 			number(s.Count),
 			{ui.Amount(s.Up), "number"},
 			{ui.Amount(s.Down), "number"},
@@ -229,5 +230,9 @@ func packageText(p egress.Package) string {
 	if p == (egress.Package{}) {
 		return ""
 	}
-	return joined(" ", p.Pkg, p.Script) + " (" + string(p.PkgBy) + ")"
+	s := joined(" ", p.Pkg, p.Script)
+	if p.PkgBy != "" {
+		s += " (" + string(p.PkgBy) + ")"
+	}
+	return s
 }

@@ -4,6 +4,7 @@ package runview
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/zviz/run/cmd/zviz-runner/internal/decision"
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
@@ -14,12 +15,19 @@ import (
 // number of names.
 const deniedMost = 50
 
+// deniedPackagesMost is how many packages are kept of a decision.
+const deniedPackagesMost = 8
+
 // denialKey is what is alike to a reader.
 type denialKey struct {
 	host    string
 	door    egress.Door
 	verdict egress.Verdict
 	reason  string
+}
+
+func keyOf(row egress.Summary) denialKey {
+	return denialKey{decision.Host(row), row.Door, row.Verdict, row.Reason}
 }
 
 // denials are the decisions of a step that were shown.
@@ -31,9 +39,10 @@ type denials struct {
 
 // add counts a decision, and reports whether it is the first of its kind and shown.
 func (d *denials) add(row egress.Summary) bool {
-	k := denialKey{decision.Host(row), row.Door, row.Verdict, row.Reason}
+	k := keyOf(row)
 	if n, ok := d.times[k]; ok {
 		d.times[k] = n + row.Count
+		d.name(k, row.Packages)
 		return false
 	}
 	if len(d.order) == deniedMost {
@@ -48,6 +57,21 @@ func (d *denials) add(row egress.Summary) bool {
 	return true
 }
 
+// name adds packages to those that the row says it is about.
+func (d *denials) name(k denialKey, packages []string) {
+	for i := range d.order {
+		row := &d.order[i]
+		if keyOf(*row) != k {
+			continue
+		}
+		for _, p := range packages {
+			if len(row.Packages) < deniedPackagesMost && !slices.Contains(row.Packages, p) {
+				row.Packages = append(slices.Clip(row.Packages), p)
+			}
+		}
+	}
+}
+
 // again is a line about what came again after it was shown.
 type again struct {
 	verdict egress.Verdict
@@ -58,8 +82,12 @@ type again struct {
 func (d *denials) repeated() []again {
 	var list []again
 	for _, row := range d.order {
-		if n := d.times[denialKey{decision.Host(row), row.Door, row.Verdict, row.Reason}]; n > row.Count {
-			list = append(list, again{row.Verdict, fmt.Sprintf("%s %s%s in all", verb(row), ui.Clean(decision.Host(row)), ui.Times(n))})
+		if n := d.times[keyOf(row)]; n > row.Count {
+			text := fmt.Sprintf("%s %s%s in all", verb(row), ui.Clean(decision.Host(row)), ui.Times(n))
+			if len(row.Packages) > 0 {
+				text += ": " + decision.Why(row)
+			}
+			list = append(list, again{row.Verdict, text})
 		}
 	}
 	if d.other > 0 {
