@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -49,6 +50,22 @@ func (j *Job) Token() string { return j.token }
 // its end.
 func (j *Job) Env(url string) map[string]string {
 	return map[string]string{"ACTIONS_RESULTS_URL": url + "/", "ACTIONS_RUNTIME_TOKEN": j.token}
+}
+
+// PublicServer is the server that clients talk to this service for.
+const PublicServer = "https://github.com"
+
+// Refused reports whether the clients refuse every service where server is
+// GITHUB_SERVER_URL: @actions/artifact 2.0 and later, and so upload-artifact and
+// download-artifact from v4 on, take any host but github.com, *.ghe.com and *.localhost
+// for a GitHub Enterprise Server, which had no such service (isGhes in its config.ts).
+func Refused(server string) bool {
+	u, err := url.Parse(server)
+	if server == "" || err != nil {
+		return false // the client takes the public one, or fails by itself
+	}
+	host := strings.ToLower(u.Hostname())
+	return host != "github.com" && !strings.HasSuffix(host, ".ghe.com") && !strings.HasSuffix(host, ".localhost")
 }
 
 // End makes the token and all addresses worthless and drops what is not finished.

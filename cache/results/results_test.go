@@ -753,3 +753,14 @@ func TestRoutes(t *testing.T) {
 		}
 	}
 }
+
+func TestRefused(t *testing.T) {
+	for server, want := range map[string]bool{
+		"": false, "https://github.com": false, "https://GitHub.com/": false, "https://acme.ghe.com": false, "http://zviz.localhost:80": false,
+		"https://gitea.example.com": true, "https://192.0.2.1:3000": true, "http://localhost:3000": true, "https://github.com.evil.test": true, "https://ghe.com": true,
+	} {
+		if got := Refused(server); got != want {
+			t.Errorf("%q: %v", server, got)
+		}
+	}
+}

@@ -51,6 +51,7 @@ func TestScript(t *testing.T) {
 			e.Setenv("HOME", home)
 			e.Setenv("XDG_CONFIG_HOME", filepath.Join(home, ".config"))
 			e.Setenv("EXAMPLES", examples())
+			e.Setenv("ACTIONS", os.Getenv("ZVIZ_ACTIONS"))
 			e.Setenv("ZVIZ_STATE_DIR", filepath.Join(e.WorkDir, "state"))
 			for _, d := range []string{home, filepath.Join(e.WorkDir, "ws")} {
 				if err := os.MkdirAll(d, 0o755); err != nil {
@@ -65,6 +66,8 @@ func TestScript(t *testing.T) {
 				return os.Geteuid() == 0, nil
 			case "sandbox":
 				return sandboxWorks(), nil
+			case "published":
+				return os.Getenv("ZVIZ_ACTIONS") != "", nil
 			default:
 				return false, fmt.Errorf("unknown condition %q", cond)
 			}
@@ -75,6 +78,7 @@ func TestScript(t *testing.T) {
 			"package":     putPackage,
 			"mkfifo":      mkfifo,
 			"serve":       serve,
+			"gitserve":    gitserve,
 			"npmregistry": npmregistry,
 			"report":      report,
 		},

@@ -18,6 +18,7 @@ import (
 	"github.com/zviz/run/internal/testenv"
 	"github.com/zviz/run/sandbox"
 	"github.com/zviz/run/workflows"
+	"github.com/zviz/run/workflows/expr"
 	"github.com/zviz/run/workflows/syntax"
 )
 
@@ -107,6 +108,28 @@ steps:
 	if n := len(res.Steps); n != 14 {
 		t.Errorf("%d steps\n%s", n, rec.log())
 	}
+}
+
+// The clients of artifacts refuse servers that they do not know, so their actions, and no
+// other ones, are shown one that they do.
+func TestArtifactServer(t *testing.T) {
+	q := request(t, `
+steps:
+  - run: echo "run $GITHUB_SERVER_URL"
+  - uses: Actions/Upload-Artifact@v4
+  - uses: octo/a@v1
+`)
+	script := map[string]string{"main.js": "console.log('action ' + process.env.GITHUB_SERVER_URL)"}
+	client := nodeAction(t, "client", script)
+	client.Repository = "Actions/Upload-Artifact"
+	q.Actions = actions{"Actions/Upload-Artifact@v4": client, "octo/a@v1": nodeAction(t, "a", script)}
+	q.ArtifactServer = "https://known.test"
+	q.Contexts["github"] = expr.NewObject(expr.Member{Name: "server_url", Value: expr.String("https://forge.test")})
+	_, rec := run(t, q, job.Success)
+	if diff := cmp.Diff([]string{"run https://forge.test", "action https://known.test", "action https://forge.test"}, rec.printed()); diff != "" {
+		t.Errorf("%s\n%s", diff, rec.log())
+	}
+	contains(t, rec, "GITHUB_SERVER_URL is https://known.test for this step")
 }
 
 // TestPostIf is not joined with success(), and looks at the job's status.

@@ -141,6 +141,9 @@ func (st *stepRun) variables() map[string]string {
 		env[x.Name] = x.Value
 	}
 	maps.Copy(env, st.r.contextVariables(v))
+	if st.server != "" {
+		env["GITHUB_SERVER_URL"] = st.server
+	}
 	if _, ok := env["CI"]; !ok {
 		env["CI"] = "true"
 	}

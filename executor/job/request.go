@@ -52,11 +52,14 @@ type Request struct {
 	Timeout       time.Duration // 0: 6 hours
 	CancelTimeout time.Duration // how long steps may go on after the end of the context; 0: 5 minutes
 
-	Actions   Actions     // nil: no step may use one
-	Tools     Tools       // nil: the node in the cell's PATH, whatever its version
-	ActionEnv []Variable  // for the processes of actions only, as the addresses of caches are
-	Masks     []string    // masked as secrets are, and nothing else
-	Emit      func(Event) // may be nil; never called twice at a time
+	Actions   Actions    // nil: no step may use one
+	Tools     Tools      // nil: the node in the cell's PATH, whatever its version
+	ActionEnv []Variable // for the processes of actions only, as the addresses of caches are
+	// ArtifactServer is GITHUB_SERVER_URL for the actions that store and fetch artifacts,
+	// whose clients refuse servers that they do not know; empty: what it is for all.
+	ArtifactServer string
+	Masks          []string    // masked as secrets are, and nothing else
+	Emit           func(Event) // may be nil; never called twice at a time
 
 	// Failed is told of each step whose process fails, before the job goes on; it may
 	// look around with a shell. Steps in the background are left out. Nil: nobody is.

@@ -39,6 +39,7 @@ type stepRun struct {
 	own     []Variable             // env of the step
 	action  atomic.Pointer[Action] // that it uses; nil before it is known
 	extra   []Variable             // INPUT_ and STATE_
+	server  string                 // GITHUB_SERVER_URL, if it is another one for this step
 	files   atomic.Pointer[commandFiles]
 	started time.Time
 	shown   bool // StepStarted was emitted

@@ -114,6 +114,10 @@ func (st *stepRun) node(ctx context.Context, in *instance, script string, inputs
 		st.extra = append(st.extra, Variable{"STATE_" + s.Name, s.Value})
 	}
 	r.mu.Unlock()
+	if to := r.q.ArtifactServer; to != "" && storesArtifacts(a) {
+		st.server = to
+		r.emit(Event{Kind: Line, Step: st.id, Stream: Info, Text: r.text("GITHUB_SERVER_URL is " + to + " for this step: clients of artifacts refuse servers that are not GitHub's")})
+	}
 	st.show("", program.Path+" "+file)
 	outcome := st.process(ctx, process{args: []string{program.Path, file}, dir: r.workspace, mounts: slices.Concat(a.Mounts, program.Mounts)})
 	st.mu.Lock()
@@ -123,6 +127,14 @@ func (st *stepRun) node(ctx context.Context, in *instance, script string, inputs
 	in.state = append(in.state, saved...)
 	r.mu.Unlock()
 	return outcome
+}
+
+// storesArtifacts reports whether an action is one of those whose only use of
+// GITHUB_SERVER_URL is to refuse what they do not know.
+func storesArtifacts(a *Action) bool {
+	return slices.ContainsFunc([]string{"actions/upload-artifact", "actions/download-artifact"}, func(name string) bool {
+		return strings.EqualFold(a.Repository, name)
+	})
 }
 
 // nodeProgram finds the Node.js for an action.

@@ -74,6 +74,9 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 		for name, value := range kept.Env(cell.ServiceURL(resultsService)) {
 			q.ActionEnv = append(q.ActionEnv, job.Variable{Name: name, Value: value})
 		}
+		if results.Refused(r.q.Repository.Server) {
+			q.ArtifactServer = results.PublicServer
+		}
 	}
 	if r.q.Tools != nil {
 		q.Tools = r.q.Tools(cell)
