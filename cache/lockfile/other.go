@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/BurntSushi/toml"
+	"github.com/pelletier/go-toml/v2"
 
 	"github.com/zviz/run/cache/registry"
 	"github.com/zviz/run/cache/store"
