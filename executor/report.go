@@ -54,6 +54,8 @@ type Report struct {
 	Leftovers  ReportLeftovers       `json:"leftovers"`
 	Steps      []ReportStep          `json:"steps"`
 	Outputs    map[string]string     `json:"outputs"`
+	// Environment is the deployment environment of a workflow's job.
+	Environment *ReportEnvironment `json:"environment,omitempty"`
 }
 
 // Title is what the report is about: a command, or a job.
@@ -122,6 +124,12 @@ type ReportStep struct {
 	Conclusion Conclusion `json:"conclusion"` // the same but for continue-on-error
 	DurationMS int64      `json:"duration_ms"`
 	ExitCode   int        `json:"exit_code"`
+}
+
+// ReportEnvironment is a deployment environment.
+type ReportEnvironment struct {
+	Name string `json:"name"`
+	URL  string `json:"url,omitempty"` // masked; as the job says
 }
 
 // ReportEgress is what the network saw. Complete is true only if nothing opaque

@@ -16,6 +16,7 @@ import (
 func FromPlan(j *plan.Job, own plan.Own) (Request, error) {
 	q := Request{
 		Steps: j.Steps, Contexts: j.Contexts, Outputs: j.Outputs,
+		Environment: j.Environment.Name, EnvironmentURL: j.Environment.URL,
 		Defaults: Defaults{Shell: Text(j.Defaults.Shell), Dir: Text(j.Defaults.Dir)},
 		Timeout:  time.Duration(j.Timeout) * time.Minute, CancelTimeout: time.Duration(j.Grace) * time.Minute,
 	}

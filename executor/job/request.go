@@ -46,6 +46,10 @@ type Request struct {
 	Env      []Setting // of the workflow, then of the job; the last of a name counts
 	Defaults Defaults
 	Outputs  *syntax.Token // a mapping, evaluated after the last step
+	// Environment is the name of the deployment environment, and EnvironmentURL where
+	// people find what was deployed, evaluated after the last step; both may be empty.
+	Environment    string
+	EnvironmentURL *syntax.Token
 
 	Runner Runner
 
@@ -111,7 +115,9 @@ type Result struct {
 	Conclusion Conclusion
 	TimedOut   bool
 	Outputs    []Variable // what may hold a secret is not among them
-	Steps      []StepResult
+	// EnvironmentURL is masked; empty if the request has none, or it failed.
+	EnvironmentURL string
+	Steps          []StepResult
 }
 
 // StepResult is what became of a step.

@@ -361,10 +361,28 @@ func (r *runner) finish(top *scope) Result {
 			}
 		}
 	}
+	res.EnvironmentURL = r.deployed(top)
 	if res.Conclusion = r.jobStatus(); r.stops() {
 		res.Conclusion = Failure
 	}
 	return res
+}
+
+// deployed says where the environment's url leads.
+func (r *runner) deployed(top *scope) string {
+	if r.q.EnvironmentURL == nil || r.shutdown() {
+		return ""
+	}
+	value, err := r.evalString(r.q.EnvironmentURL, view{sc: top, env: r.globals(top)})
+	if err != nil {
+		r.annotate("", "error", fmt.Sprintf("environment.url: %v", err))
+		r.failJob()
+		return ""
+	}
+	if value = r.text(value); value != "" {
+		r.emit(Event{Kind: Line, Stream: Info, Text: r.text("environment "+r.q.Environment+": ") + value})
+	}
+	return value
 }
 
 // annotate hands out an annotation in our words.

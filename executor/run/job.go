@@ -248,5 +248,8 @@ func reportOf(rep executor.Report, j *plan.Job, res job.Result) *executor.Report
 	for _, o := range res.Outputs {
 		rep.Outputs[o.Name] = o.Value
 	}
+	if j.Environment.Name != "" {
+		rep.Environment = &executor.ReportEnvironment{Name: j.Environment.Name, URL: res.EnvironmentURL}
+	}
 	return &rep
 }

@@ -34,6 +34,13 @@ func reportText(out io.Writer, r executor.Report, verified string) error {
 			}
 		}
 	}
+	if e := r.Environment; e != nil {
+		text := "environment: " + ui.CleanLine(e.Name)
+		if e.URL != "" {
+			text += ", " + ui.CleanLine(e.URL)
+		}
+		line("%s", text)
+	}
 	if r.Egress.Complete {
 		line("the record of the network is complete: nothing opaque left the cell")
 	} else {

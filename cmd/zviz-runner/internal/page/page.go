@@ -74,6 +74,10 @@ func (w *writer) head(r executor.Report, verified string) {
 	if !r.Egress.Complete {
 		complete = "Not complete: something opaque left the cell"
 	}
+	environment := ""
+	if e := r.Environment; e != nil {
+		environment = joined(", ", e.Name, e.URL) // no link: the job chose where it leads
+	}
 	w.in("dl", []string{"class", "facts"}, func() {
 		for _, f := range [][2]string{
 			{"Started", r.Started.UTC().Format(time.DateTime) + " UTC"},
@@ -81,6 +85,7 @@ func (w *writer) head(r executor.Report, verified string) {
 			{"Run", r.ID},
 			{"Profile, root file system", r.Profile + ", " + r.Rootfs},
 			{"Memory, processes at most", ui.Amount(r.Usage.MemoryPeakBytes) + ", " + strconv.Itoa(r.Usage.PidsPeak)},
+			{"Environment", environment},
 			{"Record of the network", complete},
 			{"Origin of this report", verified},
 		} {
