@@ -32,7 +32,7 @@ const (
 // checkout is the local one, made for the first job that asks for it.
 type checkout struct {
 	repository Repository
-	temp       string // where the folder of its script is made
+	temp       func() (string, error) // where the folder of its script is made
 
 	once   sync.Once
 	dir    string
@@ -50,7 +50,11 @@ func (c *checkout) get() (*job.Action, error) {
 }
 
 func (c *checkout) make() (_ *job.Action, err error) {
-	if c.dir, err = os.MkdirTemp(c.temp, "checkout-"); err != nil {
+	temp, err := c.temp()
+	if err != nil {
+		return nil, err
+	}
+	if c.dir, err = os.MkdirTemp(temp, "checkout-"); err != nil {
 		return nil, err
 	}
 	if err := os.Chmod(c.dir, 0o755); err != nil { //nolint:gosec // the job reads it

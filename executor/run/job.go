@@ -134,16 +134,32 @@ const resultsService = "results"
 
 // results gives the job a service for its artifacts; nil if there is none.
 func (r *runner) results(j *plan.Job, q *executor.CellRequest) (*results.Job, error) {
-	if r.q.Results == nil || q.Policy.NoNetwork {
+	if r.q.Results == nil || q.Policy.NoNetwork || !r.runsActions(j.Steps) {
 		return nil, nil
 	}
-	kept, err := r.q.Results.Job(j.ID)
+	all, err := r.q.Results()
+	if err != nil {
+		return nil, err
+	}
+	kept, err := all.Job(j.ID)
 	if err != nil {
 		return nil, err
 	}
 	q.Secrets = append(q.Secrets, kept.Token())
 	q.Services = append(q.Services, egress.Service{Name: resultsService, Handler: kept})
 	return kept, nil
+}
+
+// runsActions reports whether steps use any action but the checkout that we stand in for:
+// nobody else gets an address of a service.
+func (r *runner) runsActions(steps []*workflows.Step) bool {
+	return slices.ContainsFunc(steps, func(s *workflows.Step) bool {
+		return s.Kind == workflows.UsesStep && (r.checkout == nil || !usesCheckout(s)) || r.runsActions(s.Parallel)
+	})
+}
+
+func usesCheckout(s *workflows.Step) bool {
+	return s.Kind == workflows.UsesStep && strings.HasPrefix(strings.ToLower(s.Uses.Text), "actions/checkout@")
 }
 
 // unfit says why a job cannot run here.
@@ -177,7 +193,7 @@ func (r *runner) chosen(steps []*workflows.Step) []*workflows.Step {
 		named := slices.ContainsFunc(r.q.Steps, func(want string) bool {
 			return want == s.ID || want == name || want == strconv.Itoa(i+1)
 		})
-		if named || s.Kind == workflows.UsesStep && strings.HasPrefix(strings.ToLower(s.Uses.Text), "actions/checkout@") {
+		if named || usesCheckout(s) {
 			out = append(out, s)
 		}
 	}

@@ -57,14 +57,15 @@ type Request struct {
 	// Tools finds the programs of actions; nil: the node in the cell's PATH.
 	Tools func(cell job.Cell) job.Tools
 
-	// Results keeps the artifacts of jobs; nil, and without a network: there is no such
-	// service.
-	Results *results.Run
+	// Results opens what keeps the artifacts of jobs, once, when a job begins that may have
+	// some. Nil, and without a network: there is no such service.
+	Results func() (*results.Run, error)
 
 	Steps    []string // only these, by id, name or number, and checkouts; nil: all
 	Parallel int      // jobs at a time; 0: 1
 	Runner   job.Runner
-	TempDir  string // of the runner's own, for the files of the checkout
+	// TempDir makes a folder of the runner's own, once, for the files of the checkout.
+	TempDir func() (string, error)
 
 	// Groups are the concurrency groups of all runs of this machine; nil: other runs are
 	// not looked at.

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"path/filepath"
+	"sync"
 
 	"github.com/zviz/run/cache/results"
 	"github.com/zviz/run/cmd/zviz-runner/internal/runview"
@@ -12,27 +13,64 @@ import (
 // kept are the artifacts of a run, in the folder of --artifacts or in one that goes with
 // the run: jobs hand files to each other by them.
 type kept struct {
-	*results.Run
-	dir       string
 	temporary bool
+	temp      *runFolder
+
+	mu  sync.Mutex
+	dir string
+	run *results.Run // nil: nobody needed it yet
 }
 
-// keep opens the folder for the artifacts; temp is the run's own.
-func (r *running) keep(temp string) (_ *kept, err error) {
-	k := &kept{dir: r.artifacts}
-	if k.dir == "" {
-		k.temporary, k.dir = true, filepath.Join(temp, "artifacts")
+// keep is for the artifacts of a run. The folder of --artifacts is opened at once, so that
+// nothing runs if it cannot be used; the run's own when a job may have some.
+func (r *running) keep(temp *runFolder) (*kept, error) {
+	k := &kept{temporary: r.artifacts == "", temp: temp, dir: r.artifacts}
+	if k.temporary {
+		return k, nil
 	}
-	if k.Run, err = results.Open(results.Config{Dir: k.dir, Temporary: k.temporary}); err != nil && !k.temporary {
+	if _, err := k.open(); err != nil {
 		return nil, failure{Code: "usage.argument", What: badValue("--artifacts", r.artifacts, err), Fix: hint(err), Exit: exitUsage, err: err}
 	}
-	return k, err
+	return k, nil
+}
+
+// open opens it, once.
+func (k *kept) open() (*results.Run, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.run != nil {
+		return k.run, nil
+	}
+	if k.temporary {
+		dir, err := k.temp.dir()
+		if err != nil {
+			return nil, err
+		}
+		k.dir = filepath.Join(dir, "artifacts")
+	}
+	var err error
+	k.run, err = results.Open(results.Config{Dir: k.dir, Temporary: k.temporary})
+	return k.run, err
+}
+
+func (k *kept) close() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.run == nil {
+		return nil
+	}
+	return k.run.Close()
 }
 
 // list is what the summary shows.
 func (k *kept) list() []runview.Artifact {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.run == nil {
+		return nil
+	}
 	var out []runview.Artifact
-	for _, a := range k.Artifacts() {
+	for _, a := range k.run.Artifacts() {
 		shown := runview.Artifact{Name: a.Name, Bytes: a.Size}
 		if !k.temporary {
 			shown.Path = filepath.Join(k.dir, a.File)

@@ -3,16 +3,18 @@
 package cli
 
 import (
-	"errors"
 	"path/filepath"
+	"sync"
 
 	"github.com/zviz/run/cache/folders"
 )
 
-// runFolder is a folder of one call of run. What a killed one left goes with the next.
+// runFolder is a folder of one call of run, made when something needs it. What a killed one
+// left goes when the next is opened.
 type runFolder struct {
-	dir  string
-	all  *folders.Folders
+	all *folders.Folders
+
+	mu   sync.Mutex
 	temp *folders.Temp
 }
 
@@ -21,14 +23,27 @@ func openRunFolder(state string) (*runFolder, error) {
 	if err != nil {
 		return nil, err
 	}
-	temp, err := all.Temp()
-	if err != nil {
-		return nil, errors.Join(err, all.Close())
+	return &runFolder{all: all}, nil
+}
+
+// dir makes the folder, unless it is there.
+func (f *runFolder) dir() (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.temp == nil {
+		var err error
+		if f.temp, err = f.all.Temp(); err != nil {
+			return "", err
+		}
 	}
-	return &runFolder{filepath.Join(all.Dir, temp.Name), all, temp}, nil
+	return filepath.Join(f.all.Dir, f.temp.Name), nil
 }
 
 func (f *runFolder) close() error {
-	f.temp.Discard()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.temp != nil {
+		f.temp.Discard()
+	}
 	return f.all.Close()
 }

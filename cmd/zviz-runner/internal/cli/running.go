@@ -61,17 +61,17 @@ func (r *running) run(ctx context.Context, list []runnable) (err error) {
 	defer func() { err = errors.Join(err, folder.close()) }()
 	var kept *kept
 	if !r.withoutNetwork(list) {
-		if kept, err = r.keep(folder.dir); err != nil {
+		if kept, err = r.keep(folder); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, kept.Close()) }()
+		defer func() { err = errors.Join(err, kept.close()) }()
 	}
 	var errs []error
 	for _, w := range list {
 		if ctx.Err() != nil {
 			break
 		}
-		res, err := r.one(ctx, cancel, x, w, folder.dir, kept, stop.kill)
+		res, err := r.one(ctx, cancel, x, w, folder, kept, stop.kill)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", w.path, err))
 		}
@@ -93,16 +93,16 @@ func (r *running) run(ctx context.Context, list []runnable) (err error) {
 }
 
 // one runs one workflow.
-func (r *running) one(ctx context.Context, cancel context.CancelCauseFunc, x *executor.Executor, w runnable, temp string, kept *kept, kill <-chan struct{}) (run.Result, error) {
+func (r *running) one(ctx context.Context, cancel context.CancelCauseFunc, x *executor.Executor, w runnable, temp *runFolder, kept *kept, kill <-chan struct{}) (run.Result, error) {
 	jobs := 0
 	if p, err := plan.New(w.Workflow, w.Plan); err == nil { // else Run says so
 		jobs = jobCount(p.Graph())
 	}
 	q := w.Request
-	q.TempDir = temp
+	q.TempDir = temp.dir
 	var artifacts func() []runview.Artifact
 	if kept != nil {
-		q.Results, artifacts = kept.Run, kept.list
+		q.Results, artifacts = kept.open, kept.list
 	}
 	view := r.view(jobs, artifacts, cancel)
 	defer view.Close()
