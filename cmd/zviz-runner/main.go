@@ -10,5 +10,6 @@ import (
 )
 
 func main() {
+	postponeCollection()
 	os.Exit(cli.Main(cli.System{Args: os.Args, In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Environ()}))
 }
