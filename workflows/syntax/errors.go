@@ -71,6 +71,6 @@ func (l *errorList) calledFrom(file string, at Pos) {
 }
 
 // stop ends the reading of a file: the text is GitHub's for it.
-type stop struct{ message string }
+type stop struct{ message, hint string }
 
 func (s stop) Error() string { return s.message }

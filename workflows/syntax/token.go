@@ -39,6 +39,8 @@ type Token struct {
 	Text  string // of a String; the source of an Expression, without ${{ }}
 	Items []*Token
 	Pairs []Pair
+
+	Around bool // of an Expression: there was text around ${{ }}, so that its value is one
 }
 
 // Pair is an entry of a mapping. The key is a String, an Expression or an Insert.
