@@ -211,19 +211,13 @@ func variables(value expr.Value) ([]Variable, error) {
 	return out, nil
 }
 
-// condition evaluates an if in its full form.
+// condition evaluates the if of a step. The file was read: it is an expression that asks
+// for the status, and what it holds is not to be read as a text with ${{ }} again.
 func (r *runner) condition(t *syntax.Token, v view) (bool, error) {
 	if t == nil {
 		return r.statusFor(v) == Success, nil
 	}
-	if t.Kind != syntax.Expression && t.Kind != syntax.String {
-		return expr.Truthy(t.Value()) && r.statusFor(v) == Success, nil
-	}
-	c, err := expr.ParseCondition(t.Text, v.options(true))
-	if err != nil {
-		return false, err
-	}
-	return c.Eval(r.environ(v))
+	return r.plainCondition(t.Text, v)
 }
 
 // plainCondition evaluates a condition as it is written.

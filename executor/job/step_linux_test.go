@@ -234,8 +234,9 @@ steps:
   - {run: echo F, if: "!cancelled() && job.status == 'failure'"}
   - {run: echo no, if: "failure() && fromJSON('bad')"}
   - {run: echo G, if: failure(), name: "name ${{ steps.hard.outcome }}"}
+  - {run: echo H, if: "${{ always() && !contains(github.job, '${{') }}"}
 `), job.Failure)
-	if diff := cmp.Diff([]string{"A", "B", "C", "D", "E", "F", "G"}, rec.printed()); diff != "" {
+	if diff := cmp.Diff([]string{"A", "B", "C", "D", "E", "F", "G", "H"}, rec.printed()); diff != "" {
 		t.Errorf("%s\n%s", diff, rec.log())
 	}
 	contains(t, rec, "The condition could not be evaluated", `"name failure"`)
