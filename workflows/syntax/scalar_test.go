@@ -75,6 +75,11 @@ func TestLimits(t *testing.T) {
 			if len(r.Errors()) == 0 || !strings.Contains(r.Errors()[0].Error(), tt.want) {
 				t.Errorf("%v, want %s", r.Errors(), tt.want)
 			}
+			for _, e := range r.Errors() {
+				if len(e.Error()) > 505 || len(e.Message) > 505 {
+					t.Errorf("%d characters, %d with the place", len(e.Message), len(e.Error()))
+				}
+			}
 			if tt.limits.MaxErrors > 0 && len(r.Errors()) > tt.limits.MaxErrors {
 				t.Errorf("%d errors", len(r.Errors()))
 			}
