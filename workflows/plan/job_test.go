@@ -130,6 +130,10 @@ func TestJobThatCannotBe(t *testing.T) {
 		p := newPlan(t, "on: push\njobs:\n  a:\n    runs-on: ${{ github.nothing }}\n    steps: [{run: x}]\n", nil, plan.Options{})
 		play(t, p, "is a failure\nwhy a Unexpected value ''")
 	})
+	t.Run("a label of runs-on", func(t *testing.T) {
+		p := newPlan(t, "on: push\njobs:\n  a:\n    runs-on: [self-hosted, '${{ github.nothing }}']\n    steps: [{run: x}]\n", nil, plan.Options{})
+		play(t, p, "is a failure\nwhy a Unexpected value ''")
+	})
 	t.Run("a long one is cut", func(t *testing.T) {
 		p := newPlan(t, "on: push\njobs:\n  a:\n    runs-on: x\n    name: ${{ format('{"+strings.Repeat("x", 10_000)+"') }}\n    steps: [{run: x}]\n", nil, plan.Options{})
 		if why := p.Jobs()[0].Why; len(why) > 510 || !strings.HasSuffix(why, "[...]") {
