@@ -71,7 +71,7 @@ func (f *fileReader) template(t *Token, s *scope) *Token {
 		}
 	}
 	around := slices.ContainsFunc(segments, func(s *Token) bool { return s.Kind == String })
-	return &Token{Kind: Expression, Pos: t.Pos, Text: joined, Around: around}
+	return &Token{Kind: Expression, Pos: t.Pos, Text: joined, Written: t.Text, Around: around}
 }
 
 // cutExpression finds the }} that is outside of quotes.
