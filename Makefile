@@ -64,8 +64,8 @@ soak: build ## RUNS (10000) sandboxes one after another and 100 at once: does an
 oracle: ## compare our system call filter with libseccomp's (cgo)
 	go test -count=1 -tags libseccomp ./sandbox/seccomp/...
 
-oracle-expr: ## compare our expressions and workflow reader with GitHub's own library; COUNT (100000) expressions
-	@ZVIZ_ORACLE="$$(script/oracle)" ZVIZ_ORACLE_COUNT=$(COUNT) go test -count=1 -v -run '^TestOracle' ./workflows ./workflows/expr ./workflows/glob
+oracle-expr: ## compare our expressions, workflow reader and patterns of hashFiles with GitHub's own libraries; COUNT (100000) expressions
+	@ZVIZ_ORACLE="$$(script/oracle)" ZVIZ_ORACLE_COUNT=$(COUNT) ZVIZ_TEST_ONLINE=1 go test -count=1 -v -run '^Test(Oracle|OnlineActionsGlob)' ./workflows ./workflows/expr ./workflows/glob
 
 lint: $(TOOLS)/golangci-lint ## golangci-lint, formatting, import wall, licence lines
 	$(TOOLS)/golangci-lint run --allow-parallel-runners ./...

@@ -49,13 +49,13 @@ func (c *converter) condition(t *syntax.Token, kind ifKind) *syntax.Token {
 	}
 	e, err := expr.Parse(t.Text, kind.options())
 	if err != nil {
-		c.error(t, "%s", err)
+		c.wrong(t, err)
 		return result
 	}
 	if result.Text = t.Text; !e.Calls("always", "cancelled", "failure", "success") {
 		result.Text = "success() && (" + t.Text + ")"
 	}
-	if t.Kind == syntax.Expression && strings.HasPrefix(t.Text, "format('") {
+	if t.Around {
 		c.warn(t, "this condition is always true: it is a text around an expression; put all of it into ${{ }}")
 	}
 	return result

@@ -99,6 +99,13 @@ func (c *converter) error(t *syntax.Token, format string, args ...any) {
 	}
 }
 
+// wrong records the error of an expression.
+func (c *converter) wrong(t *syntax.Token, err error) {
+	if !c.aborted {
+		c.r.Wrong(t, err)
+	}
+}
+
 // abort ends the conversion, as an exception of GitHub's does: it is recorded without
 // a place in its text, and nothing is found after it.
 func (c *converter) abort(t *syntax.Token, format string, args ...any) {

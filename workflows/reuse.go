@@ -4,6 +4,7 @@ package workflows
 
 import (
 	"errors"
+	"path"
 	"slices"
 	"strings"
 
@@ -31,6 +32,10 @@ func (c *converter) loadAll(jobs []*Job) {
 func (c *converter) load(j *Job, from string, depth int) {
 	if depth > c.o.MaxCalls {
 		c.abort(j.Uses, "Nested reusable workflow depth exceeded %d.", c.o.MaxCalls)
+		return
+	}
+	if problem := wrongReference(j.Uses.Text); problem != "" {
+		c.error(j.Uses, "Invalid workflow reference '%s': %s", j.Uses.Text, problem)
 		return
 	}
 	j.Call.File = calledFile(j.Uses.Text, from)
@@ -62,6 +67,40 @@ func (c *converter) load(j *Job, from string, depth int) {
 	}
 }
 
+// wrongReference says what is wrong with the uses of a calling job: it names a file in
+// the folder of workflows itself, of the same repository or of another one at a version.
+// Where a workflow folder has another name the forge says; .github is GitHub's.
+func wrongReference(uses string) string {
+	file, own := strings.CutPrefix(uses, "./")
+	if !own {
+		file, own = strings.CutPrefix(uses, "$/")
+	}
+	if !own {
+		name, ref, versioned := strings.Cut(uses, "@")
+		parts := strings.SplitN(name, "/", 3)
+		switch {
+		case len(parts) < 3 || parts[0] == "" || parts[1] == "":
+			return "references to workflows must be prefixed with format 'owner/repo/' or './'"
+		case !versioned || ref == "":
+			return "no version specified"
+		}
+		file = parts[2]
+	} else if strings.Contains(file, "@") {
+		return "cannot specify version when calling local workflows"
+	}
+	dir, name := path.Split(file)
+	root, below, rooted := strings.Cut(dir, "/workflows/")
+	switch {
+	case !rooted || !slices.Contains([]string{".github", ".gitea", ".forgejo"}, root):
+		return "references to workflows must be rooted in '.github/workflows'"
+	case below != "":
+		return "workflows must be defined at the top level of the .github/workflows/ directory"
+	case !slices.Contains([]string{".yml", ".yaml"}, path.Ext(name)):
+		return "workflow file should have either a '.yml' or '.yaml' file extension"
+	}
+	return ""
+}
+
 // calledFile is the file that a uses in another one names: ./ and $/ are the repository
 // and the commit of the file that says it (docs.github.com, "Reusing workflow
 // configurations").
@@ -82,6 +121,10 @@ func calledFile(uses, from string) string {
 func (c *converter) called(j *Job, root *syntax.Token) {
 	most := j.Permissions
 	if !c.want(root, syntax.Mapping, "root") {
+		return
+	}
+	if root.Get("on") == nil {
+		c.notCallable(root)
 		return
 	}
 	for _, p := range root.Pairs {
@@ -126,7 +169,7 @@ func (c *converter) calledOn(j *Job, t *syntax.Token) {
 		}
 	}
 	if !found {
-		c.error(t, "workflow_call key is not defined in the referenced workflow.")
+		c.notCallable(t)
 		return
 	}
 	if spec != nil && spec.Kind == syntax.Mapping {
@@ -141,6 +184,10 @@ func (c *converter) calledOn(j *Job, t *syntax.Token) {
 	if !j.Call.InheritSecrets {
 		c.checkSecrets(j)
 	}
+}
+
+func (c *converter) notCallable(t *syntax.Token) {
+	c.error(t, "workflow_call key is not defined in the referenced workflow.")
 }
 
 // given finds a value by its name, which ignores case.

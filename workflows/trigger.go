@@ -10,10 +10,11 @@ import (
 
 // Occurrence is something that happened in a repository.
 type Occurrence struct {
-	Event  string   // push, pull_request, …
-	Action string   // of the payload: opened, published, …; empty if it has none
-	Ref    string   // refs/heads/B or refs/tags/T; for a pull request the base branch's ref
-	Paths  []string // changed files; nil if they are not known
+	Event    string   // push, pull_request, …
+	Action   string   // of the payload: opened, published, …; empty if it has none
+	Ref      string   // refs/heads/B or refs/tags/T; for a pull request the base branch's ref
+	Paths    []string // changed files; nil if they are not known
+	Workflow string   // of workflow_run: the name of the one that ran; empty if it is not known
 }
 
 // Triggered says whether a workflow starts, by the filters of its events. If it does
@@ -30,8 +31,17 @@ func (w *Workflow) Triggered(o Occurrence) (start bool, why string, err error) {
 
 // refuses names the filter that is not met.
 func (e Event) refuses(o Occurrence) (string, error) {
+	for _, key := range []string{"branches", "tags", "paths"} {
+		_, a := e.Filter(key)
+		if _, b := e.Filter(key + "-ignore"); a && b {
+			return "", fmt.Errorf("on.%s: you may only define one of `%s` and `%s-ignore` for a single event", e.Name, key, key)
+		}
+	}
 	if why := e.refusesType(o); why != "" {
 		return why, nil
+	}
+	if names, ok := e.Filter("workflows"); ok && o.Workflow != "" && !slices.Contains(names, o.Workflow) {
+		return fmt.Sprintf("workflows: %q is none of %s", o.Workflow, strings.Join(names, ", ")), nil
 	}
 	why, isTag, err := e.refusesRef(o)
 	if why != "" || err != nil || isTag || o.Paths == nil {

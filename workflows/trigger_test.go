@@ -3,6 +3,7 @@
 package workflows_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/zviz/run/workflows"
@@ -30,6 +31,9 @@ func TestTriggered(t *testing.T) {
 		{"default types", "pull_request", o{Event: "pull_request", Action: "closed"}, false},
 		{"default types, opened", "{pull_request: {branches: [main]}}", o{Event: "pull_request", Action: "opened", Ref: "refs/heads/main"}, true},
 		{"types", "{pull_request: {types: closed}}", o{Event: "pull_request", Action: "closed"}, true},
+		{"another workflow ran", "{workflow_run: {workflows: [ci, lint]}}", o{Event: "workflow_run", Workflow: "docs"}, false},
+		{"this workflow ran", "{workflow_run: {workflows: [ci, lint]}}", o{Event: "workflow_run", Workflow: "lint"}, true},
+		{"which workflow ran is not known", "{workflow_run: {workflows: ci}}", o{Event: "workflow_run"}, true},
 		{"all types", "issues", o{Event: "issues", Action: "closed"}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -42,5 +46,21 @@ func TestTriggered(t *testing.T) {
 				t.Errorf("%v (%s) %v, want %v", got, why, err, tt.want)
 			}
 		})
+	}
+}
+
+// TestBothFilters: GitHub refuses a filter and its -ignore for one event, though its
+// reader of the file takes them.
+func TestBothFilters(t *testing.T) {
+	for _, key := range []string{"branches", "tags", "paths"} {
+		on := "on: {push: {" + key + ": [a], " + key + "-ignore: [b]}}"
+		wf, p := workflows.Parse("f.yml", on+"\njobs: {j: {runs-on: x, steps: [{run: y}]}}\n", workflows.Options{})
+		if wf == nil {
+			t.Fatal(p.Errors[0])
+		}
+		start, _, err := wf.Triggered(workflows.Occurrence{Event: "push", Ref: "refs/heads/a", Paths: []string{"a"}})
+		if start || err == nil || !strings.Contains(err.Error(), "only define one of `"+key+"` and `"+key+"-ignore`") {
+			t.Errorf("%s: %v %v", key, start, err)
+		}
 	}
 }

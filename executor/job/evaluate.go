@@ -3,7 +3,7 @@
 package job
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"io/fs"
 	"runtime"
@@ -211,19 +211,13 @@ func variables(value expr.Value) ([]Variable, error) {
 	return out, nil
 }
 
-// condition evaluates an if in its full form.
+// condition evaluates the if of a step. The file was read: it is an expression that asks
+// for the status, and what it holds is not to be read as a text with ${{ }} again.
 func (r *runner) condition(t *syntax.Token, v view) (bool, error) {
 	if t == nil {
 		return r.statusFor(v) == Success, nil
 	}
-	if t.Kind != syntax.Expression && t.Kind != syntax.String {
-		return expr.Truthy(t.Value()) && r.statusFor(v) == Success, nil
-	}
-	c, err := expr.ParseCondition(t.Text, v.options(true))
-	if err != nil {
-		return false, err
-	}
-	return c.Eval(r.environ(v))
+	return r.plainCondition(t.Text, v)
 }
 
 // plainCondition evaluates a condition as it is written.
@@ -242,13 +236,19 @@ func (r *runner) hashFiles(args []expr.Value) (expr.Value, error) {
 	for _, a := range args {
 		patterns = append(patterns, expr.ToString(a))
 	}
-	if patterns[0] == "--follow-symbolic-links" {
-		return nil, errors.New("hashFiles: links are not followed here: leave out --follow-symbolic-links")
+	const follow = "--follow-symbolic-links"
+	option := strings.HasPrefix(patterns[0], "--") // HashFilesFunction.cs
+	if option && !strings.EqualFold(patterns[0], follow) {
+		return nil, fmt.Errorf("hashFiles: invalid glob option %s, available option: '%s'", patterns[0], follow)
+	}
+	if option {
+		patterns = patterns[1:]
 	}
 	p, err := glob.Parse(patterns, r.workspace, executor.RunnerHome)
 	if err != nil {
 		return nil, err
 	}
+	p.FollowLinks = option
 	files, err := fs.Sub(r.q.Cell.Work(), r.repo+"/"+r.repo)
 	if err != nil {
 		return nil, err
@@ -257,17 +257,18 @@ func (r *runner) hashFiles(args []expr.Value) (expr.Value, error) {
 		sum string
 		err error
 	}
+	ctx, cancel := context.WithTimeoutCause(context.Background(), hashTime,
+		fmt.Errorf("hashFiles('%s') couldn't finish within %d seconds", strings.Join(patterns, "', '"), int(hashTime.Seconds())))
+	defer cancel()
 	done := make(chan result, 1)
-	go func() {
-		sum, err := p.Hash(files)
+	go func() { // opening a file that has become a pipe may never end
+		sum, err := p.Hash(ctx, files)
 		done <- result{sum, err}
 	}()
-	t := time.NewTimer(hashTime)
-	defer t.Stop()
 	select {
 	case d := <-done:
 		return expr.String(d.sum), d.err
-	case <-t.C:
-		return nil, fmt.Errorf("hashFiles('%s') couldn't finish within %d seconds", strings.Join(patterns, "', '"), int(hashTime.Seconds()))
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
 }

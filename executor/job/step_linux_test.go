@@ -234,8 +234,9 @@ steps:
   - {run: echo F, if: "!cancelled() && job.status == 'failure'"}
   - {run: echo no, if: "failure() && fromJSON('bad')"}
   - {run: echo G, if: failure(), name: "name ${{ steps.hard.outcome }}"}
+  - {run: echo H, if: "${{ always() && !contains(github.job, '${{') }}"}
 `), job.Failure)
-	if diff := cmp.Diff([]string{"A", "B", "C", "D", "E", "F", "G"}, rec.printed()); diff != "" {
+	if diff := cmp.Diff([]string{"A", "B", "C", "D", "E", "F", "G", "H"}, rec.printed()); diff != "" {
 		t.Errorf("%s\n%s", diff, rec.log())
 	}
 	contains(t, rec, "The condition could not be evaluated", `"name failure"`)
@@ -373,17 +374,25 @@ steps:
 	contains(t, &rec, "one stdout: ::set-output name=x::late", "one stdout: plain")
 }
 
-// TestHashFiles: links and other kinds of files lead nowhere.
+// TestHashFiles: links and other kinds of files lead nowhere; links within the workspace do
+// if they are asked for.
 func TestHashFiles(t *testing.T) {
 	_, rec := run(t, request(t, `
 steps:
-  - run: mkdir d; printf a > d/a.txt; printf b > b.txt; ln -s /etc/passwd d/p.txt; mkfifo d/pipe.txt; ln -s / out
+  - run: mkdir d; printf a > d/a.txt; printf b > b.txt; ln -s /etc/passwd d/p.txt; mkfifo d/pipe.txt; ln -s / out; ln -s d in
   - run: |
       want="$( (printf b | sha256sum | cut -c1-64 | xxd -r -p; printf a | sha256sum | cut -c1-64 | xxd -r -p) | sha256sum | cut -c1-64)"
       echo "want $want got ${{ hashFiles('b.txt', 'd/a.txt') }}"
       test "${{ hashFiles('none') }}" = ""
+      test "${{ hashFiles('in/*.txt') }}" = ""
+      test "${{ hashFiles('--follow-symbolic-links', 'in/*.txt') }}" = "${{ hashFiles('d/a.txt') }}"
+      test "${{ hashFiles('--Follow-symbolic-links', 'out/**') }}" = ""
+      test "${{ hashFiles('a', '--other') }}" = ""
+  - {run: echo no, continue-on-error: true, name: "${{ hashFiles('--other', 'a') }}"}
+  - {run: echo no, continue-on-error: true, env: {A: "${{ hashFiles('--other', 'a') }}"}}
 `), job.Success)
 	if f := strings.Fields(rec.printed()[0]); len(f) != 4 || f[1] != f[3] {
 		t.Errorf("%q", f)
 	}
+	contains(t, rec, "invalid glob option --other, available option: '--follow-symbolic-links'")
 }

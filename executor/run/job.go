@@ -188,7 +188,7 @@ func (r *runner) chosen(steps []*workflows.Step) []*workflows.Step {
 	for i, s := range steps {
 		name := ""
 		if s.Name != nil {
-			name = s.Name.String()
+			name = s.Name.AsWritten()
 		}
 		named := slices.ContainsFunc(r.q.Steps, func(want string) bool {
 			return want == s.ID || want == name || want == strconv.Itoa(i+1)

@@ -55,6 +55,24 @@ func TestParseVectors(t *testing.T) {
 	}
 }
 
+// TestParseProperties: what the vectors do not have (ActionCommand.cs).
+func TestParseProperties(t *testing.T) {
+	for line, want := range map[string]map[string]string{
+		"::set-output name=x ::v":         {"name": "x"},
+		"::error  \tfile=a\u00a0::v":      {"file": "a"},
+		"\u2003::error file=a::v":         {"file": "a"},
+		"::error File=a,file=b,FILE=c::v": {"File": "c"},
+		"##[error file=a ]v":              {"file": "a "},
+		"##[error  file=a;line=3]v":       {" file": "a", "line": "3"},
+		"##[error FILE=a;file=b;Line=3]v": {"FILE": "b", "Line": "3"},
+	} {
+		got, ok := command.Parse(line)
+		if diff := cmp.Diff(want, got.Properties); !ok || diff != "" {
+			t.Errorf("%q: %s", line, diff)
+		}
+	}
+}
+
 func TestParseValuesVectors(t *testing.T) {
 	var file struct {
 		Cases []struct {

@@ -5,12 +5,13 @@ package command
 import (
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Command is a command in a line of output.
 type Command struct {
 	Name       string            // as written; compare it without regard to case
-	Properties map[string]string // decoded; never nil
+	Properties map[string]string // decoded; never nil; no two names differ in case only
 	Data       string            // decoded
 }
 
@@ -41,7 +42,7 @@ var (
 // its end is the caller's to take off. The form "::name key=value,…::data" may have
 // blanks in front of it, "##[name key=value;…]data" anything.
 func Parse(line string) (Command, bool) {
-	if c, ok := colons(strings.TrimLeft(line, " \t\r\n\v\f")); ok {
+	if c, ok := colons(strings.TrimLeftFunc(line, unicode.IsSpace)); ok {
 		return c, true
 	}
 	return brackets(line)
@@ -56,7 +57,8 @@ func colons(line string) (Command, bool) {
 	if !ok {
 		return Command{}, false
 	}
-	return build(head, ",", data, propertyEscapes, dataEscapes)
+	name, list, _ := strings.Cut(head, " ")
+	return build(name, strings.TrimSpace(list), ",", data, propertyEscapes, dataEscapes)
 }
 
 func brackets(line string) (Command, bool) {
@@ -68,17 +70,25 @@ func brackets(line string) (Command, bool) {
 	if !ok {
 		return Command{}, false
 	}
-	return build(head, ";", data, bracketEscapes, bracketEscapes)
+	name, list, _ := strings.Cut(head, " ")
+	return build(name, list, ";", data, bracketEscapes, bracketEscapes)
 }
 
-func build(head, separator, data string, property, value *strings.Replacer) (Command, bool) {
-	name, list, _ := strings.Cut(head, " ")
+// build makes a command of what it is cut into. Names of properties ignore case, and the
+// last of a name counts.
+func build(name, list, separator, data string, property, value *strings.Replacer) (Command, bool) {
 	if !known(name) {
 		return Command{}, false
 	}
 	c := Command{Name: name, Properties: map[string]string{}, Data: value.Replace(data)}
-	for pair := range strings.SplitSeq(strings.TrimLeft(list, " "), separator) {
+	written := map[string]string{} // by the name in lower case
+	for pair := range strings.SplitSeq(list, separator) {
 		if k, v, ok := strings.Cut(pair, "="); ok && k != "" && v != "" {
+			lower := strings.ToLower(k)
+			if first, twice := written[lower]; twice {
+				k = first
+			}
+			written[lower] = k
 			c.Properties[k] = property.Replace(v)
 		}
 	}

@@ -19,7 +19,7 @@
 //
 //   - It is pure: no file, no clock, no global state. What an expression may ask of
 //     the world (hashFiles, the status functions) is a Func that the caller gives.
-//   - Values, trees and templates do not change once they are made, and may be used
+//   - Values and trees do not change once they are made, and may be used
 //     by many goroutines at a time.
 //   - It is bounded for hostile text: 21,000 characters, a tree of depth 50, JSON of
 //     depth 100, and 10 MiB of intermediate values by the runner's own accounting.

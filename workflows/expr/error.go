@@ -4,7 +4,9 @@ package expr
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // Stage says when an expression failed.
@@ -62,6 +64,28 @@ func (e *Error) Hint() string { return e.hint }
 
 // Position is the place as GitHub counts it: UTF-16 units, from 1.
 func (e *Error) Position() int { return units(e.Source[:e.Offset]) + 1 }
+
+// elsewhere are the names of the language that some places have and others do not.
+func elsewhere(p Problem) []string {
+	if p == UnknownFunction {
+		return []string{Always, Cancelled, Failure, Success, "hashFiles"}
+	}
+	return []string{"env", "github", "inputs", "job", "jobs", "matrix", "needs", "runner", "secrets", "steps", "strategy", "vars"}
+}
+
+// notHere is the hint for a name that is right, but not in this place: env in the if of
+// a job, secrets in any if. Empty if it is none.
+func notHere(p Problem, name string, here []string) string {
+	i := slices.IndexFunc(elsewhere(p), func(s string) bool { return strings.EqualFold(s, name) })
+	if i < 0 || len(here) == 0 {
+		return ""
+	}
+	name = elsewhere(p)[i]
+	if p == UnknownFunction {
+		return name + "() cannot be used in this place"
+	}
+	return name + " cannot be used in this place, only " + strings.Join(slices.Sorted(slices.Values(here)), ", ")
+}
 
 // didYouMean is the hint for a name that is near.
 func didYouMean(name string) string { return "did you mean " + strconv.Quote(name) + "?" }

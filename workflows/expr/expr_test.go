@@ -295,7 +295,9 @@ func TestHint(t *testing.T) {
 		"githb.ref":     `did you mean "github"?`,
 		"hashfile('x')": `did you mean "hashFiles"?`,
 		"tojsn(1)":      `did you mean "toJSON"?`,
-		"secrets.x":     "",
+		"Secrets.x":     "secrets cannot be used in this place, only github, matrix",
+		"Success()":     "success() cannot be used in this place",
+		"nothing.x":     "",
 		"1 +":           "",
 	} {
 		_, err := expr.Parse(src, o)

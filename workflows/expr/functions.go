@@ -13,6 +13,15 @@ type function struct {
 	call func(x *evaluator, n *node) (Value, error)
 }
 
+// The status functions, which a place with an if has. One of them anywhere in a condition
+// makes success() the caller's own business.
+const (
+	Success   = "success"
+	Failure   = "failure"
+	Cancelled = "cancelled"
+	Always    = "always"
+)
+
 // manyArguments is the most that case and format take.
 const manyArguments = 255
 

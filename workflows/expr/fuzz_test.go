@@ -11,8 +11,6 @@ import (
 	"testing"
 	"unicode/utf16"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/zviz/run/workflows/expr"
 	"github.com/zviz/run/workflows/expr/jsonl"
 )
@@ -114,40 +112,3 @@ func FuzzJSON(f *testing.F) {
 		}
 	})
 }
-
-// FuzzTemplate holds that a template without a mark is its own text, and that text
-// around an expression stays as it is.
-func FuzzTemplate(f *testing.F) {
-	for _, s := range []string{"", "a", "${{ x }}", "a ${{ x }} b", "{0}'}}", "${{ '}}' }}", "${{", "}}", "${{ insert }}", "$${{x}}"} {
-		f.Add(s)
-	}
-	o := expr.Options{Contexts: []string{"x"}}
-	env := expr.Env{Contexts: expr.Values{"x": expr.String("<x>")}}
-	f.Fuzz(func(t *testing.T, text string) {
-		tpl, err := expr.ParseTemplate(text, o)
-		if err != nil {
-			return
-		}
-		marked := strings.Contains(text, "${{")
-		if s, ok := tpl.Literal(); !marked && (!ok || s != text) {
-			t.Fatalf("%q: got %q, %v", text, s, ok)
-		}
-		if marked || !validText(text) {
-			return
-		}
-		around, err := expr.ParseTemplate(text+"${{ x }}"+text, o)
-		if err != nil {
-			if e, ok := errors.AsType[*expr.Error](err); ok && e.Problem == expr.TooLong {
-				return
-			}
-			t.Fatalf("%q: %v", text, err)
-		}
-		got, err := around.EvalString(env)
-		if diff := cmp.Diff(text+"<x>"+text, got); err != nil || diff != "" {
-			t.Fatalf("%v\n%s", err, diff)
-		}
-	})
-}
-
-// validText leaves out what together with ${{ begins otherwise.
-func validText(s string) bool { return !strings.HasSuffix(s, "$") && !strings.HasSuffix(s, "${") }

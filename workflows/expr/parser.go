@@ -248,7 +248,8 @@ func (p *parser) functions() []string {
 
 func (p *parser) unknown(problem Problem, t token, known []string) error {
 	e := p.lexer.fail(Parsing, problem, t)
-	if n, ok := spell.Nearest(t.text, known); ok {
+	e.hint = notHere(problem, t.text, known)
+	if n, ok := spell.Nearest(t.text, known); ok && e.hint == "" {
 		e.hint = didYouMean(n)
 	}
 	return e

@@ -5,7 +5,6 @@ package expr
 import (
 	"slices"
 	"strings"
-	"unicode"
 )
 
 // Contexts are the names of the contexts that the expression names, in lower case
@@ -73,6 +72,3 @@ func (e *Expr) walk(f func(*node)) {
 		visit(e.root)
 	}
 }
-
-// Empty reports whether there is nothing to evaluate: only white space.
-func (e *Expr) Empty() bool { return strings.TrimFunc(e.src, unicode.IsSpace) == "" }

@@ -3,7 +3,7 @@
 // Package glob finds files by the patterns of @actions/glob, those of hashFiles:
 //
 //	p, err := glob.Parse([]string{"**/go.sum", "!vendor/**"}, "/work", "/home/runner")
-//	sum, err := p.Hash(os.DirFS("/work")) // "" if no file matches
+//	sum, err := p.Hash(ctx, os.DirFS("/work")) // "" if no file matches
 //
 // A pattern is minimatch with dot files and without braces and extended globs: * and
 // ? stay within a name, [a-z] is a class, ** stands for any number of directories, \

@@ -18,7 +18,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		got, err := p.Files(tree())
+		got, err := p.Files(t.Context(), tree())
 		if err != nil {
 			t.Fatal(err)
 		}

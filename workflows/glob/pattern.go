@@ -11,6 +11,8 @@ import (
 
 // Patterns are parsed patterns in their order.
 type Patterns struct {
+	FollowLinks bool // enter links to directories; one that leads back to itself is not
+
 	list []pattern
 	root []string // of the workspace
 }

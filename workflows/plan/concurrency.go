@@ -61,6 +61,9 @@ func (p *Plan) group(t *syntax.Token, env expr.Env) (Group, error) {
 	default:
 		g.Name = v.String()
 	}
+	if g.Name == "" {
+		return g, wrong(v, "Concurrency group name cannot be empty")
+	}
 	if len(utf16.Encode([]rune(g.Name))) > maxGroupName {
 		return g, wrong(v, "Concurrency group name must be less than 400 characters")
 	}

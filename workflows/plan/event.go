@@ -61,7 +61,10 @@ func (e Event) text(path ...string) string {
 
 // triggers says whether the event starts the workflow: nil if it does.
 func (e Event) triggers(wf *workflows.Workflow) error {
-	ok, why, err := wf.Triggered(workflows.Occurrence{Event: e.Name, Action: e.Action, Ref: e.filtered(), Paths: e.Paths})
+	ok, why, err := wf.Triggered(workflows.Occurrence{
+		Event: e.Name, Action: e.Action, Ref: e.filtered(), Paths: e.Paths,
+		Workflow: cmp.Or(e.text("workflow_run", "name"), e.text("workflow", "name")),
+	})
 	if err == nil && !ok {
 		err = &NotTriggeredError{e.Name, why}
 	}

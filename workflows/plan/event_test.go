@@ -40,6 +40,7 @@ func TestTriggered(t *testing.T) {
 		{"the action of the payload", "pull_request", plan.Event{Name: "pull_request"}, `{"action": "labeled"}`, "types"},
 		{"an action beside the payload", "pull_request", plan.Event{Name: "pull_request", Action: "opened"}, `{"action": "labeled"}`, ""},
 		{"the base of a pull request, not its ref", "{pull_request: {branches: [main]}}", plan.Event{Name: "pull_request", Ref: "refs/pull/1/merge"}, `{"pull_request": {"base": {"ref": "dev"}}}`, `branches: "dev"`},
+		{"the name of another run", "{workflow_run: {workflows: [w]}}", plan.Event{Name: "workflow_run"}, `{"workflow_run": {"name": "v"}, "workflow": {"name": "w"}}`, `workflows: "v"`},
 		{"the branch of another run", "{workflow_run: {workflows: [w], branches: [main]}}", plan.Event{Name: "workflow_run", Ref: "refs/heads/main"}, `{"workflow_run": {"head_branch": "dev"}}`, `branches: "dev"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -126,6 +127,16 @@ func TestInputs(t *testing.T) {
 			play(t, p, "ready a\neval a toJSON(github.event.inputs.nd) = \"2\"")
 		})
 	}
+	t.Run("defaults that are texts", func(t *testing.T) {
+		const on = "{workflow_dispatch: {inputs: {b: {type: boolean, default: 'true'}, n: {type: number, default: '5'}, e: {type: boolean, default: ''}}}}"
+		p := newPlan(t, onEvents(on), nil, plan.Options{Event: plan.Event{Name: "workflow_dispatch"}})
+		play(t, p, "ready a\neval a toJSON(inputs.b) = true\neval a toJSON(inputs.n) = 5\neval a toJSON(inputs.e) = false\neval a toJSON(github.event.inputs.n) = \"5\"")
+		_, err := plan.New(parse(t, onEvents("{workflow_dispatch: {inputs: {b: {type: boolean, default: maybe}}}}"), nil), plan.Options{Event: plan.Event{Name: "workflow_dispatch"}})
+		var e *plan.InputError
+		if !errors.As(err, &e) || e.Name != "b" {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("required", func(t *testing.T) {
 		_, err := plan.New(parse(t, onEvents("{workflow_dispatch: {inputs: {r: {required: true}}}}"), nil), plan.Options{Event: plan.Event{Name: "workflow_dispatch"}})
 		var e *plan.InputError

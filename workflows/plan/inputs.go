@@ -47,6 +47,10 @@ func runInputs(wf *workflows.Workflow, e Event, given map[string]string, ev *eva
 	var list []expr.Member
 	for _, in := range specs {
 		text, ok := values[expr.Fold(in.Name)]
+		// What a dispatch gives is text, so that the default of a boolean may be 'true'.
+		if d := in.Default; !ok && e.Name == dispatchEvent && d != nil && d.Kind == syntax.String && (in.Type == "boolean" || in.Type == "number") {
+			text, ok, in.Default = d.Text, d.Text != "", nil
+		}
 		v, err := inputValue(in, text, ok, ev, env)
 		if err != nil {
 			return nil, err

@@ -117,6 +117,8 @@ func TestJobThatCannotBe(t *testing.T) {
 		{"env", "env: \"${{ fromJSON('[1]') }}\"", "A sequence was not expected"},
 		{"a value of env", "env: {A: \"${{ fromJSON('[1]') }}\"}", "A sequence was not expected"},
 		{"a group", "concurrency: {group: g, cancel-in-progress: \"${{ fromJSON('1') }}\"}", "Unexpected value '1'"},
+		{"a group without a name", "concurrency: ${{ github.head_ref }}", "Concurrency group name cannot be empty"},
+		{"a group whose name is null", "concurrency: {group: '${{ github.nothing }}'}", "Concurrency group name cannot be empty"},
 		{"an expression without a value", "name: ${{ fromJSON('x') }}", "cannot evaluate 'name' of job 'a'"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -126,6 +128,10 @@ func TestJobThatCannotBe(t *testing.T) {
 	}
 	t.Run("runs-on", func(t *testing.T) {
 		p := newPlan(t, "on: push\njobs:\n  a:\n    runs-on: ${{ github.nothing }}\n    steps: [{run: x}]\n", nil, plan.Options{})
+		play(t, p, "is a failure\nwhy a Unexpected value ''")
+	})
+	t.Run("a label of runs-on", func(t *testing.T) {
+		p := newPlan(t, "on: push\njobs:\n  a:\n    runs-on: [self-hosted, '${{ github.nothing }}']\n    steps: [{run: x}]\n", nil, plan.Options{})
 		play(t, p, "is a failure\nwhy a Unexpected value ''")
 	})
 	t.Run("a long one is cut", func(t *testing.T) {

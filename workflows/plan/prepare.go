@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf16"
 
@@ -212,7 +213,7 @@ func (b *builder) runsOn(t *syntax.Token) RunsOn {
 	default:
 		r.Labels = []string{b.text(what, labels)}
 	}
-	if r.Group == "" && strings.Join(r.Labels, "") == "" && b.err == nil {
+	if none := r.Group == "" && len(r.Labels) == 0; b.err == nil && (none || slices.Contains(r.Labels, "")) {
 		b.fail(what, wrong(v, "Unexpected value ''"))
 	}
 	return r

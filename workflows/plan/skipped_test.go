@@ -78,3 +78,25 @@ func TestCancelJob(t *testing.T) {
 	}
 	p.CancelJob("a", "again")
 }
+
+// TestNamesAsWritten: a job that never runs has its name as it stands in the file, as at
+// GitHub, and not as the reader has put it together.
+func TestNamesAsWritten(t *testing.T) {
+	p := newPlan(t, "on: push\njobs:\n  a:\n    name: Build ${{ github.ref_name }} now\n    runs-on: x\n    if: false\n    steps: [{run: y}]\n"+
+		"  b:\n    name: ${{ github.ref_name }}\n    needs: a\n    runs-on: x\n    steps: [{run: y}]\n", nil, plan.Options{})
+	var got []string
+	for _, n := range p.Graph() {
+		got = append(got, n.Name)
+	}
+	for _, s := range p.Jobs() {
+		got = append(got, s.Name, s.Why)
+	}
+	want := []string{
+		"Build ${{ github.ref_name }} now", "${{ github.ref_name }}",
+		"Build ${{ github.ref_name }} now", "its condition is false",
+		"${{ github.ref_name }}", "it needs Build ${{ github.ref_name }} now, which was skipped",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}

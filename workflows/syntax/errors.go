@@ -41,7 +41,7 @@ func (l *errorList) add(e *Error) {
 	default:
 		e.text = fmt.Sprintf("%s (Line: %d, Col: %d): %s", e.File, e.Line, e.Col, e.Message)
 	}
-	e.text = cut(e.text, l.limits.MaxErrorLength)
+	e.text, e.Message = cut(e.text, l.limits.MaxErrorLength), cut(e.Message, l.limits.MaxErrorLength)
 	l.list = append(l.list, e)
 }
 
@@ -71,6 +71,6 @@ func (l *errorList) calledFrom(file string, at Pos) {
 }
 
 // stop ends the reading of a file: the text is GitHub's for it.
-type stop struct{ message string }
+type stop struct{ message, hint string }
 
 func (s stop) Error() string { return s.message }

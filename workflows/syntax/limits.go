@@ -7,7 +7,7 @@ import "unicode/utf8"
 // Limits bound what a file may cost. Zero means GitHub's number.
 type Limits struct {
 	MaxFileSize    int // characters of a file: 1 MiB
-	MaxFiles       int // files that are read, the callers too: 51
+	MaxFiles       int // different files that are read, the callers too: 51
 	MaxDepth       int // sequences and mappings in each other: 50
 	MaxResultSize  int // bytes by GitHub's count, over all files: 10 MiB
 	MaxNodes       int // YAML events of a file, aliases replayed: 50,000
@@ -48,7 +48,7 @@ type memory struct {
 
 func (m *memory) add(bytes int) error {
 	if m.bytes += bytes; m.bytes > m.limits.MaxResultSize {
-		return stop{"Maximum object size exceeded"}
+		return stop{message: "Maximum object size exceeded"}
 	}
 	return nil
 }
@@ -65,7 +65,7 @@ func (m *memory) addToken(t *Token) error {
 
 func (m *memory) down() error {
 	if m.depth++; m.depth > m.limits.MaxDepth {
-		return stop{"Maximum object depth exceeded"}
+		return stop{message: "Maximum object depth exceeded"}
 	}
 	return nil
 }
@@ -74,7 +74,7 @@ func (m *memory) up() { m.depth-- }
 
 func (m *memory) value() error {
 	if m.event++; m.event > m.limits.MaxEvents {
-		return stop{"Maximum events exceeded while evaluating the template. This may indicate an infinite loop or too many nested loops."}
+		return stop{message: "Maximum events exceeded while evaluating the template. This may indicate an infinite loop or too many nested loops."}
 	}
 	return nil
 }

@@ -84,8 +84,11 @@ func (f *fileReader) put(t, k *Token, value *yaml.Node, p place) error {
 	return err
 }
 
-// errKey ends a file with a key that is a sequence or a mapping.
-var errKey = stop{"Expected mapping end"}
+// badKey ends a file with a key that is a sequence or a mapping.
+func (f *fileReader) badKey(n *yaml.Node) error {
+	f.at = f.pos(n)
+	return stop{message: "Expected mapping end", hint: "a key must be a text"}
+}
 
 // properties reads a mapping with known keys. Of several definitions each key rules out
 // those that do not have it.
@@ -97,7 +100,7 @@ func (f *fileReader) properties(t *Token, n *yaml.Node, p place, defs []*definit
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		value := n.Content[i+1]
 		if !isScalar(n.Content[i]) {
-			broken = errKey
+			broken = f.badKey(n.Content[i])
 			break
 		}
 		before := len(t.Pairs)
@@ -200,7 +203,7 @@ func (f *fileReader) loose(t *Token, n *yaml.Node, p place, d *definition) error
 	seen := keys{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if !isScalar(n.Content[i]) {
-			return errKey
+			return f.badKey(n.Content[i])
 		}
 		k, err := f.key(t, n.Content[i], n.Content[i+1], p, seen, value)
 		if err != nil {

@@ -29,7 +29,6 @@ type Reader struct {
 	memory  memory
 	errors  errorList
 	files   []string // their names; a token's File is an index, from 1
-	read    int      // how many were read, twice the same too
 	scopes  map[scopeKey]*scope
 	parsed  map[parsedKey]bool // expressions that are right
 }
@@ -73,6 +72,15 @@ func (r *Reader) File(p Pos) string {
 // Error records an error at a token; nil is no place.
 func (r *Reader) Error(t *Token, message string) { r.errorHint(t, message, "") }
 
+// Wrong records the error of an expression with its hint.
+func (r *Reader) Wrong(t *Token, err error) {
+	hint := ""
+	if h, ok := err.(interface{ Hint() string }); ok {
+		hint = h.Hint()
+	}
+	r.errorHint(t, err.Error(), hint)
+}
+
 func (r *Reader) errorHint(t *Token, message, hint string) {
 	e := &Error{Message: message, hint: hint}
 	if t != nil {
@@ -109,14 +117,13 @@ func (r *Reader) AddBytes(objects int, texts ...string) bool {
 // workflow-root-strict for one whose events are checked to the last key. It returns
 // what could be read, nil if nothing; Errors says what is wrong.
 func (r *Reader) Read(name, text, def string) *Token {
-	if r.read++; r.read > r.options.Limits.MaxFiles {
-		r.Fail(nil, fmt.Sprintf("The maximum file count of %d has been exceeded", r.options.Limits.MaxFiles))
-		return nil
-	}
 	file := 1 + slices.IndexFunc(r.files, func(f string) bool { return strings.EqualFold(f, name) })
 	if file == 0 {
 		r.files = append(r.files, name)
-		file = len(r.files)
+		if file = len(r.files); file > r.options.Limits.MaxFiles {
+			r.Fail(nil, fmt.Sprintf("The maximum file count of %d has been exceeded", r.options.Limits.MaxFiles))
+			return nil
+		}
 		if err := r.memory.addText(name); err != nil {
 			r.Fail(nil, err.Error())
 			return nil
@@ -134,7 +141,9 @@ func (r *Reader) Read(name, text, def string) *Token {
 		var err error
 		root, err = f.value(doc.root, place{d, r.scope(nil, d)})
 		if s, ok := errors.AsType[stop](err); ok {
-			r.errors.add(&Error{File: name, Message: s.message})
+			e := &Error{File: name, Message: s.message, hint: s.hint}
+			r.errors.add(e)
+			e.Line, e.Col = f.at.Line, f.at.Col // GitHub's text has no place
 			return nil
 		}
 	}
@@ -184,18 +193,20 @@ type fileReader struct {
 	*Reader
 	file  int
 	nodes int
+	at    Pos // of the node that is read
 }
 
 func (f *fileReader) in(p place, d *definition) place { return place{d, f.scope(p.scope, d)} }
 
 // node follows an alias, and counts.
 func (f *fileReader) node(n *yaml.Node) (*yaml.Node, error) {
+	f.at = f.pos(n)
 	if n.Anchor != "" && f.options.NoAnchors {
-		return nil, stop{fmt.Sprintf("Anchors are not currently supported. Remove the anchor '%s'", n.Anchor)}
+		return nil, stop{message: fmt.Sprintf("Anchors are not currently supported. Remove the anchor '%s'", n.Anchor)}
 	}
 	if n.Kind == yaml.AliasNode {
 		if f.options.NoAnchors {
-			return nil, stop{"Unexpected parsing event type: AnchorAlias"}
+			return nil, stop{message: "Unexpected parsing event type: AnchorAlias"}
 		}
 		n = n.Alias
 	}
@@ -203,7 +214,7 @@ func (f *fileReader) node(n *yaml.Node) (*yaml.Node, error) {
 		f.nodes++ // its end
 	}
 	if f.nodes > f.options.Limits.MaxNodes {
-		return nil, stop{"Maximum YAML nodes exceeded"}
+		return nil, stop{message: "Maximum YAML nodes exceeded"}
 	}
 	return n, nil
 }

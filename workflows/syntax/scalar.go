@@ -39,12 +39,12 @@ func tagged(t *Token, n *yaml.Node, style yaml.Style) error {
 		return nil
 	}
 	if style != 0 {
-		return stop{fmt.Sprintf("The scalar style '%s' on line %d and column %d is not valid with the tag '%s'", styleName(style), t.Pos.Line, t.Pos.Col, tag)}
+		return stop{message: fmt.Sprintf("The scalar style '%s' on line %d and column %d is not valid with the tag '%s'", styleName(style), t.Pos.Line, t.Pos.Col, tag)}
 	}
 	want := map[string]Kind{"bool": Bool, "float": Number, "int": Number, "null": Null}
 	kind, ok := want[strings.TrimPrefix(tag, tagPrefix)]
 	if !ok || !strings.HasPrefix(tag, tagPrefix) {
-		return stop{fmt.Sprintf("Unexpected tag '%s'", tag)}
+		return stop{message: fmt.Sprintf("Unexpected tag '%s'", tag), hint: tagHint(tag)}
 	}
 	var matched bool
 	var err error
@@ -63,6 +63,14 @@ func tagged(t *Token, n *yaml.Node, style yaml.Style) error {
 	return err
 }
 
+// tagHint is for a text that begins with ! as a condition may.
+func tagHint(tag string) string {
+	if strings.HasPrefix(tag, tagPrefix) {
+		return ""
+	}
+	return "a text that begins with ! must be in quotes, or an expression in ${{ }}"
+}
+
 func styleName(s yaml.Style) string {
 	switch {
 	case s&yaml.DoubleQuotedStyle != 0:
@@ -77,7 +85,7 @@ func styleName(s yaml.Style) string {
 }
 
 func invalid(t *Token, value, tag string) error {
-	return stop{fmt.Sprintf("The value '%s' on line %d and column %d is invalid for the type '%s'", value, t.Pos.Line, t.Pos.Col, tag)}
+	return stop{message: fmt.Sprintf("The value '%s' on line %d and column %d is invalid for the type '%s'", value, t.Pos.Line, t.Pos.Col, tag)}
 }
 
 // resolve changes a plain scalar into what it means; false if that is text.

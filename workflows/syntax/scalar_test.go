@@ -75,8 +75,43 @@ func TestLimits(t *testing.T) {
 			if len(r.Errors()) == 0 || !strings.Contains(r.Errors()[0].Error(), tt.want) {
 				t.Errorf("%v, want %s", r.Errors(), tt.want)
 			}
+			for _, e := range r.Errors() {
+				if len(e.Error()) > 505 || len(e.Message) > 505 {
+					t.Errorf("%d characters, %d with the place", len(e.Message), len(e.Error()))
+				}
+			}
 			if tt.limits.MaxErrors > 0 && len(r.Errors()) > tt.limits.MaxErrors {
 				t.Errorf("%d errors", len(r.Errors()))
+			}
+		})
+	}
+}
+
+// TestEndingErrors: GitHub's text for what ends a file has no place; ours knows it.
+func TestEndingErrors(t *testing.T) {
+	const jobs = "on: push\njobs:\n  a:\n    runs-on: x\n"
+	for _, tt := range []struct {
+		name, text, want string
+		line, col        int
+		hint             string
+		limits           Limits
+	}{
+		{"a condition that is a tag", jobs + "    if: !cancelled()\n", "f.yml: Unexpected tag '!cancelled()'", 5, 9, "in quotes", Limits{}},
+		{"a tag of YAML", jobs + "    env: {A: !!binary aGk=}\n", "f.yml: Unexpected tag 'tag:yaml.org,2002:binary'", 5, 14, "", Limits{}},
+		{"a key that is a sequence", jobs + "    env:\n      ? [A]\n      : b\n", "f.yml: Expected mapping end", 6, 9, "must be a text", Limits{}},
+		{"depth", jobs + "    strategy: {matrix: {a: [[b]]}}\n", "f.yml: Maximum object depth exceeded", 5, 29, "", Limits{MaxDepth: 6}},
+		{"a second document", "# c\n---\n" + jobs + "---\n" + jobs, "f.yml: Expected stream end parse event", 0, 0, "the --- of line 7", Limits{}},
+		{"an expression in a flow sequence", "on: [${{ github.x }}]\n" + jobs, "did not find expected ',' or ']'", 1, 7, "in quotes: '${{ x }}'", Limits{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := NewReader(Options{Limits: tt.limits})
+			r.Read("f.yml", tt.text, "workflow-root")
+			if len(r.Errors()) != 1 {
+				t.Fatal(r.Errors())
+			}
+			e := r.Errors()[0]
+			if !strings.HasSuffix(e.Error(), tt.want) || e.Line != tt.line || e.Col != tt.col || (tt.hint == "") != (e.Hint() == "") || !strings.Contains(e.Hint(), tt.hint) {
+				t.Errorf("%d:%d: %v, hint %q", e.Line, e.Col, e, e.Hint())
 			}
 		})
 	}

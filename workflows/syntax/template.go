@@ -4,6 +4,7 @@ package syntax
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -44,7 +45,7 @@ func (f *fileReader) template(t *Token, s *scope) *Token {
 		}
 		e, err := f.expression(t, source, s, options)
 		if err != nil {
-			f.wrong(t, err)
+			f.Wrong(t, err)
 			return t
 		}
 		if e.Kind == Insert && (before != "" || len(segments) > 0 || next != "") {
@@ -65,20 +66,12 @@ func (f *fileReader) template(t *Token, s *scope) *Token {
 	joined := join(segments)
 	if !clearlyValid(segments, joined) {
 		if _, err := expr.Parse(joined, options); err != nil {
-			f.wrong(t, err)
+			f.Wrong(t, err)
 			return t
 		}
 	}
-	return &Token{Kind: Expression, Pos: t.Pos, Text: joined}
-}
-
-// wrong records the error of an expression with its hint.
-func (f *fileReader) wrong(t *Token, err error) {
-	hint := ""
-	if h, ok := err.(interface{ Hint() string }); ok {
-		hint = h.Hint()
-	}
-	f.errorHint(t, err.Error(), hint)
+	around := slices.ContainsFunc(segments, func(s *Token) bool { return s.Kind == String })
+	return &Token{Kind: Expression, Pos: t.Pos, Text: joined, Written: t.Text, Around: around}
 }
 
 // cutExpression finds the }} that is outside of quotes.
@@ -98,12 +91,12 @@ func cutExpression(s string) (source, rest string, ok bool) {
 func (f *fileReader) expression(t *Token, source string, s *scope, options expr.Options) (*Token, error) {
 	source = strings.TrimFunc(source, unicode.IsSpace)
 	if source == "" {
-		return nil, stop{"An expression was expected"}
+		return nil, stop{message: "An expression was expected"}
 	}
 	if rest, ok := strings.CutPrefix(source, insert); ok {
 		if r, _ := utf8.DecodeRuneInString(rest); rest == "" || unicode.IsSpace(r) {
 			if n := len(strings.Fields(rest)); n > 0 {
-				return nil, stop{fmt.Sprintf("Exactly 0 parameter(s) were expected following the directive 'insert'. Actual parameter count: %d", n)}
+				return nil, stop{message: fmt.Sprintf("Exactly 0 parameter(s) were expected following the directive 'insert'. Actual parameter count: %d", n)}
 			}
 			return &Token{Kind: Insert, Pos: t.Pos}, nil
 		}

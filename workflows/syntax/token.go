@@ -39,6 +39,11 @@ type Token struct {
 	Text  string // of a String; the source of an Expression, without ${{ }}
 	Items []*Token
 	Pairs []Pair
+
+	// Of an Expression that was made of several parts: the text as it stands in the file,
+	// and whether there is any around ${{ }}, so that the value is a text.
+	Written string
+	Around  bool
 }
 
 // Pair is an entry of a mapping. The key is a String, an Expression or an Insert.
@@ -80,6 +85,14 @@ func (t *Token) String() string {
 	default:
 		return t.Text
 	}
+}
+
+// AsWritten is a scalar as it stands in the file, for people.
+func (t *Token) AsWritten() string {
+	if t != nil && t.Written != "" {
+		return t.Written
+	}
+	return t.String()
 }
 
 // All are t and all tokens below it, keys too, in the order of the file.

@@ -4,6 +4,7 @@ package syntax
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -47,7 +48,7 @@ func parseYAML(text string) document {
 		case strings.Contains(err.Error(), "no documents"):
 			return document{failure: &Error{Message: "Expected document start parse event", hint: "the file is empty"}}
 		case strings.Contains(err.Error(), "multiple"):
-			return document{root: content(&doc), failure: &Error{Message: "Expected stream end parse event", hint: "a workflow file is one document: remove what follows the line ---"}}
+			return document{root: content(&doc), failure: &Error{Message: "Expected stream end parse event", hint: secondDocument(text)}}
 		case isLoad:
 			return document{failure: yamlError(e, text)}
 		default:
@@ -55,6 +56,21 @@ func parseYAML(text string) document {
 		}
 	}
 	return document{failure: &Error{Message: "too many comments that follow a bracket without a space"}}
+}
+
+// secondDocument says where it begins.
+func secondDocument(text string) string {
+	line, begun := 0, false
+	for s := range strings.Lines(text) {
+		line++
+		s = strings.TrimRight(s, " \t\r\n")
+		marker := s == "---" || strings.HasPrefix(s, "--- ")
+		if marker && begun {
+			return fmt.Sprintf("a workflow file is one document: remove what follows the --- of line %d", line)
+		}
+		begun = begun || marker || s != "" && s[0] != '#' && s[0] != '%'
+	}
+	return "a workflow file is one document"
 }
 
 func content(doc *yaml.Node) *yaml.Node {
@@ -71,7 +87,11 @@ func yamlError(e *yaml.LoadError, text string) *Error {
 	}
 	// The end of the text is a line further for the library.
 	last := 1 + strings.Count(text, "\n")
-	return &Error{Line: min(e.Mark.Line, last), Col: e.Mark.Column, Message: message}
+	failure := &Error{Line: min(e.Mark.Line, last), Col: e.Mark.Column, Message: message}
+	if strings.Contains(message, "parsing a flow ") && strings.Contains(message, "',' or") && strings.Contains(text, openExpression) {
+		failure.hint = "within [ ] and { } an expression must be in quotes: '${{ x }}'"
+	}
+	return failure
 }
 
 // insertSpace puts a space before the # that stands at a place or after it in its line.

@@ -12,6 +12,7 @@
 package jsonl
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"math"
@@ -38,7 +39,11 @@ const stageInput = "input"
 func Answer(line []byte) []byte {
 	var q question
 	if err := json.Unmarshal(line, &q); err != nil {
-		return failed(nil, stageInput, err.Error())
+		text := err.Error()
+		if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok { // its own text names our types
+			text = cmp.Or(e.Field, "a question") + " cannot be of the type " + e.Value
+		}
+		return failed(nil, stageInput, text)
 	}
 	if q.Workflow != nil {
 		return failed(q.ID, stageInput, "a question about a workflow; only expressions are answered here")

@@ -70,6 +70,11 @@ Exit code: 0 if all files are valid and, with --runner, nothing is missing, else
 			if json && template {
 				return failure{Code: "usage.flag", What: "--json and --template are two forms of output", Fix: "give one of them", Exit: exitUsage}
 			}
+			for _, flag := range []string{"local-action", "actions-url"} {
+				if !runner && cmd.Flags().Changed(flag) {
+					return failure{Code: "usage.flag", What: "--" + flag + " says where the actions are that --runner looks at", Fix: "add --runner", Exit: exitUsage}
+				}
+			}
 			if runner {
 				o.json = json
 				return a.checkRunner(cmd.Context(), args, &o)
@@ -126,15 +131,22 @@ func (a app) printChecked(files []checkedFile, json, template bool) error {
 		}{files})
 	}
 	for _, f := range files {
-		for _, e := range f.Errors {
-			if err := printLine(a.Out, e.line("")); err != nil {
-				return err
-			}
+		if err := a.printFindings(f); err != nil {
+			return err
 		}
-		for _, w := range f.Warnings {
-			if err := printLine(a.Out, w.line("warning: ")); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+func (a app) printFindings(f checkedFile) error {
+	for _, e := range f.Errors {
+		if err := printLine(a.Out, e.line("")); err != nil {
+			return err
+		}
+	}
+	for _, w := range f.Warnings {
+		if err := printLine(a.Out, w.line("warning: ")); err != nil {
+			return err
 		}
 	}
 	return nil

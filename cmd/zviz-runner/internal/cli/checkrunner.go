@@ -135,10 +135,8 @@ func (a app) printInventory(files []inventoried) error {
 				return err
 			}
 		}
-		for _, e := range f.Errors {
-			if err := printLine(a.Out, e.line("")); err != nil {
-				return err
-			}
+		if err := a.printFindings(f.checkedFile); err != nil {
+			return err
 		}
 		if !f.Valid {
 			continue

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -92,7 +93,11 @@ func (a app) expr(src, file string) error {
 	}
 	x, err := expr.Parse(src, expr.Options{Contexts: contexts.Names()})
 	if err != nil {
-		return wrongExpression(err)
+		f := wrongExpression(err)
+		if strings.Contains(src, "${{") {
+			f.Fix = "write the expression without ${{ }}"
+		}
+		return f
 	}
 	v, err := x.Eval(expr.Env{Contexts: contexts.Values()})
 	if err != nil {
@@ -102,7 +107,7 @@ func (a app) expr(src, file string) error {
 }
 
 // wrongExpression describes an error of an expression, with its place.
-func wrongExpression(err error) error {
+func wrongExpression(err error) failure {
 	f := failure{Code: "expression.invalid", What: err.Error(), Exit: exitFailed, err: err}
 	if e, ok := errors.AsType[*expr.Error](err); ok {
 		f.Fix = e.Hint()

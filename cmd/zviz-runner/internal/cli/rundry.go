@@ -88,11 +88,11 @@ func drySteps(steps []*workflows.Step, q run.Request) []dryStep {
 func stepName(s *workflows.Step) string {
 	switch {
 	case s.Name != nil:
-		return run.Template(s.Name)
+		return s.Name.AsWritten()
 	case s.Uses != nil:
 		return "Run " + s.Uses.Text
 	case s.Run != nil:
-		first, _, _ := strings.Cut(strings.TrimSpace(run.Template(s.Run)), "\n")
+		first, _, _ := strings.Cut(strings.TrimSpace(s.Run.AsWritten()), "\n")
 		return "Run " + first
 	default:
 		return string(s.Kind)

@@ -238,6 +238,11 @@ func (a app) runOne(ctx context.Context, o *runOptions, q run.Request, path stri
 		}
 		return runnable{}, planError(w, err)
 	}
+	u := ui.New(ui.Config{In: a.In, Out: a.Out, Err: a.Err, Getenv: a.getenv, Progress: "quiet", Quiet: o.quiet || o.json})
+	defer u.Close()
+	for _, f := range w.findings(problems.Warnings) {
+		u.Notef("%s", f.line("warning: "))
+	}
 	return runnable{w, q}, nil
 }
 

@@ -34,6 +34,9 @@ func findWorkflow(path string) (workflowFile, error) {
 		return w, err
 	}
 	defer f.Close() //nolint:errcheck // it was only read
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return w, fmt.Errorf("%s is a folder: name the workflow files in it", path)
+	}
 	if w.text, err = readWorkflow(f); err != nil {
 		return w, fmt.Errorf("read %s: %w", path, err)
 	}
