@@ -56,9 +56,12 @@ const defaultMaxNames = 64
 // "*.host:port". The host is a name; addresses, URLs and paths are refused.
 func ParseRule(s string) (Rule, error) {
 	if strings.Contains(s, "://") {
-		return Rule{}, fmt.Errorf("host %q: is a URL; write only its host, and a port after a colon if it is not 443 or 80", clip(s))
+		return Rule{}, fmt.Errorf("host %q: is a URL; write only its host, and a port after a colon if it is not 443 or 80", clip(redactURL(s)))
 	}
-	if strings.ContainsAny(s, "/@?#") {
+	if i := strings.LastIndexByte(s, '@'); i >= 0 { // what stands before it may be a password
+		return Rule{}, fmt.Errorf("host %q: only a host name and a port, no path or user", clip(s[i+1:]))
+	}
+	if strings.ContainsAny(s, "/?#") {
 		return Rule{}, fmt.Errorf("host %q: only a host name and a port, no path or user", clip(s))
 	}
 	host, port, hasPort := strings.Cut(s, ":")

@@ -184,6 +184,16 @@ func (d *policyDecoder) text(n *yaml.Node, where string) (string, *yaml.Node, er
 // parsed returns a field whose text goes through parse.
 func parsed[T any](d *policyDecoder, where, name string, dst *T, parse func(string) (T, error)) field {
 	where = join(where, name)
+	return decoded(d, where, name, dst, parse, func(s string) string { return " " + strconv.Quote(clip(s)) })
+}
+
+// unquoted is parsed for what may be a credential, if only by mistake: no error repeats
+// it.
+func unquoted[T any](d *policyDecoder, where, name string, dst *T, parse func(string) (T, error)) field {
+	return decoded(d, where, name, dst, parse, func(string) string { return "" })
+}
+
+func decoded[T any](d *policyDecoder, where, name string, dst *T, parse func(string) (T, error), quote func(string) string) field {
 	return field{name, func(n *yaml.Node) error {
 		s, at, err := d.text(n, where)
 		if err != nil {
@@ -199,6 +209,22 @@ func parsed[T any](d *policyDecoder, where, name string, dst *T, parse func(stri
 }
 
 // texts returns a field that is a list of texts, each of which goes to add.
+// some is texts where an empty list would mean as much as none, and its author another
+// thing: every item may have been commented out.
+func (d *policyDecoder) some(where, name string, add func(string) error) field {
+	f := d.texts(where, name, add)
+	set := f.set
+	f.set = func(n *yaml.Node) error {
+		if v, err := d.visit(n); err != nil {
+			return err
+		} else if isNull(v) || v.Kind == yaml.SequenceNode && len(v.Content) == 0 {
+			return d.errorf(n, "%s: the list is empty, which would allow all; leave the key out for that", join(where, name))
+		}
+		return set(n)
+	}
+	return f
+}
+
 func (d *policyDecoder) texts(where, name string, add func(string) error) field {
 	where = join(where, name)
 	return field{name, func(n *yaml.Node) error {
