@@ -106,7 +106,7 @@ func (p *policies) set(id, name string, policy Policy) {
 	plain := p.policy
 	plain.Steps = nil
 	j := p.base
-	if !reflect.DeepEqual(plain, policy) { // many steps of one policy have one judge
+	if !reflect.DeepEqual(p.policy.withoutSteps(), policy) { // many steps of one policy have one judge
 		j = newJudge(policy, p.names, "")
 	}
 	p.mu.Lock()

@@ -154,6 +154,9 @@ func (d *policyDecoder) rule(where string, presets *[]string, rules *[]egress.Ru
 
 func (d *policyDecoder) ruleKeys(item, n *yaml.Node, where string) (egress.Rule, error) {
 	r := egress.Rule{Origin: d.place(item)}
+	if d.rules[r.Origin] == nil {
+		d.rules[r.Origin] = item
+	}
 	err := d.mapping(n, where, []field{
 		unquoted(d, where, "host", &r.Host, func(s string) (string, error) {
 			h, err := hostRule(s)

@@ -104,7 +104,8 @@ func (d *policyDecoder) mapping(n *yaml.Node, where string, fields []field) erro
 			return d.errorf(at, "key %q is in %s twice, first in line %d", clip(key.Value), where, line)
 		}
 		seen[key.Value] = at.Line
-		d.out.Origins[join(strings.TrimPrefix(where, "the policy file"), key.Value)] = d.place(at)
+		full := join(strings.TrimPrefix(where, "the policy file"), key.Value)
+		d.out.Origins[full], d.keys[full] = d.place(at), at
 		f := slices.IndexFunc(fields, func(f field) bool { return f.name == key.Value })
 		switch {
 		case f < 0:
@@ -181,9 +182,8 @@ func (d *policyDecoder) text(n *yaml.Node, where string) (string, *yaml.Node, er
 	return "", nil, d.errorf(at, "%s: want a text, got %s", where, describeNode(n))
 }
 
-// parsed returns a field whose text goes through parse.
+// parsed returns a field whose text goes through parse. An error repeats the text.
 func parsed[T any](d *policyDecoder, where, name string, dst *T, parse func(string) (T, error)) field {
-	where = join(where, name)
 	return decoded(d, where, name, dst, parse, func(s string) string { return " " + strconv.Quote(clip(s)) })
 }
 
@@ -194,6 +194,7 @@ func unquoted[T any](d *policyDecoder, where, name string, dst *T, parse func(st
 }
 
 func decoded[T any](d *policyDecoder, where, name string, dst *T, parse func(string) (T, error), quote func(string) string) field {
+	where = join(where, name)
 	return field{name, func(n *yaml.Node) error {
 		s, at, err := d.text(n, where)
 		if err != nil {
@@ -201,14 +202,13 @@ func decoded[T any](d *policyDecoder, where, name string, dst *T, parse func(str
 		}
 		v, err := parse(s)
 		if err != nil {
-			return d.wrap(at, where+" "+strconv.Quote(clip(s)), err)
+			return d.wrap(at, where+quote(s), err)
 		}
 		*dst = v
 		return nil
 	}}
 }
 
-// texts returns a field that is a list of texts, each of which goes to add.
 // some is texts where an empty list would mean as much as none, and its author another
 // thing: every item may have been commented out.
 func (d *policyDecoder) some(where, name string, add func(string) error) field {
@@ -225,6 +225,7 @@ func (d *policyDecoder) some(where, name string, add func(string) error) field {
 	return f
 }
 
+// texts returns a field that is a list of texts, each of which goes to add.
 func (d *policyDecoder) texts(where, name string, add func(string) error) field {
 	where = join(where, name)
 	return field{name, func(n *yaml.Node) error {

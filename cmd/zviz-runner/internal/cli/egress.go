@@ -159,7 +159,7 @@ func (o *policyOptions) narrowed(a app, n *network) error {
 func (n *network) narrow() {
 	n.operators = n.Policy
 	if n.narrowed != nil {
-		n.Policy = executor.Narrow(n.Policy, *n.narrowed, slices.Concat(n.presets, n.more))
+		n.Policy = executor.Narrow(n.Policy, *n.narrowed, n.presets, n.more)
 	}
 }
 
