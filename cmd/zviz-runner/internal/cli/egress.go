@@ -157,6 +157,9 @@ func (o *policyOptions) narrowed(a app, n *network) error {
 
 // narrow puts the repository's policy in force.
 func (n *network) narrow() {
+	if n.NPM.Publish {
+		n.Rules = slices.Concat(n.Rules, egress.PublishRules(n.presets))
+	}
 	n.operators = n.Policy
 	if n.narrowed != nil {
 		n.Policy = executor.Narrow(n.Policy, *n.narrowed, n.presets, n.more)
