@@ -244,6 +244,8 @@ func (r ruling) strictest(o ruling) ruling {
 
 func (d decision) ownRequest(method, escapedPath string) ruling {
 	if d.rules == nil { // let through without a rule, or refused
+		// What one of them opens as a registry only is one.
+		out.rule.Preset = cmp.Or(out.rule.Preset, r.rule.Preset)
 		return ruling{verdict: d.verdict, reason: d.reason}
 	}
 	out := ruling{verdict: d.missing, reason: ReasonMethod}

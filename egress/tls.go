@@ -30,7 +30,7 @@ func (g *gateway) tls(ctx context.Context, v *visit, initial []byte, want author
 	raw, h, err := readHello(io.MultiReader(rest, v.conn))
 	raw = append(raw, initial[len(initial)-rest.Len():]...)
 	_ = v.conn.SetReadDeadline(time.Time{})
-	v.origin = g.who(protoTCP, v.src, v.dst)
+	v.origin = g.whose(v)
 	e := v.event(v.door)
 	if want.host != "" {
 		e.Host, e.Port = want.host, want.port

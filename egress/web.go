@@ -227,7 +227,7 @@ func (g *gateway) serveEither(ctx context.Context, v *visit) {
 	first := make([]byte, 1)
 	_ = v.conn.SetReadDeadline(time.Now().Add(g.limits.HelloTimeout)) // if it fails, so does the read
 	if _, err := v.conn.Read(first); err != nil {
-		v.origin = g.who(protoTCP, v.src, v.dst)
+		v.origin = g.whose(v)
 		g.refuseHello(v, v.event(v.door), err)
 		return
 	}
@@ -240,7 +240,7 @@ func (g *gateway) serveEither(ctx context.Context, v *visit) {
 }
 
 func (g *gateway) plain(ctx context.Context, v *visit, first []byte, proxy bool) {
-	v.origin = g.who(protoTCP, v.src, v.dst)
+	v.origin = g.whose(v)
 	c := g.door(v, first)
 	c.proxy = proxy
 	c.badRequest = func(status string) {
