@@ -66,7 +66,9 @@ func (j *judge) host(host string, port uint16) decision {
 func (d decision) settle() decision {
 	for _, list := range [][]decision{d.narrow, d.others} {
 		for _, o := range list {
-			if o.verdict.strictness() > d.verdict.strictness() {
+			// A host of "deny" is one whoever else does not allow it: the gateway follows
+			// no redirect there.
+			if o.verdict.strictness() > d.verdict.strictness() || o.reason == ReasonDenied && d.reason != ReasonDenied {
 				d.verdict, d.reason, d.rule = o.verdict, o.reason, o.rule
 			}
 			// One policy that looks into requests is enough to make us look.
@@ -94,7 +96,7 @@ func (v Verdict) strictness() int {
 func (j *judge) own(host string, port uint16) decision {
 	for _, pattern := range j.deny {
 		if matchPattern(pattern, host) {
-			return decision{verdict: VerdictDeny, reason: ReasonDenied, rule: "deny"}
+			return j.denies()
 		}
 	}
 	var rules []Rule
@@ -136,6 +138,15 @@ func (j *judge) own(host string, port uint16) decision {
 	d.rule = ruleName(d.rules[0])
 	if rules[0].wildcard() && !j.admit(rules, host) {
 		return j.refuse(ReasonMaxNames)
+	}
+	return d
+}
+
+// denies is the decision about a host of "deny".
+func (j *judge) denies() decision {
+	d := decision{verdict: VerdictDeny, reason: ReasonDenied, rule: "deny"}
+	if j.origin != "default" {
+		d.rule = j.origin
 	}
 	return d
 }
