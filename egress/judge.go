@@ -264,7 +264,7 @@ func (d decision) ownRequest(method, escapedPath string) ruling {
 	for _, r := range d.rules {
 		switch {
 		case !matchMethod(r, method):
-		case len(r.Paths) > 0 && !(plain && slices.ContainsFunc(r.Paths, func(glob string) bool { return matchPath(glob, path) })):
+		case !r.matchPath(path, plain):
 			if out.verdict != VerdictAllow {
 				out.reason = ReasonPath
 			}
@@ -306,6 +306,12 @@ func specificity(r Rule) int {
 	if r.wildcard() {
 		return len(r.Host)
 	}
+// matchPath matches a path in canonical form; plain is false if it has none.
+func (r Rule) matchPath(path string, plain bool) bool {
+	meets := func(glob string) bool { return matchPath(glob, path) }
+	return len(r.Paths) == 0 || plain && slices.ContainsFunc(r.Paths, meets) && !slices.ContainsFunc(r.Except, meets)
+}
+
 	return 1000
 }
 

@@ -31,11 +31,15 @@ func npmForms() []string {
 	}
 }
 
+// npmServices are no packages, though their paths look like a version of one: who is
+// logged in, and the list of everything.
+func npmServices() []string { return []string{"/-/*"} }
+
 // npmArchives are kept elsewhere on the host by some registries (GitLab).
 func npmArchives() []string { return []string{"/**.tgz"} }
 
 func npmSource(raw, origin string, in *Inject) source {
-	return source{ecosystem: "npm", url: raw, origin: origin, forms: npmForms(), wide: npmArchives(), inject: in}
+	return source{ecosystem: "npm", url: raw, origin: origin, forms: npmForms(), except: npmServices(), wide: npmArchives(), inject: in}
 }
 
 // discoverNPM asks npm for its registries. Archives come from the same host; a
@@ -165,7 +169,7 @@ func (p *Preset) credentialBelow(prefix, origin string, in *Inject) {
 			if slices.Contains(p.plain, to) {
 				u.Scheme = "http"
 			}
-			if _, err := p.add(source{url: u.String(), origin: origin, forms: npmForms(), inject: in}); err != nil {
+			if _, err := p.add(source{url: u.String(), origin: origin, forms: npmForms(), except: npmServices(), inject: in}); err != nil {
 				p.note("%v; its credential is left out", err)
 			}
 			return

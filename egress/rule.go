@@ -33,7 +33,9 @@ type Rule struct {
 	Methods []string `json:"methods,omitempty"` // default: GET and HEAD for a Preset or with Inject, else all
 	// Paths are globs, default all: "*" is anything within a segment, "**" anything
 	// at all. A path that servers read in different ways matches none.
-	Paths    []string `json:"paths,omitempty"`
+	Paths []string `json:"paths,omitempty"`
+	// Except are globs of paths that are not among Paths, though these match them.
+	Except   []string `json:"except,omitempty"`
 	MaxNames int      `json:"max_names,omitempty"` // distinct names of a wildcard in one job; default 64
 	Private  bool     `json:"private,omitempty"`   // may resolve to an address that is not global
 	// WebSocket lets requests become WebSockets where they are seen, on HTTP and on
