@@ -220,6 +220,7 @@ type ruling struct {
 	verdict Verdict
 	reason  string
 
+	judged    bool     // by its method or its path
 	websocket bool     // it may become one
 	digests   []string // SHA-256, in hex, that the answer must have, all of them
 }
@@ -230,6 +231,7 @@ func (d decision) request(method, escapedPath string) ruling {
 	out.inject, out.websocket = out.rule.Inject, out.rule.WebSocket
 	for _, n := range d.narrow {
 		r := n.request(method, escapedPath)
+		out.judged = out.judged || r.judged
 		out.websocket = out.websocket && r.websocket
 		out.digests = append(out.digests, r.digests...)
 		out = out.strictest(r)
@@ -239,8 +241,11 @@ func (d decision) request(method, escapedPath string) ruling {
 		if r.inject == nil || out.inject == nil || *r.inject != *out.inject {
 			out.inject = nil
 		}
+		out.judged = out.judged || r.judged
 		out.websocket = out.websocket && r.websocket
 		out.digests = append(out.digests, r.digests...)
+		// What one of them opens as a registry only is one.
+		out.rule.Preset = cmp.Or(out.rule.Preset, r.rule.Preset)
 		out = out.strictest(r)
 	}
 	return out
@@ -255,13 +260,13 @@ func (r ruling) strictest(o ruling) ruling {
 
 func (d decision) ownRequest(method, escapedPath string) ruling {
 	if d.rules == nil { // let through without a rule, or refused
-		// What one of them opens as a registry only is one.
-		out.rule.Preset = cmp.Or(out.rule.Preset, r.rule.Preset)
 		return ruling{verdict: d.verdict, reason: d.reason}
 	}
 	out := ruling{verdict: d.missing, reason: ReasonMethod}
 	path, plain := canonicalPath(escapedPath)
+	free := false
 	for _, r := range d.rules {
+		free = free || r.Preset == "" && !r.seen()
 		switch {
 		case !matchMethod(r, method):
 		case !r.matchPath(path, plain):
@@ -277,6 +282,7 @@ func (d decision) ownRequest(method, escapedPath string) ruling {
 			out.pin(r)
 		}
 	}
+	out.judged = !free
 	return out
 }
 
@@ -300,18 +306,18 @@ func matchMethod(r Rule, method string) bool {
 	return r.Preset == "" && r.Inject == nil || method == "GET" || method == "HEAD"
 }
 
-// specificity orders rules: an exact host before any wildcard, a longer wildcard
-// before a shorter one.
-func specificity(r Rule) int {
-	if r.wildcard() {
-		return len(r.Host)
-	}
 // matchPath matches a path in canonical form; plain is false if it has none.
 func (r Rule) matchPath(path string, plain bool) bool {
 	meets := func(glob string) bool { return matchPath(glob, path) }
 	return len(r.Paths) == 0 || plain && slices.ContainsFunc(r.Paths, meets) && !slices.ContainsFunc(r.Except, meets)
 }
 
+// specificity orders rules: an exact host before any wildcard, a longer wildcard
+// before a shorter one.
+func specificity(r Rule) int {
+	if r.wildcard() {
+		return len(r.Host)
+	}
 	return 1000
 }
 

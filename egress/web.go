@@ -48,10 +48,12 @@ func newWeb(ctx context.Context, g *gateway) *web {
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	w.server = &http.Server{
-		Handler:     w,
-		Protocols:   protocols,
-		BaseContext: func(net.Listener) context.Context { return ctx },
-		ConnContext: withDoor,
+		Handler:   w,
+		Protocols: protocols,
+		// "OPTIONS *" is a request for a host as any.
+		DisableGeneralOptionsHandler: true,
+		BaseContext:                  func(net.Listener) context.Context { return ctx },
+		ConnContext:                  withDoor,
 		ConnState: func(c net.Conn, s http.ConnState) {
 			if d, ok := doorOf(c).(*doorConn); ok && s == http.StateIdle {
 				d.await()

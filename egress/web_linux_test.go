@@ -362,3 +362,63 @@ func TestProxyPlain(t *testing.T) {
 		t.Errorf("the outside got %d requests", len(hosts))
 	}
 }
+
+// What stands in for a method or a path in a header would have the server judge another
+// request than we do.
+func TestHeadersThatOverride(t *testing.T) {
+	j := openJob(t, func(c *Config) {
+		c.Policy.Rules = append(c.Policy.Rules, Rule{Host: "evil.test", Methods: []string{"GET", "POST"}}, Rule{Host: "audit.test", TLS: TLSTerminate})
+	})
+	for _, host := range []string{"evil.test", "audit.test"} {
+		r := send(t, "POST", "https://"+host+"/x", "a")
+		for _, name := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X_HTTP_Method_Override", "X-Original-URL", "X-Rewrite-URL"} {
+			r.Header[http.CanonicalHeaderKey(name)] = []string{"DELETE"}
+		}
+		r.Header.Set("X-Other", "kept")
+		if status, body := do(t, j.client("169.254.1.1:443", false), r); status != http.StatusOK {
+			t.Fatalf("%s: %d %s", host, status, body)
+		}
+		seen := j.sink.seen()
+		got := seen[len(seen)-1].Header
+		n := 0
+		for name, v := range got {
+			if v[0] == "DELETE" {
+				n++
+				if host == "evil.test" {
+					t.Errorf("%s got %s", host, name)
+				}
+			}
+		}
+		e := j.want(Event{Verdict: VerdictAllow, Door: DoorHTTP, Host: host})
+		if got.Get("X-Other") != "kept" || (host == "evil.test") != (len(e.Redacted) == 6) || host == "audit.test" && n != 6 {
+			t.Errorf("%s: header %v, redacted %q", host, got, e.Redacted)
+		}
+	}
+}
+
+// The web server answers no request by itself: "OPTIONS *" is one for a host as any.
+func TestOptionsOfAll(t *testing.T) {
+	j := openJob(t, nil)
+	if status, _ := raw(t, j.dial("tcp", "169.254.1.1:80"), "OPTIONS * HTTP/1.1\r\nHost: evil.test\r\n\r\n"); status != http.StatusForbidden {
+		t.Errorf("plain: %d", status)
+	}
+	j.want(Event{Verdict: VerdictDeny, Door: DoorHTTP, Host: "evil.test", Method: "OPTIONS", Reason: ReasonHost})
+	c := tls.Client(j.dial("tcp", "169.254.1.1:443"), &tls.Config{ServerName: "preset.test", RootCAs: j.pool()})
+	if status, _ := raw(t, c, "OPTIONS * HTTP/1.1\r\nHost: preset.test\r\n\r\n"); status != http.StatusForbidden {
+		t.Errorf("terminated: %d", status)
+	}
+	j.want(Event{Verdict: VerdictDeny, Door: DoorHTTP, Host: "preset.test", Method: "OPTIONS", Reason: ReasonMethod})
+	j.untouched()
+}
+
+// The names of trailers are counted nowhere and looked at by nobody, so none goes out.
+func TestTrailersStay(t *testing.T) {
+	j := openJob(t, nil)
+	c := j.dial("tcp", "169.254.1.1:80")
+	if status, _ := raw(t, c, "POST /x HTTP/1.1\r\nHost: plain.test\r\nTransfer-Encoding: chunked\r\nTrailer: X-Secret\r\n\r\n1\r\na\r\n0\r\nX-Secret: b\r\n\r\n"); status != http.StatusOK {
+		t.Fatalf("got %d", status)
+	}
+	if got := j.sink.seen()[0]; len(got.Trailer) > 0 || j.sink.bodies[0] != "a" {
+		t.Errorf("the outside got %q and %v", j.sink.bodies[0], got.Trailer)
+	}
+}
