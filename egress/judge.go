@@ -308,8 +308,12 @@ func matchMethod(r Rule, method string) bool {
 
 // matchPath matches a path in canonical form; plain is false if it has none.
 func (r Rule) matchPath(path string, plain bool) bool {
-	meets := func(glob string) bool { return matchPath(glob, path) }
-	return len(r.Paths) == 0 || plain && slices.ContainsFunc(r.Paths, meets) && !slices.ContainsFunc(r.Except, meets)
+	meets := func(path string) bool {
+		match := func(glob string) bool { return matchPath(glob, path) }
+		return slices.ContainsFunc(r.Paths, match) && !slices.ContainsFunc(r.Except, match)
+	}
+	// "/user;.tgz" is an archive to us, and "/user" to servers in Java.
+	return len(r.Paths) == 0 || plain && meets(path) && meets(withoutParameters(path))
 }
 
 // specificity orders rules: an exact host before any wildcard, a longer wildcard
