@@ -18,6 +18,7 @@ import (
 const (
 	headerMost   = 4 << 10  // of a registry request, what goes out (threat 28)
 	headerParsed = 32 << 10 // what is read at all
+	idleMost     = 128      // connections to the outside that are kept for later
 	maxStreams   = 100      // of HTTP/2 at the same time, on one connection
 )
 
@@ -121,6 +122,7 @@ func (w *web) newTransport(private bool) *http.Transport {
 			ClientSessionCache: tls.NewLRUClientSessionCache(32),
 		},
 		Protocols:              protocols,
+		MaxIdleConns:           idleMost,
 		DisableCompression:     true,
 		MaxIdleConnsPerHost:    16,
 		MaxResponseHeaderBytes: 256 << 10,
