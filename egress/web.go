@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 )
@@ -18,8 +17,8 @@ import (
 const (
 	headerMost   = 4 << 10  // of a registry request, what goes out (threat 28)
 	headerParsed = 32 << 10 // what is read at all
-	idleMost     = 128      // connections to the outside that are kept for later
 	maxStreams   = 100      // of HTTP/2 at the same time, on one connection
+	idleMost     = 128      // connections to the outside that are kept for later
 )
 
 // web is the HTTP server of a job, for plain, proxied and terminated requests,
@@ -122,8 +121,8 @@ func (w *web) newTransport(private bool) *http.Transport {
 			ClientSessionCache: tls.NewLRUClientSessionCache(32),
 		},
 		Protocols:              protocols,
-		MaxIdleConns:           idleMost,
 		DisableCompression:     true,
+		MaxIdleConns:           idleMost,
 		MaxIdleConnsPerHost:    16,
 		MaxResponseHeaderBytes: 256 << 10,
 		IdleConnTimeout:        90 * time.Second,
@@ -212,10 +211,14 @@ func withDoor(ctx context.Context, c net.Conn) context.Context {
 
 // doorOf is the connection below TLS.
 func doorOf(c net.Conn) net.Conn {
-	if t, ok := c.(*tls.Conn); ok {
+	switch t := c.(type) {
+	case *tls.Conn:
 		return t.NetConn()
+	case plainConn:
+		return t.under
+	default:
+		return c
 	}
-	return c
 }
 
 // serveHTTP is the transparent door for plain HTTP.
@@ -247,14 +250,7 @@ func (g *gateway) plain(ctx context.Context, v *visit, first []byte, proxy bool)
 	v.origin = g.whose(v)
 	c := g.door(v, first)
 	c.proxy = proxy
-	c.badRequest = func(status string) {
-		e := v.event(v.door)
-		reason := ReasonMalformed
-		if strings.HasPrefix(status, "431") {
-			reason = ReasonHeaderSize
-		}
-		g.deny(v, e, decision{reason: reason})
-	}
+	c.badRequest = func(status string) { g.badRequest(v, v.event(v.door), status) }
 	if g.web.hand(ctx, c) {
 		<-c.done
 	}

@@ -422,3 +422,62 @@ func TestTrailersStay(t *testing.T) {
 		t.Errorf("the outside got %q and %v", j.sink.bodies[0], got.Trailer)
 	}
 }
+
+// What the web server refuses by itself within our TLS is an event as elsewhere.
+func TestTerminatedMalformed(t *testing.T) {
+	for _, tt := range []struct {
+		name, send string
+		status     int
+	}{
+		{"two hosts", "GET / HTTP/1.1\r\nHost: preset.test\r\nHost: evil.test\r\n\r\n", 400},
+		{"not HTTP", "what is this\r\n\r\n", 400},
+		{"an odd coding", "POST / HTTP/1.1\r\nHost: preset.test\r\nTransfer-Encoding: gzip\r\n\r\n", 501},
+		{"a long head", "GET / HTTP/1.1\r\nHost: preset.test\r\nX: " + strings.Repeat("a", 64<<10) + "\r\n\r\n", 431},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			j := openJob(t, nil)
+			c := j.dialTLS("preset.test")
+			if status, _ := raw(t, c, "GET /first HTTP/1.1\r\nHost: preset.test\r\n\r\n"); status != http.StatusOK {
+				t.Fatalf("first: %d", status)
+			}
+			if status, _ := raw(t, c, tt.send); status != tt.status {
+				t.Errorf("got %d", status)
+			}
+			want := ReasonMalformed
+			if tt.status == http.StatusRequestHeaderFieldsTooLarge {
+				want = ReasonHeaderSize
+			}
+			j.want(Event{Verdict: VerdictDeny, Door: DoorHTTP, Host: "preset.test", Reason: want})
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			if n := len(j.events); n != 2 {
+				t.Errorf("%d events: %+v", n, j.events)
+			}
+		})
+	}
+}
+
+// A client that hangs up, in the middle of a head or after a request, is refused nothing.
+func TestTerminatedHangsUp(t *testing.T) {
+	j := openJob(t, nil)
+	for _, send := range []string{"", "GET /x HTTP/1.1\r\nHost: pre"} {
+		c := j.dialTLS("preset.test")
+		if status, _ := raw(t, c, "GET /first HTTP/1.1\r\nHost: preset.test\r\n\r\n"); status != http.StatusOK {
+			t.Fatalf("first: %d", status)
+		}
+		if _, err := io.WriteString(c, send); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+	if err := j.n.Close(); err != nil { // every event was handed on
+		t.Fatal(err)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, e := range j.events {
+		if e.Verdict != VerdictAllow {
+			t.Errorf("event %+v", e)
+		}
+	}
+}
