@@ -221,11 +221,7 @@ func PublishRules(presets []Preset) []Rule {
 			}
 			base := strings.TrimRight(u.EscapedPath(), "/")
 			rule := Rule{Host: to.host, Ports: []uint16{to.port}, TLS: TLSTerminate, Methods: []string{"PUT"}, Paths: []string{base + "/*", base + "/@*%2F*"}, Origin: "egress.npm.publish"}
-			for _, o := range p.Rules {
-				if o.Host == rule.Host && o.Inject != nil {
-					rule.Inject = o.Inject
-				}
-			}
+			rule.Inject = p.CredentialFor(strings.TrimRight(r.Base, "/") + "/package")
 			out = append(out, rule)
 		}
 	}

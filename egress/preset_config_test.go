@@ -67,6 +67,20 @@ func TestDiscoverFromFiles(t *testing.T) {
 			note:   "names no registry",
 		},
 		{
+			name: "npm with a token of the whole host", preset: "npm",
+			outputs: map[string]string{"npm config": `{"registry":"https://npm.corp.test/repo/npm/","@own:registry":"https://npm.corp.test/repo/own/","userconfig":"HOME/.npmrc"}`},
+			home:    map[string]string{".npmrc": "//npm.corp.test/:_authToken=s3cr3t-npm\n//npm.corp.test/repo/own/:_authToken=s3cr3t-own\n"},
+			asks: map[string]string{
+				"GET https://npm.corp.test/repo/npm/left-pad":        "credential",
+				"GET https://npm.corp.test/repo/npm/@corp%2fx":       "credential",
+				"GET https://npm.corp.test/repo/npm/x/-/x-1.0.0.tgz": "credential",
+				"GET https://npm.corp.test/repo/npm/-/whoami":        "path",
+				"GET https://npm.corp.test/repo/own/@own%2fx":        "credential",
+				"GET https://npm.corp.test/repo/other/left-pad":      "path",
+				"PUT https://npm.corp.test/repo/npm/left-pad":        "method",
+			},
+		},
+		{
 			name: "npm on plain http", preset: "npm",
 			outputs: map[string]string{"npm config": `{"registry":"http://mirror.corp.test:8081/npm/","userconfig":"HOME/.npmrc"}`},
 			home:    map[string]string{".npmrc": "//mirror.corp.test:8081/npm/:_auth=" + b64 + "\n"},
@@ -438,5 +452,41 @@ func TestDiscoverBadFiles(t *testing.T) {
 				t.Errorf("error %v, want the file and nothing of what it says", err)
 			}
 		})
+	}
+}
+
+// Of several credentials for a host the nearest one counts, to read and to publish.
+func TestNearestCredential(t *testing.T) {
+	home := t.TempDir()
+	rc := "//npm.test/:_authToken=of-the-host\n//npm.test/repo/own/:_authToken=of-own\n//npm.test/repo/third/:_authToken=of-third\n"
+	if err := os.WriteFile(filepath.Join(home, ".npmrc"), []byte(rc), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := `{"registry":"https://npm.test/repo/npm/","@own:registry":"https://npm.test/repo/own/","@third:registry":"https://npm.test/repo/third/","userconfig":"` + home + `/.npmrc"}`
+	p, err := Discover(t.Context(), "npm", answers(map[string]string{"npm config": config}, "HOME="+home))
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := func(in *Inject) string {
+		t.Helper()
+		if in == nil {
+			return ""
+		}
+		_, key, _, _ := ConfigSource(in.ValueFrom)
+		v, err := npmrcCredential(key, []byte(rc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	publish := PublishRules([]Preset{p})
+	for path, want := range map[string]string{"/repo/npm/": "of-the-host", "/repo/own/": "of-own", "/repo/third/": "of-third"} {
+		if got := value(p.CredentialFor("https://npm.test" + path + "left")); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+		got := newJudge(Policy{Rules: publish}, &nameCounter{}, "").host("npm.test", 443).request("PUT", path+"left")
+		if got.verdict != VerdictAllow || value(got.inject) != want {
+			t.Errorf("PUT %s: %+v", path, got)
+		}
 	}
 }
