@@ -507,6 +507,9 @@ func ruleLine(r egress.Rule) string {
 	if len(r.Paths) > 0 {
 		s += ", " + strings.Join(r.Paths, " ")
 	}
+	if len(r.Except) > 0 {
+		s += ", but not " + strings.Join(r.Except, " ")
+	}
 	if strings.HasPrefix(r.Host, "*.") && r.MaxNames > 0 {
 		s += fmt.Sprintf(", %d names", r.MaxNames)
 	}
