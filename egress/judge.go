@@ -29,6 +29,7 @@ type decision struct {
 	terminate bool
 	tcp       bool    // opaque, by ProtocolTCP
 	missing   Verdict // of a request that no rule allows
+	denies    bool    // the policy has hosts that no Mode lets through
 
 	narrow []decision // of policies that have a say in each request too
 	others []decision // of other steps' policies: as narrow, and they must grant what is special as well
@@ -56,6 +57,7 @@ func newJudge(p Policy, names *nameCounter, scope string) *judge {
 // host judges a normal host. Port 0 asks whether it is open on any port.
 func (j *judge) host(host string, port uint16) decision {
 	d := j.own(host, port)
+	d.denies = len(j.deny) > 0
 	for _, w := range j.within {
 		d.narrow = append(d.narrow, w.host(host, port))
 	}
@@ -81,6 +83,20 @@ func (d decision) settle() decision {
 	return d
 }
 
+// hidden is the verdict about a connection whose true name nobody sees: it may be any.
+func (d decision) hidden() Verdict {
+	if d.denies {
+		return VerdictDeny
+	}
+	v := cmp.Or(d.missing, d.verdict)
+	for _, o := range slices.Concat(d.narrow, d.others) {
+		if h := o.hidden(); h.strictness() > v.strictness() {
+			v = h
+		}
+	}
+	return v
+}
+
 // strictness orders verdicts: a refusal counts more than letting through.
 func (v Verdict) strictness() int {
 	switch v {
@@ -96,7 +112,7 @@ func (v Verdict) strictness() int {
 func (j *judge) own(host string, port uint16) decision {
 	for _, pattern := range j.deny {
 		if matchPattern(pattern, host) {
-			return j.denies()
+			return j.deniedHost()
 		}
 	}
 	var rules []Rule
@@ -142,8 +158,8 @@ func (j *judge) own(host string, port uint16) decision {
 	return d
 }
 
-// denies is the decision about a host of "deny".
-func (j *judge) denies() decision {
+// deniedHost is the decision about a host of "deny".
+func (j *judge) deniedHost() decision {
 	d := decision{verdict: VerdictDeny, reason: ReasonDenied, rule: "deny"}
 	if j.origin != "default" {
 		d.rule = j.origin

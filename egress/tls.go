@@ -91,7 +91,10 @@ func (g *gateway) judgeHello(v *visit, e *Event, h hello, want authority) (autho
 	d := g.policies.host(v.origin, name, to.port)
 	if h.ech && !d.denied() && !d.terminate {
 		// The name outside may not be the one inside (threat 13).
-		return refused(ReasonECH)
+		if d.hidden() == VerdictDeny {
+			return refused(ReasonECH)
+		}
+		d.verdict, d.reason = d.hidden(), ReasonECH
 	}
 	return to, d
 }
