@@ -60,7 +60,7 @@ func normalizeHost(s string) (string, error) {
 		for i := range len(label) {
 			if !hostByte(label[i]) {
 				r, _ := utf8.DecodeRuneInString(label[i:])
-				return "", malformed("%q in host name; international names are written in punycode (xn--)", r)
+				return "", malformed("character %q in host name; international names are written in punycode (xn--)", r)
 			}
 		}
 		last = label
