@@ -458,7 +458,7 @@ func TestDiscoverBadFiles(t *testing.T) {
 // Of several credentials for a host the nearest one counts, to read and to publish.
 func TestNearestCredential(t *testing.T) {
 	home := t.TempDir()
-	rc := "//npm.test/:_authToken=of-the-host\n//npm.test/repo/own/:_authToken=of-own\n//npm.test/repo/third/:_authToken=of-third\n"
+	rc := "//npm.test/:_authToken=of-the-host\n//npm.test/repo/own/:_authToken=of-own\n//npm.test/repo/third/:_auth=Ym9iOng=\n//npm.test/repo/third/:_authToken=of-third\n"
 	if err := os.WriteFile(filepath.Join(home, ".npmrc"), []byte(rc), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -487,6 +487,26 @@ func TestNearestCredential(t *testing.T) {
 		got := newJudge(Policy{Rules: publish}, &nameCounter{}, "").host("npm.test", 443).request("PUT", path+"left")
 		if got.verdict != VerdictAllow || value(got.inject) != want {
 			t.Errorf("PUT %s: %+v", path, got)
+		}
+	}
+}
+
+// What looks like a variable is one only where the tool takes it for one.
+func TestVariablesInCredentials(t *testing.T) {
+	lookup := func(name string) string { return map[string]string{"sure": "wrong", "TOKEN": "right"}[name] }
+	docker := `{"auths":{"r.test":{"username":"bob","password":"100%sure%${TOKEN}"}}}`
+	for _, tt := range []struct{ format, key, data, want string }{
+		{"docker", "r.test", docker, "bob:100%sure%${TOKEN}"},
+		{"cargo", "corp", "[registries.corp]\ntoken = \"a%sure%${TOKEN}\"\n", "a%sure%${TOKEN}"},
+		{"bundle", "BUNDLE_GEMS__TEST", "BUNDLE_GEMS__TEST: \"bob:a%sure%${TOKEN}\"\n", "bob:a%sure%${TOKEN}"},
+		{"url", "https://r.test/x", "https://bob:a%25sure%25@r.test/x", "bob:a%sure%"},
+		{"npmrc", "//r.test/:_authToken", "//r.test/:_authToken=a%sure%${TOKEN}\n", "a%sure%right"},
+		{"yarnrc", "npmRegistries.//r.test", "npmRegistries:\n  //r.test:\n    npmAuthToken: a%sure%${TOKEN}\n", "a%sure%right"},
+		{"maven", "corp", "<settings><servers><server><id>corp</id><username>bob</username><password>%sure%${env.TOKEN}</password></server></servers></settings>", "bob:%sure%right"},
+		{"nuget", "corp", `<configuration><packageSourceCredentials><corp><add key="Username" value="bob"/><add key="ClearTextPassword" value="%TOKEN%${TOKEN}"/></corp></packageSourceCredentials></configuration>`, "bob:right${TOKEN}"},
+	} {
+		if got, err := ConfigCredential(tt.format, tt.key, []byte(tt.data), lookup); err != nil || got != tt.want {
+			t.Errorf("%s: %q, %v, want %q", tt.format, got, err, tt.want)
 		}
 	}
 }
