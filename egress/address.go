@@ -23,7 +23,6 @@ func notGlobal() []netip.Prefix {
 		netip.MustParsePrefix("192.0.0.0/24"),
 		netip.MustParsePrefix("198.18.0.0/15"), // benchmarks, and false addresses of VPN clients
 		netip.MustParsePrefix("240.0.0.0/4"),
-		netip.MustParsePrefix("64:ff9b::/96"), // NAT64: an IPv4 address in disguise
 		netip.MustParsePrefix("64:ff9b:1::/48"),
 		netip.MustParsePrefix("100::/64"),
 		netip.MustParsePrefix("2001::/32"), // Teredo
@@ -37,6 +36,12 @@ func notGlobal() []netip.Prefix {
 // everywhere, and for the machine's own.
 func checkGlobal(addr netip.Addr, own []netip.Addr) error {
 	ip := addr.Unmap().WithZone("")
+	if nat64 := netip.MustParsePrefix("64:ff9b::/96"); nat64.Contains(ip) {
+		// Networks with IPv6 only reach a host of IPv4 by this prefix (RFC 6052 section
+		// 2.1): it is that address which is dialled in the end.
+		b := ip.As16()
+		ip = netip.AddrFrom4([4]byte(b[12:]))
+	}
 	refuse := !ip.IsValid() || !ip.IsGlobalUnicast() || ip.IsPrivate() || slices.Contains(own, ip) ||
 		slices.ContainsFunc(notGlobal(), func(p netip.Prefix) bool { return p.Contains(ip) })
 	if refuse {

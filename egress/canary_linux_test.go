@@ -3,8 +3,11 @@
 package egress
 
 import (
+	"bufio"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/hex"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -72,6 +75,87 @@ func TestCanaryInRequests(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A host may answer before it has read the body. What is found in the rest of it is
+// found all the same, and so is that it is too much.
+func TestFoundAfterTheAnswer(t *testing.T) {
+	const name, value = "npm token of ~/.npmrc", "npm_0123456789abcdefghijABCDEFGHIJ012345"
+	finder := canary.NewFinder([]canary.Credential{{Name: name, Value: value}})
+	for _, tt := range []struct {
+		name, rest string
+		want       Event
+	}{
+		{"a planted credential", value, Event{Reason: ReasonCanary}},
+		{"too much", strings.Repeat("a", 2<<20), Event{Reason: ReasonUpCap}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			j := openJob(t, func(c *Config) {
+				c.Policy.Rules = append(c.Policy.Rules, Rule{Host: "early.test", TLS: TLSTerminate})
+				c.Policy.Limits.UpBytes = 1 << 20
+				c.Canaries = func() *canary.Finder { return finder }
+				ca, err := newJobCA("early", []string{"early.test"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				leaf, err := ca.leaf("early.test")
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.Roots = ca.pem
+				c.Policy.Upstream.Hosts["early.test"] = earlyServer(t, leaf)
+			})
+			body, feed := io.Pipe()
+			r := send(t, "POST", "https://early.test/x", "x")
+			r.Body, r.ContentLength = body, -1
+			go func() { _, _ = io.WriteString(feed, "begin") }()
+			resp, err := j.client("169.254.1.1:443", true).Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			go func() { _, _ = io.WriteString(feed, tt.rest); feed.Close() }()
+			got, _ := io.ReadAll(resp.Body)
+			if strings.Contains(string(got), "all of it") {
+				t.Errorf("the outside got it all: %q", got)
+			}
+			tt.want.Verdict, tt.want.Door, tt.want.Host = VerdictDeny, DoorHTTP, "early.test"
+			if e := j.want(tt.want); (e.Canary != "") != (tt.want.Reason == ReasonCanary) {
+				t.Errorf("event %+v", e)
+			}
+		})
+	}
+}
+
+// earlyServer answers when it has seen the head of a request, and reads its body then.
+func earlyServer(t *testing.T, leaf *tls.Certificate) string {
+	t.Helper()
+	l, err := tls.Listen("tcp4", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{*leaf}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				r, err := http.ReadRequest(bufio.NewReader(c))
+				if err != nil {
+					return
+				}
+				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nearly\r\n")
+				if _, err := io.ReadAll(r.Body); err == nil {
+					_, _ = io.WriteString(c, "9\r\nall of it\r\n")
+				}
+				_, _ = io.WriteString(c, "0\r\n\r\n")
+			}()
+		}
+	}()
+	return l.Addr().String()
 }
 
 // The same in names: nothing is asked or dialled for them, also below a wildcard.

@@ -79,7 +79,7 @@ func (r Rule) check() error {
 			return fmt.Errorf("rule for %s: method %q: want capital letters, such as GET", r.Host, clip(m))
 		}
 	}
-	for _, p := range r.Paths {
+	for _, p := range slices.Concat(r.Paths, r.Except) {
 		if err := CheckPath(p); err != nil {
 			return fmt.Errorf("rule for %s: path %q: %w", r.Host, clip(p), err)
 		}

@@ -106,7 +106,12 @@ func TestCheckGlobal(t *testing.T) {
 		{"IPv6 link-local", "fe80::1%eth0", false},
 		{"mapped loopback", "::ffff:127.0.0.1", false},
 		{"compatible", "::7f00:1", false},
-		{"NAT64", "64:ff9b::7f00:1", false},
+		{"NAT64 of loopback", "64:ff9b::7f00:1", false},
+		{"NAT64 of a private one", "64:ff9b::a00:5", false},
+		{"NAT64 of metadata", "64:ff9b::a9fe:a9fe", false},
+		{"NAT64 of our own", "64:ff9b::c000:209", false},
+		{"NAT64 of a global one", "64:ff9b::c000:201", true},
+		{"NAT64 of somebody's own", "64:ff9b:1::c000:201", false},
 		{"6to4", "2002:7f00:1::", false},
 	}
 	for _, tt := range tests {

@@ -58,6 +58,7 @@ type gateway struct {
 type origin struct {
 	Process
 	Package
+	step string // the id of the one that ran when the connection was made
 }
 
 // visit is one connection of the job.
@@ -67,8 +68,16 @@ type visit struct {
 	door     Door
 	start    time.Time
 	step     string // that ran when it was made
+	stepID   string
 	origin   origin
 	slot     *slot
+}
+
+// whose looks for the process that made the connection.
+func (g *gateway) whose(v *visit) origin {
+	o := g.who(protoTCP, v.src, v.dst)
+	o.step = v.stepID
+	return o
 }
 
 // event begins an event about the connection.
@@ -102,7 +111,8 @@ func (g *gateway) serve(ctx context.Context, l *net.TCPListener, door Door, hand
 				continue
 			}
 		}
-		v := &visit{conn: conn, door: door, start: time.Now(), step: g.policies.step(), src: tcpAddr(conn.RemoteAddr()), dst: tcpAddr(conn.LocalAddr())}
+		v := &visit{conn: conn, door: door, start: time.Now(), src: tcpAddr(conn.RemoteAddr()), dst: tcpAddr(conn.LocalAddr())}
+		v.stepID, v.step = g.policies.now()
 		if !g.conns.add(conn) {
 			reset(conn)
 			g.rec.emit(limited(v.event(door), "connections", g.limits.Connections))

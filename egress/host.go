@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Reasons why a name is no host name. Their text is the reason of an event.
@@ -58,7 +59,8 @@ func normalizeHost(s string) (string, error) {
 		}
 		for i := range len(label) {
 			if !hostByte(label[i]) {
-				return "", malformed("byte %q in host name; international names are written in punycode (xn--)", label[i])
+				r, _ := utf8.DecodeRuneInString(label[i:])
+				return "", malformed("character %q in host name; international names are written in punycode (xn--)", r)
 			}
 		}
 		last = label

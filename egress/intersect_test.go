@@ -152,3 +152,13 @@ func TestIntersectTakesNothingButLimits(t *testing.T) {
 		t.Error("audit of the inner policy opened a host")
 	}
 }
+
+// A host that an inner policy denies is denied, whoever else does not allow it: the
+// gateway follows redirects to other hosts.
+func TestIntersectDenies(t *testing.T) {
+	p := Intersect(Policy{Rules: []Rule{{Host: "a.test"}}}, Policy{Deny: []string{"cdn.test"}, Origin: "inner"})
+	d := newJudge(p, &nameCounter{}, "").host("cdn.test", 443)
+	if !d.denied() || d.reason != ReasonDenied || d.rule != "inner" {
+		t.Errorf("%+v", d)
+	}
+}

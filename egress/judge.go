@@ -29,6 +29,7 @@ type decision struct {
 	terminate bool
 	tcp       bool    // opaque, by ProtocolTCP
 	missing   Verdict // of a request that no rule allows
+	denies    bool    // the policy has hosts that no Mode lets through
 
 	narrow []decision // of policies that have a say in each request too
 	others []decision // of other steps' policies: as narrow, and they must grant what is special as well
@@ -56,6 +57,7 @@ func newJudge(p Policy, names *nameCounter, scope string) *judge {
 // host judges a normal host. Port 0 asks whether it is open on any port.
 func (j *judge) host(host string, port uint16) decision {
 	d := j.own(host, port)
+	d.denies = len(j.deny) > 0
 	for _, w := range j.within {
 		d.narrow = append(d.narrow, w.host(host, port))
 	}
@@ -66,7 +68,9 @@ func (j *judge) host(host string, port uint16) decision {
 func (d decision) settle() decision {
 	for _, list := range [][]decision{d.narrow, d.others} {
 		for _, o := range list {
-			if o.verdict.strictness() > d.verdict.strictness() {
+			// A host of "deny" is one whoever else does not allow it: the gateway follows
+			// no redirect there.
+			if o.verdict.strictness() > d.verdict.strictness() || o.reason == ReasonDenied && d.reason != ReasonDenied {
 				d.verdict, d.reason, d.rule = o.verdict, o.reason, o.rule
 			}
 			// One policy that looks into requests is enough to make us look.
@@ -77,6 +81,20 @@ func (d decision) settle() decision {
 		d.verdict, d.reason = VerdictDeny, ReasonMethod
 	}
 	return d
+}
+
+// hidden is the verdict about a connection whose true name nobody sees: it may be any.
+func (d decision) hidden() Verdict {
+	if d.denies {
+		return VerdictDeny
+	}
+	v := cmp.Or(d.missing, d.verdict)
+	for _, o := range slices.Concat(d.narrow, d.others) {
+		if h := o.hidden(); h.strictness() > v.strictness() {
+			v = h
+		}
+	}
+	return v
 }
 
 // strictness orders verdicts: a refusal counts more than letting through.
@@ -94,7 +112,7 @@ func (v Verdict) strictness() int {
 func (j *judge) own(host string, port uint16) decision {
 	for _, pattern := range j.deny {
 		if matchPattern(pattern, host) {
-			return decision{verdict: VerdictDeny, reason: ReasonDenied, rule: "deny"}
+			return j.deniedHost()
 		}
 	}
 	var rules []Rule
@@ -136,6 +154,15 @@ func (j *judge) own(host string, port uint16) decision {
 	d.rule = ruleName(d.rules[0])
 	if rules[0].wildcard() && !j.admit(rules, host) {
 		return j.refuse(ReasonMaxNames)
+	}
+	return d
+}
+
+// deniedHost is the decision about a host of "deny".
+func (j *judge) deniedHost() decision {
+	d := decision{verdict: VerdictDeny, reason: ReasonDenied, rule: "deny"}
+	if j.origin != "default" {
+		d.rule = j.origin
 	}
 	return d
 }
@@ -209,6 +236,7 @@ type ruling struct {
 	verdict Verdict
 	reason  string
 
+	judged    bool     // by its method or its path
 	websocket bool     // it may become one
 	digests   []string // SHA-256, in hex, that the answer must have, all of them
 }
@@ -219,6 +247,7 @@ func (d decision) request(method, escapedPath string) ruling {
 	out.inject, out.websocket = out.rule.Inject, out.rule.WebSocket
 	for _, n := range d.narrow {
 		r := n.request(method, escapedPath)
+		out.judged = out.judged || r.judged
 		out.websocket = out.websocket && r.websocket
 		out.digests = append(out.digests, r.digests...)
 		out = out.strictest(r)
@@ -228,8 +257,11 @@ func (d decision) request(method, escapedPath string) ruling {
 		if r.inject == nil || out.inject == nil || *r.inject != *out.inject {
 			out.inject = nil
 		}
+		out.judged = out.judged || r.judged
 		out.websocket = out.websocket && r.websocket
 		out.digests = append(out.digests, r.digests...)
+		// What one of them opens as a registry only is one.
+		out.rule.Preset = cmp.Or(out.rule.Preset, r.rule.Preset)
 		out = out.strictest(r)
 	}
 	return out
@@ -248,10 +280,12 @@ func (d decision) ownRequest(method, escapedPath string) ruling {
 	}
 	out := ruling{verdict: d.missing, reason: ReasonMethod}
 	path, plain := canonicalPath(escapedPath)
+	free := false
 	for _, r := range d.rules {
+		free = free || r.Preset == "" && !r.seen()
 		switch {
 		case !matchMethod(r, method):
-		case len(r.Paths) > 0 && !(plain && slices.ContainsFunc(r.Paths, func(glob string) bool { return matchPath(glob, path) })):
+		case !r.matchPath(path, plain):
 			if out.verdict != VerdictAllow {
 				out.reason = ReasonPath
 			}
@@ -264,6 +298,7 @@ func (d decision) ownRequest(method, escapedPath string) ruling {
 			out.pin(r)
 		}
 	}
+	out.judged = !free
 	return out
 }
 
@@ -285,6 +320,16 @@ func matchMethod(r Rule, method string) bool {
 		return slices.Contains(r.Methods, method)
 	}
 	return r.Preset == "" && r.Inject == nil || method == "GET" || method == "HEAD"
+}
+
+// matchPath matches a path in canonical form; plain is false if it has none.
+func (r Rule) matchPath(path string, plain bool) bool {
+	meets := func(path string) bool {
+		match := func(glob string) bool { return matchPath(glob, path) }
+		return slices.ContainsFunc(r.Paths, match) && !slices.ContainsFunc(r.Except, match)
+	}
+	// "/user;.tgz" is an archive to us, and "/user" to servers in Java.
+	return len(r.Paths) == 0 || plain && meets(path) && meets(withoutParameters(path))
 }
 
 // specificity orders rules: an exact host before any wildcard, a longer wildcard

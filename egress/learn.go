@@ -105,9 +105,16 @@ func doubt(e Event, preset string) string {
 
 // need is what a rule would have to say for the event to be allowed.
 func need(e Event) string {
+	if e.Door == DoorHTTP && e.Opaque {
+		return "websocket: true"
+	}
 	switch e.Reason {
 	case ReasonPrivate:
 		return "private: true"
+	case ReasonECH:
+		return "tls: terminate, since the client hides the name (ECH)"
+	case ReasonUpgrade:
+		return "websocket: true"
 	case ReasonMethod, ReasonPath, ReasonBody:
 		return e.Method + " " + e.Path
 	default:

@@ -25,6 +25,8 @@ func TestLearn(t *testing.T) {
 		{Verdict: VerdictDeny, Door: DoorTCP, Dst: "198.51.100.7:22", Port: 22, Reason: ReasonNoName, Process: node, Step: "Build"},
 		{Verdict: VerdictDeny, Door: DoorUDP, Dst: "198.51.100.7:53", Reason: ReasonNoName, Process: node, Step: "Build"},
 		{Verdict: VerdictLearned, Door: DoorTLS, Host: "late.test", Port: 8443, Process: node, Step: "Install"},
+		{Verdict: VerdictLearned, Door: DoorHTTP, Host: "socket.test", Port: 80, Method: "GET", Path: "/ws", Reason: ReasonHost, Opaque: true, Process: node, Step: "Build"},
+		{Verdict: VerdictLearned, Door: DoorTLS, Host: "hidden.test", Port: 443, Reason: ReasonECH, Opaque: true, Process: node, Step: "Build"},
 	}
 	want := []Learned{
 		{Step: "Install", Preset: "npm", Count: 2, Up: 20, Down: 200, First: node},
@@ -36,6 +38,8 @@ func TestLearn(t *testing.T) {
 		{Step: "Build", Host: "0123456789abcdef0123.api.test", Port: 443, Count: 1, First: node, Doubt: DoubtData},
 		{Step: "Build", Host: "near.test", Port: 443, Count: 1, First: node, Doubt: DoubtRefused, Needs: []string{"private: true"}},
 		{Step: "Build", Dst: "198.51.100.7:22", Count: 1, First: node, Doubt: DoubtRefused},
+		{Step: "Build", Host: "socket.test", Port: 80, Count: 1, First: node, Needs: []string{"websocket: true"}},
+		{Step: "Build", Host: "hidden.test", Port: 443, Count: 1, First: node, Needs: []string{"tls: terminate, since the client hides the name (ECH)"}},
 	}
 	if diff := cmp.Diff(want, Learn(events)); diff != "" {
 		t.Errorf("learned (-want +got):\n%s", diff)

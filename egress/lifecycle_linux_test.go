@@ -8,10 +8,14 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -256,6 +260,42 @@ func BenchmarkReadHello(b *testing.B) {
 	for b.Loop() {
 		if _, _, err := readHello(strings.NewReader(string(raw))); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// What mode audit lets a job ask for, one host after the other, leaves few connections
+// behind.
+func TestIdleConnectionsAreBounded(t *testing.T) {
+	const hosts = 200
+	var open atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			open.Add(-1)
+		default:
+		}
+	}
+	server.Start()
+	defer server.Close()
+	j := openJob(t, func(c *Config) {
+		c.Policy.Mode = ModeAudit
+		for i := range hosts {
+			c.Policy.Upstream.Hosts["h"+strconv.Itoa(i)+".test"] = server.Listener.Addr().String()
+		}
+	})
+	client := j.client("169.254.1.1:80", false)
+	for i := range hosts {
+		if status, _ := do(t, client, get(t, "http://h"+strconv.Itoa(i)+".test/")); status != http.StatusOK {
+			t.Fatalf("%d: %d", i, status)
+		}
+	}
+	for deadline := soon(); open.Load() > idleMost; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d connections are open", open.Load())
 		}
 	}
 }

@@ -170,7 +170,7 @@ func ociScope(path string) string {
 		return ""
 	}
 	for _, part := range []string{"/manifests/", "/blobs/", "/tags/list", "/referrers/"} {
-		if i := strings.LastIndex(rest, part); i > 0 {
+		if i := strings.LastIndex(rest, part); i > 0 && plainName(rest[:i]) { // else it might be two scopes
 			return "repository:" + rest[:i] + ":pull"
 		}
 	}

@@ -211,6 +211,16 @@ func (a asking) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// CredentialFor returns what is put into a request to read a URL of one of the preset's
+// hosts, nil if nothing is.
+func (p Preset) CredentialFor(rawURL string) *Inject {
+	_, to, path, err := Question{URL: rawURL}.parse()
+	if err != nil {
+		return nil
+	}
+	return newJudge(Policy{Rules: p.Rules}, &nameCounter{}, "").host(to.host, to.port).request("GET", path).inject
+}
+
 // PublishRules are those that let a job write packages to the npm registries of
 // presets, and nothing else there (github.com/npm/registry, docs/REGISTRY-API.md).
 func PublishRules(presets []Preset) []Rule {
@@ -226,11 +236,7 @@ func PublishRules(presets []Preset) []Rule {
 			}
 			base := strings.TrimRight(u.EscapedPath(), "/")
 			rule := Rule{Host: to.host, Ports: []uint16{to.port}, TLS: TLSTerminate, Methods: []string{"PUT"}, Paths: []string{base + "/*", base + "/@*%2F*"}, Origin: "egress.npm.publish"}
-			for _, o := range p.Rules {
-				if o.Host == rule.Host && o.Inject != nil {
-					rule.Inject = o.Inject
-				}
-			}
+			rule.Inject = p.CredentialFor(strings.TrimRight(r.Base, "/") + "/package")
 			out = append(out, rule)
 		}
 	}

@@ -45,6 +45,18 @@ func canonicalPath(escaped string) (string, bool) {
 	return b.String(), true
 }
 
+// withoutParameters takes what stands behind a semicolon out of each segment.
+func withoutParameters(path string) string {
+	if !strings.Contains(path, ";") {
+		return path
+	}
+	segments := strings.Split(path, "/")
+	for i := range segments {
+		segments[i], _, _ = strings.Cut(segments[i], ";")
+	}
+	return strings.Join(segments, "/")
+}
+
 // escapedTwice reports whether a decoded segment holds an escape that would matter
 // if it were decoded again.
 func escapedTwice(seg string) bool {

@@ -54,6 +54,29 @@ func TestCanonicalPath(t *testing.T) {
 	}
 }
 
+// Some servers take what stands behind a semicolon for no part of the path.
+func TestMatchPathWithParameters(t *testing.T) {
+	for _, tt := range []struct {
+		glob, path string
+		want       bool
+	}{
+		{"/**.tgz", "/user;x.tgz", false},
+		{"/**.tgz", "/x.tgz;v=1", false},
+		{"/a/**", "/a/b;v=1/c", true},
+		{"/a/*", "/a/b;v=1", true},
+		{"/a/*", "/a/;v=1", true},
+		{"/a/**", "/b;/a/x", false},
+		{"/a/b", "/a/b;v=1", false},
+	} {
+		if got := (Rule{Paths: []string{tt.glob}}).matchPath(tt.path, true); got != tt.want {
+			t.Errorf("%s, %s: %v", tt.glob, tt.path, got)
+		}
+	}
+	if (Rule{Paths: []string{"/**"}, Except: []string{"/-/*"}}).matchPath("/-;a/whoami", true) {
+		t.Error("an exception with a parameter")
+	}
+}
+
 func TestMatchPath(t *testing.T) {
 	tests := []struct {
 		name string

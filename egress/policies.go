@@ -27,7 +27,8 @@ type policies struct {
 	base    *judge
 	policy  Policy // that base is made of
 	running string
-	name    string // of the running step, for people
+	left    []string // the steps that had a process when it began
+	name    string   // of the running step, for people
 	steps   map[string]*judge
 }
 
@@ -61,10 +62,12 @@ func (p *policies) nameless(o origin, reason string) decision {
 
 // of returns the policy of the running step, and those that bind the process
 // besides: a process that a step left behind does not get what a later step may. If
-// it is not known whose a connection is, every step counts that has a process.
+// it is not known whose a connection is, every step counts that has a process, or had
+// one when the running step began, and the one that ran when the connection was made:
+// who made it may have ended since, and be the last of its step.
 func (p *policies) of(o origin) (running *judge, others []*judge) {
 	p.mu.RLock()
-	running, now := p.base, p.running
+	running, now, left := p.base, p.running, p.left
 	if j, ok := p.steps[now]; ok {
 		running = j
 	}
@@ -75,7 +78,7 @@ func (p *policies) of(o origin) (running *judge, others []*judge) {
 	}
 	ids := []string{p.stepOf(o.PID)}
 	if o.PID == 0 || ids[0] == "" {
-		ids = p.alive()
+		ids = slices.Concat(p.alive(), left, []string{o.step})
 	}
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -101,17 +104,26 @@ func (p *policies) step() string {
 	return p.name
 }
 
+// now returns the id and the name of the running step.
+func (p *policies) now() (id, name string) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.running, p.name
+}
+
 // set makes a step the running one.
 func (p *policies) set(id, name string, policy Policy) {
-	plain := p.policy
-	plain.Steps = nil
 	j := p.base
-	if !reflect.DeepEqual(plain, policy) { // many steps of one policy have one judge
+	if !reflect.DeepEqual(p.policy.withoutSteps(), policy) { // many steps of one policy have one judge
 		j = newJudge(policy, p.names, "")
+	}
+	var left []string
+	if p.alive != nil {
+		left = p.alive()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.running, p.name, p.steps[id] = id, name, j
+	p.running, p.left, p.name, p.steps[id] = id, left, name, j
 }
 
 // doors are the ports on which every address leads to us. The resolver's and the

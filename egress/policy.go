@@ -174,18 +174,29 @@ type Upstream struct {
 // Intersect returns a policy that allows what both allow and nothing else:
 // whatever inner says of private addresses, credentials, expected refusals and the
 // runner's own way out is not looked at, since it could only widen. Of limits the
-// smaller ones count. Rules of presets must be in inner.Rules.
+// smaller ones count. Rules of presets must be in inner.Rules; those of its steps stand
+// in the place of these for the same steps.
 func Intersect(outer, inner Policy) Policy {
 	p := outer
 	p.Limits = outer.Limits.least(inner.Limits)
 	p.NPM, p.Packages = outer.NPM.And(inner.NPM), outer.Packages.And(inner.Packages)
-	narrow := Policy{Mode: inner.Mode, Rules: slices.Clone(inner.Rules), Deny: inner.Deny, Origin: inner.Origin}
-	for i := range narrow.Rules {
-		narrow.Rules[i].Inject = nil
-		narrow.Rules[i].Private = true // says nothing against it
+	narrow := Policy{Mode: inner.Mode, Rules: narrowing(inner.Rules), Deny: inner.Deny, Origin: inner.Origin}
+	for _, s := range inner.Steps {
+		s.Rules = narrowing(s.Rules)
+		narrow.Steps = append(narrow.Steps, s)
 	}
 	p.Within = slices.Concat(outer.Within, []Policy{narrow}, inner.Within)
 	return p
+}
+
+// narrowing are rules as a policy within another one has them.
+func narrowing(rules []Rule) []Rule {
+	rules = slices.Clone(rules)
+	for i := range rules {
+		rules[i].Inject = nil
+		rules[i].Private = true // says nothing against it
+	}
+	return rules
 }
 
 // Limit is one of Limits, as a policy file writes it.

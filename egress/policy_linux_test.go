@@ -238,6 +238,36 @@ func echo(t *testing.T, j *job, coding string) {
 	}
 }
 
+// passOn is a store of packages that has none.
+type passOn struct{}
+
+func (passOn) Transport(_ Registry, next http.RoundTripper, _ func(Fetched)) (http.RoundTripper, error) {
+	return next, nil
+}
+
+// What a registry says before its answer goes past every mask, with a store of packages
+// in between as without.
+func TestInjectEarlyHints(t *testing.T) {
+	j := openJob(t, func(c *Config) {
+		c.Packages = passOn{}
+		c.Presets[0].Rules[0].Inject = &Inject{Header: "Authorization", ValueFrom: "env:TOKEN", Scheme: "Bearer"}
+		c.Presets[0].Registries = []Registry{{Ecosystem: "npm", Base: "https://preset.test/"}}
+		c.Credential = func(string) (string, error) { return token, nil }
+	})
+	echo(t, j, "")
+	c := j.dialTLS("preset.test")
+	if _, err := io.WriteString(c, "GET /x HTTP/1.1\r\nHost: preset.test\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(c)
+	if err != nil || !bytes.Contains(got, []byte("***")) || bytes.Contains(got, []byte(token)) {
+		t.Errorf("the job got %q, %v", got, err)
+	}
+	if e := j.want(Event{Verdict: VerdictAllow, Host: "preset.test"}); !e.Injected {
+		t.Errorf("event %+v", e)
+	}
+}
+
 func withInject(in Inject) func(*Config) {
 	return func(c *Config) {
 		c.Policy.Rules = append(c.Policy.Rules, Rule{Host: "evil.test", Ports: []uint16{443, 80}, Inject: &in, Methods: []string{"GET"}, Paths: []string{"/pkg/**"}})

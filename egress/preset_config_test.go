@@ -43,6 +43,12 @@ func TestDiscoverFromFiles(t *testing.T) {
 				"GET https://npm.corp.test/other/repo/x.tgz":                                               "allow",
 				"GET https://npm.corp.test/other/repo/x":                                                   "path",
 				"GET https://npm.corp.test/repo/npm/-/v1/search":                                           "path",
+				"GET https://npm.corp.test/repo/npm/-/whoami":                                              "path",
+				"GET https://npm.corp.test/repo/npm/-/whoami;.tgz":                                         "path",
+				"GET https://git.corp.test/api/v4/user;x.tgz":                                              "path",
+				"GET https://git.corp.test/api/v4/user%3Bx.tgz":                                            "path",
+				"GET https://npm.corp.test/repo/npm/-/all":                                                 "path",
+				"GET https://npm.corp.test/repo/npm/-/npm/v1/keys":                                         "credential",
 				"PUT https://npm.corp.test/repo/npm/left-pad":                                              "method",
 				"POST https://npm.corp.test/repo/npm/-/npm/v1/security/advisories/bulk":                    "method",
 				"GET https://git.corp.test/api/v4/packages/npm/@corp%2fx":                                  "allow",
@@ -59,6 +65,20 @@ func TestDiscoverFromFiles(t *testing.T) {
 			values: map[string]string{"npm.corp.test": "s3cr3t-npm", "git.corp.test": "s3cr3t-git"},
 			files:  map[string]string{npmrcPath: "@corp:registry=https://git.corp.test/api/v4/packages/npm/\n"},
 			note:   "names no registry",
+		},
+		{
+			name: "npm with a token of the whole host", preset: "npm",
+			outputs: map[string]string{"npm config": `{"registry":"https://npm.corp.test/repo/npm/","@own:registry":"https://npm.corp.test/repo/own/","userconfig":"HOME/.npmrc"}`},
+			home:    map[string]string{".npmrc": "//npm.corp.test/:_authToken=s3cr3t-npm\n//npm.corp.test/repo/own/:_authToken=s3cr3t-own\n"},
+			asks: map[string]string{
+				"GET https://npm.corp.test/repo/npm/left-pad":        "credential",
+				"GET https://npm.corp.test/repo/npm/@corp%2fx":       "credential",
+				"GET https://npm.corp.test/repo/npm/x/-/x-1.0.0.tgz": "credential",
+				"GET https://npm.corp.test/repo/npm/-/whoami":        "path",
+				"GET https://npm.corp.test/repo/own/@own%2fx":        "credential",
+				"GET https://npm.corp.test/repo/other/left-pad":      "path",
+				"PUT https://npm.corp.test/repo/npm/left-pad":        "method",
+			},
 		},
 		{
 			name: "npm on plain http", preset: "npm",
@@ -432,5 +452,61 @@ func TestDiscoverBadFiles(t *testing.T) {
 				t.Errorf("error %v, want the file and nothing of what it says", err)
 			}
 		})
+	}
+}
+
+// Of several credentials for a host the nearest one counts, to read and to publish.
+func TestNearestCredential(t *testing.T) {
+	home := t.TempDir()
+	rc := "//npm.test/:_authToken=of-the-host\n//npm.test/repo/own/:_authToken=of-own\n//npm.test/repo/third/:_auth=Ym9iOng=\n//npm.test/repo/third/:_authToken=of-third\n"
+	if err := os.WriteFile(filepath.Join(home, ".npmrc"), []byte(rc), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := `{"registry":"https://npm.test/repo/npm/","@own:registry":"https://npm.test/repo/own/","@third:registry":"https://npm.test/repo/third/","userconfig":"` + home + `/.npmrc"}`
+	p, err := Discover(t.Context(), "npm", answers(map[string]string{"npm config": config}, "HOME="+home))
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := func(in *Inject) string {
+		t.Helper()
+		if in == nil {
+			return ""
+		}
+		_, key, _, _ := ConfigSource(in.ValueFrom)
+		v, err := npmrcCredential(key, []byte(rc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	publish := PublishRules([]Preset{p})
+	for path, want := range map[string]string{"/repo/npm/": "of-the-host", "/repo/own/": "of-own", "/repo/third/": "of-third"} {
+		if got := value(p.CredentialFor("https://npm.test" + path + "left")); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+		got := newJudge(Policy{Rules: publish}, &nameCounter{}, "").host("npm.test", 443).request("PUT", path+"left")
+		if got.verdict != VerdictAllow || value(got.inject) != want {
+			t.Errorf("PUT %s: %+v", path, got)
+		}
+	}
+}
+
+// What looks like a variable is one only where the tool takes it for one.
+func TestVariablesInCredentials(t *testing.T) {
+	lookup := func(name string) string { return map[string]string{"sure": "wrong", "TOKEN": "right"}[name] }
+	docker := `{"auths":{"r.test":{"username":"bob","password":"100%sure%${TOKEN}"}}}`
+	for _, tt := range []struct{ format, key, data, want string }{
+		{"docker", "r.test", docker, "bob:100%sure%${TOKEN}"},
+		{"cargo", "corp", "[registries.corp]\ntoken = \"a%sure%${TOKEN}\"\n", "a%sure%${TOKEN}"},
+		{"bundle", "BUNDLE_GEMS__TEST", "BUNDLE_GEMS__TEST: \"bob:a%sure%${TOKEN}\"\n", "bob:a%sure%${TOKEN}"},
+		{"url", "https://r.test/x", "https://bob:a%25sure%25@r.test/x", "bob:a%sure%"},
+		{"npmrc", "//r.test/:_authToken", "//r.test/:_authToken=a%sure%${TOKEN}\n", "a%sure%right"},
+		{"yarnrc", "npmRegistries.//r.test", "npmRegistries:\n  //r.test:\n    npmAuthToken: a%sure%${TOKEN}\n", "a%sure%right"},
+		{"maven", "corp", "<settings><servers><server><id>corp</id><username>bob</username><password>%sure%${env.TOKEN}</password></server></servers></settings>", "bob:%sure%right"},
+		{"nuget", "corp", `<configuration><packageSourceCredentials><corp><add key="Username" value="bob"/><add key="ClearTextPassword" value="%TOKEN%${TOKEN}"/></corp></packageSourceCredentials></configuration>`, "bob:right${TOKEN}"},
+	} {
+		if got, err := ConfigCredential(tt.format, tt.key, []byte(tt.data), lookup); err != nil || got != tt.want {
+			t.Errorf("%s: %q, %v, want %q", tt.format, got, err, tt.want)
+		}
 	}
 }

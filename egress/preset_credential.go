@@ -3,7 +3,6 @@
 package egress
 
 import (
-	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -66,7 +65,14 @@ func ConfigCredential(format, key string, data []byte, lookup func(string) strin
 	if err != nil {
 		return "", err
 	}
-	return expandVariables(value, lookup)
+	switch format {
+	case "npmrc", "yarnrc", "maven":
+		return expandVariables(value, `\$\{(?:env\.)?([A-Za-z_][A-Za-z0-9_]*)\??(?::?-([^}]*))?\}`, lookup)
+	case "nuget":
+		return expandVariables(value, `%([A-Za-z_][A-Za-z0-9_]*)%()`, lookup)
+	default: // the others have no variables
+		return value, nil
+	}
 }
 
 // credentialFormats are the configurations in which tools keep credentials.
@@ -84,18 +90,19 @@ func credentialFormats() map[string]func(key string, data []byte) (string, error
 	}
 }
 
-// expandVariables replaces ${NAME}, ${NAME-default}, ${NAME:-default} (npm, yarn),
-// ${env.NAME} (Maven) and %NAME% (NuGet).
-func expandVariables(value string, lookup func(string) string) (string, error) {
+// expandVariables replaces what the pattern finds: ${NAME}, ${NAME-default},
+// ${NAME:-default} (npm, yarn), ${env.NAME} (Maven) or %NAME% (NuGet). Its groups are a
+// name and what stands for it if it is not set.
+func expandVariables(value, pattern string, lookup func(string) string) (string, error) {
 	var missing string
-	out := regexp.MustCompile(`\$\{(?:env\.)?([A-Za-z_][A-Za-z0-9_]*)\??(?::?-([^}]*))?\}|%([A-Za-z_][A-Za-z0-9_]*)%`).ReplaceAllStringFunc(value, func(s string) string {
-		m := regexp.MustCompile(`^(?:\$\{(?:env\.)?([A-Za-z_][A-Za-z0-9_]*)\??(?::?-([^}]*))?\}|%([A-Za-z_][A-Za-z0-9_]*)%)$`).FindStringSubmatch(s)
-		name := cmp.Or(m[1], m[3])
-		if v := lookup(name); v != "" {
+	variable := regexp.MustCompile(pattern)
+	out := variable.ReplaceAllStringFunc(value, func(s string) string {
+		m := variable.FindStringSubmatch(s)
+		if v := lookup(m[1]); v != "" {
 			return v
 		}
 		if m[2] == "" && missing == "" {
-			missing = name
+			missing = m[1]
 		}
 		return m[2]
 	})

@@ -132,6 +132,17 @@ func TestRedirectsOff(t *testing.T) {
 	}
 }
 
+func TestOCIScope(t *testing.T) {
+	for path, want := range map[string]string{
+		"/v2/team/app/manifests/v1.0": "repository:team/app:pull", "/v2/a-b_c.d/blobs/sha256:ab": "repository:a-b_c.d:pull", "/v2/": "", "/v2/_catalog": "",
+		"/v2/a:push repository:b/manifests/1": "", "/v2/a,b/manifests/1": "", "/v2/A/manifests/1": "repository:A:pull",
+	} {
+		if got := ociScope(path); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
+
 func TestOCITokens(t *testing.T) {
 	fetched := 0
 	j := presetJob(t, func(w http.ResponseWriter, r *http.Request) {

@@ -3,6 +3,7 @@
 package egress
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -31,11 +32,15 @@ func npmForms() []string {
 	}
 }
 
+// npmServices are no packages, though their paths look like a version of one: who is
+// logged in, and the list of everything.
+func npmServices() []string { return []string{"/-/*"} }
+
 // npmArchives are kept elsewhere on the host by some registries (GitLab).
 func npmArchives() []string { return []string{"/**.tgz"} }
 
 func npmSource(raw, origin string, in *Inject) source {
-	return source{ecosystem: "npm", url: raw, origin: origin, forms: npmForms(), wide: npmArchives(), inject: in}
+	return source{ecosystem: "npm", url: raw, origin: origin, forms: npmForms(), except: npmServices(), wide: npmArchives(), inject: in}
 }
 
 // discoverNPM asks npm for its registries. Archives come from the same host; a
@@ -126,13 +131,20 @@ func npmrcOf(scopes map[string]string) []byte {
 }
 
 // npmCredentials has the gateway put in the credentials of an npmrc, each below the
-// path that it is for, at registries that the preset leads to.
+// path that it is for, at registries that the preset leads to. The first one of a path
+// counts, so those of longer ones come first, and tokens.
 func (p *Preset) npmCredentials(f configFile) {
 	rc := parseNPMRC(f.data)
 	if rc["_authToken"] != "" || rc["_auth"] != "" {
 		p.note("%s: a credential that names no registry is not used, as with npm 9", f.path)
 	}
-	for _, key := range slices.Sorted(maps.Keys(rc)) {
+	first := func(a, b string) int {
+		prefixA, kindA := npmCredentialKey(a)
+		prefixB, kindB := npmCredentialKey(b)
+		rank := func(kind string) int { return slices.Index([]string{"_authToken", "_auth", "_password"}, kind) }
+		return cmp.Or(cmp.Compare(len(prefixB), len(prefixA)), cmp.Compare(rank(kindA), rank(kindB)), cmp.Compare(a, b))
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(rc), first) {
 		prefix, kind := npmCredentialKey(key)
 		scheme := schemeBasic
 		switch kind {
@@ -149,7 +161,28 @@ func (p *Preset) npmCredentials(f configFile) {
 		if rc[key] == "" {
 			continue
 		}
-		p.credentialBelow(prefix, f.path, injectConfig("npmrc", key, f.path, scheme))
+		in := injectConfig("npmrc", key, f.path, scheme)
+		p.credentialBelow(prefix, f.path, in)
+		p.credentialOfDeeper(prefix, f.path, in)
+	}
+}
+
+// credentialOfDeeper has a credential put in at the registries that lie below its path:
+// npm looks for one from a registry's own path upwards (npm-registry-fetch, lib/auth.js).
+func (p *Preset) credentialOfDeeper(prefix, origin string, in *Inject) {
+	above, host, err := parseSource("https:"+prefix, origin)
+	if err != nil {
+		return // which credentialBelow has said
+	}
+	for _, r := range slices.Clone(p.Registries) {
+		u, to, err := parseSource(r.Base, origin)
+		path := func(u *url.URL) string { return strings.TrimRight(u.EscapedPath(), "/") + "/" }
+		if err != nil || u.Scheme != "https" || to != host || path(u) == path(above) || !strings.HasPrefix(path(u), path(above)) {
+			continue
+		}
+		if _, err := p.add(source{url: r.Base, origin: origin, forms: npmForms(), except: npmServices(), inject: in}); err != nil {
+			p.note("%v; its credential is left out", err)
+		}
 	}
 }
 
@@ -165,7 +198,7 @@ func (p *Preset) credentialBelow(prefix, origin string, in *Inject) {
 			if slices.Contains(p.plain, to) {
 				u.Scheme = "http"
 			}
-			if _, err := p.add(source{url: u.String(), origin: origin, forms: npmForms(), inject: in}); err != nil {
+			if _, err := p.add(source{url: u.String(), origin: origin, forms: npmForms(), except: npmServices(), inject: in}); err != nil {
 				p.note("%v; its credential is left out", err)
 			}
 			return

@@ -31,6 +31,12 @@ func registryRule(preset, origin, host string, port uint16, paths ...string) Rul
 	return Rule{Host: host, Ports: []uint16{port}, TLS: TLSTerminate, Methods: []string{"GET", "HEAD"}, Paths: paths, Preset: preset, Origin: origin}
 }
 
+func npmRule(origin, host string, port uint16, base string) Rule {
+	r := registryRule("npm", origin, host, port, below(base, npmForms())...)
+	r.Except = []string{base + "/-/*"}
+	return r
+}
+
 // below writes the globs of an ecosystem below a path.
 func below(base string, forms []string) []string {
 	out := make([]string, 0, len(forms))
@@ -54,9 +60,9 @@ func TestDiscover(t *testing.T) {
 			name: "npm", preset: "npm",
 			outputs: map[string]string{"npm config": `{"registry":"https://user:secret@npm.corp.test/api/npm/","@acme:registry":"https://acme.test:8443","@bad:registry":"ftp://x.test","replace-registry-host":"always","audit":true,"fetch-retries":2}`},
 			rules: []Rule{
-				registryRule("npm", "npm config registry", "npm.corp.test", 443, below("/api/npm", npmForms())...),
+				npmRule("npm config registry", "npm.corp.test", 443, "/api/npm"),
 				registryRule("npm", "npm config registry", "npm.corp.test", 443, "/**.tgz"),
-				registryRule("npm", "npm config @acme:registry", "acme.test", 8443, npmForms()...),
+				npmRule("npm config @acme:registry", "acme.test", 8443, ""),
 			},
 			env: map[string]string{
 				"npm_config_registry": "https://npm.corp.test/api/npm/", "npm_config_audit": "false", "npm_config_globalconfig": npmrcPath,

@@ -17,7 +17,9 @@ type source struct {
 	// forms are globs of the paths below the URL's own that the ecosystem's protocol
 	// has; none means everything below.
 	forms []string
-	whole bool // every path of the host, whatever the URL's own
+	// except are globs of paths below the URL's own that are not meant by forms.
+	except []string
+	whole  bool // every path of the host, whatever the URL's own
 	// wide are globs of paths anywhere on the host, without a credential: a registry
 	// may keep its archives beside its index.
 	wide      []string
@@ -57,6 +59,9 @@ func (p *Preset) add(s source) (clean string, err error) {
 		for _, form := range s.forms {
 			r.Paths = append(r.Paths, base+form)
 		}
+		for _, form := range s.except {
+			r.Except = append(r.Except, base+form)
+		}
 	case base != "":
 		r.Paths = []string{base + "/**"}
 	}
@@ -67,7 +72,7 @@ func (p *Preset) add(s source) (clean string, err error) {
 	}
 	p.rule(r)
 	if beside := func(w string) bool { return base != "" || !slices.Contains(s.forms, w) }; slices.ContainsFunc(s.wide, beside) {
-		r.Paths, r.Inject = s.wide, nil
+		r.Paths, r.Except, r.Inject = s.wide, nil, nil
 		p.rule(r)
 	}
 	return u.String(), nil

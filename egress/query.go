@@ -45,6 +45,9 @@ func queryAllowed(preset, path, key, value string) bool {
 func number(s string) bool { return s != "" && len(s) <= 6 && strings.Trim(s, "0123456789") == "" }
 
 // word is a name of a branch, a tag, a commit or a host.
-func word(s string) bool {
-	return s != "" && len(s) <= 128 && strings.Trim(lowerASCII(s), "abcdefghijklmnopqrstuvwxyz0123456789._-/") == ""
+func word(s string) bool { return len(s) <= 128 && plainName(s) }
+
+// plainName is one of letters, digits and what joins them.
+func plainName(s string) bool {
+	return s != "" && strings.Trim(lowerASCII(s), "abcdefghijklmnopqrstuvwxyz0123456789._-/") == ""
 }

@@ -178,12 +178,17 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 		q.refuse(rw, http.StatusForbidden, ruled.reason)
 		return
 	}
+	q.websocket = upgrades(r) && (ruled.ruled() || asksWebSocket(r)) // else Mode lets it out
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	out := r.Clone(ctx)
+	out.Trailer = nil // their values come too late to be passed on, and the names say enough
 	if ruled.ruled() {
+		if ruled.judged {
+			q.event.Redacted = overrides(out)
+		}
 		if preset := ruled.rule.Preset; preset != "" {
-			q.event.Redacted = sanitize(out, preset)
+			q.event.Redacted = append(q.event.Redacted, sanitize(out, preset)...)
 			if size := headSize(out); size > headerMost {
 				q.refuse(rw, http.StatusRequestHeaderFieldsTooLarge, ReasonHeaderSize)
 				return
@@ -197,7 +202,7 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 		q.filtered(r.Context(), rw, err)
 		return
 	}
-	if q.event.Injected {
+	if q.event.Injected || q.registry != nil { // a registry gets its credential later
 		rw = finalOnly{rw}
 	}
 	method, path := r.Method, r.URL.EscapedPath()
@@ -207,7 +212,6 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 	}
 	q.web.g.depart(q.way)
 	defer q.web.g.passages.remove(q.way)
-	q.websocket = ruled.ruled() && upgrades(r)
 	q.send(rw, out, scheme, to, d.private(), answer)
 }
 
@@ -343,7 +347,7 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 		}
 	}
 	down := &counter{}
-	socket := &webSocket{q: q, path: out.URL.EscapedPath()}
+	socket := &webSocket{q: q, path: out.URL.EscapedPath(), ruled: q.x != nil}
 	told := false
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(pr *httputil.ProxyRequest) {
@@ -389,6 +393,7 @@ func (q *request) send(rw http.ResponseWriter, out *http.Request, scheme string,
 		}
 		q.way.explain(&q.event)
 		if !told {
+			q.stopped()
 			q.web.g.rec.emit(q.event)
 		}
 	}()
@@ -446,6 +451,16 @@ func (q *request) failed(ctx context.Context, rw http.ResponseWriter, err error)
 	}
 	writeText(rw, http.StatusBadGateway, why, q.event.Hint)
 	return false
+}
+
+// stopped puts into the event of a request what ended its body after the host had
+// begun to answer.
+func (q *request) stopped() {
+	if name := q.leaks.Load(); name != nil {
+		q.event.Verdict, q.event.Reason, q.event.Hint, q.event.Canary = VerdictDeny, ReasonCanary, "", *name
+	} else if q.over.Load() {
+		q.event.Verdict, q.event.Reason, q.event.Hint = VerdictDeny, ReasonUpCap, upCapHint
+	}
 }
 
 // isIdle reports whether a Transport gave up on an answer; what could not be dialled

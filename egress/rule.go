@@ -33,7 +33,9 @@ type Rule struct {
 	Methods []string `json:"methods,omitempty"` // default: GET and HEAD for a Preset or with Inject, else all
 	// Paths are globs, default all: "*" is anything within a segment, "**" anything
 	// at all. A path that servers read in different ways matches none.
-	Paths    []string `json:"paths,omitempty"`
+	Paths []string `json:"paths,omitempty"`
+	// Except are globs of paths that are not among Paths, though these match them.
+	Except   []string `json:"except,omitempty"`
 	MaxNames int      `json:"max_names,omitempty"` // distinct names of a wildcard in one job; default 64
 	Private  bool     `json:"private,omitempty"`   // may resolve to an address that is not global
 	// WebSocket lets requests become WebSockets where they are seen, on HTTP and on
@@ -56,9 +58,12 @@ const defaultMaxNames = 64
 // "*.host:port". The host is a name; addresses, URLs and paths are refused.
 func ParseRule(s string) (Rule, error) {
 	if strings.Contains(s, "://") {
-		return Rule{}, fmt.Errorf("host %q: is a URL; write only its host, and a port after a colon if it is not 443 or 80", clip(s))
+		return Rule{}, fmt.Errorf("host %q: is a URL; write only its host, and a port after a colon if it is not 443 or 80", clip(redactURL(s)))
 	}
-	if strings.ContainsAny(s, "/@?#") {
+	if i := strings.LastIndexByte(s, '@'); i >= 0 { // what stands before it may be a password
+		return Rule{}, fmt.Errorf("host %q: only a host name and a port, no path or user", clip(s[i+1:]))
+	}
+	if strings.ContainsAny(s, "/?#") {
 		return Rule{}, fmt.Errorf("host %q: only a host name and a port, no path or user", clip(s))
 	}
 	host, port, hasPort := strings.Cut(s, ":")

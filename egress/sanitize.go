@@ -37,6 +37,22 @@ func sanitize(r *http.Request, preset string) (redacted []string) {
 	return redacted
 }
 
+// overrides takes out the headers by which some servers read another method or another
+// path than the request has, and returns their names: rules about those would be about
+// nothing.
+func overrides(r *http.Request) (redacted []string) {
+	for name := range r.Header {
+		switch strings.ToLower(strings.ReplaceAll(name, "_", "-")) { // both are one in the way of CGI
+		case "x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url":
+			delete(r.Header, name)
+			redacted = append(redacted, strings.ToLower(name))
+		default:
+		}
+	}
+	slices.Sort(redacted)
+	return redacted
+}
+
 // headerAllowed says which headers a preset's tools need.
 func headerAllowed(preset, name string) bool {
 	switch name {

@@ -78,6 +78,8 @@ func newService(g *gateway, s Service, port uint16) *service {
 		Handler:     http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { v.handle(rw, r, s.Handler) }),
 		Protocols:   protocols,
 		ConnContext: withDoor,
+		// The web server would answer "OPTIONS *" and keep its slot.
+		DisableGeneralOptionsHandler: true,
 		ConnState: func(c net.Conn, s http.ConnState) {
 			if d, ok := c.(*doorConn); ok && s == http.StateIdle {
 				d.await()

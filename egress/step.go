@@ -55,13 +55,25 @@ func CheckMatch(s string) error {
 // it, else p. What it returns has the rules of presets in it and no Steps; presets
 // are those that may be named.
 func (p Policy) ForStep(n StepName, presets []Preset) Policy {
-	steps := p.Steps
-	p.Steps = nil
+	steps, within := p.Steps, p.Within
+	p = p.withoutSteps()
+	for i, w := range within {
+		p.Within[i] = w.ForStep(n, presets)
+	}
 	for _, s := range steps {
 		if s.Matches(n) {
 			p.Rules = slices.Concat(s.Rules, presetRules(presets, s.Presets))
 			return p
 		}
+	}
+	return p
+}
+
+// withoutSteps is the policy of what is no step, or of a step that none of Steps matches.
+func (p Policy) withoutSteps() Policy {
+	p.Steps, p.Within = nil, slices.Clone(p.Within)
+	for i, w := range p.Within {
+		p.Within[i] = w.withoutSteps()
 	}
 	return p
 }

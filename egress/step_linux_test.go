@@ -350,3 +350,99 @@ func TestStepPrivateHost(t *testing.T) {
 		}
 	}
 }
+
+// A connection outlives the process that made it, and waits for its turn. That its
+// process cannot be seen any more, nor any other of its step, does not make it the
+// running step's.
+func TestStepOfTheGone(t *testing.T) {
+	policy := Policy{Steps: []StepPolicy{
+		{Match: "id=one", Rules: []Rule{{Host: "allowed.test"}}},
+		{Match: "id=two", Rules: []Rule{{Host: "plain.test"}}},
+	}}
+	const ask = "GET /x HTTP/1.1\r\nHost: plain.test\r\n\r\n"
+	open := func(t *testing.T) (*job, func(id string, alive ...string), *atomic.Value) {
+		t.Helper()
+		alive := &atomic.Value{}
+		alive.Store([]string{})
+		j := openJob(t, func(c *Config) {
+			policy.Upstream = c.Policy.Upstream
+			policy.Upstream.Hosts["allowed.test"] = policy.Upstream.Hosts["plain.test"]
+			c.Policy, c.Presets = policy, nil
+			c.Processes = func() []int { return nil }
+			c.StepOf = func(int) string { return "" }
+			c.LiveSteps = func() []string { return alive.Load().([]string) }
+		})
+		return j, func(id string, live ...string) {
+			t.Helper()
+			alive.Store(live)
+			if err := j.n.SetStep(id, policy.ForStep(StepName{ID: id}, nil)); err != nil {
+				t.Fatal(err)
+			}
+		}, alive
+	}
+	t.Run("made before the border", func(t *testing.T) {
+		j, set, _ := open(t)
+		set("one")
+		c := j.dial("tcp", "169.254.1.1:80")
+		if status, _ := raw(t, c, "GET /x HTTP/1.1\r\nHost: allowed.test\r\n\r\n"); status != http.StatusOK {
+			t.Fatalf("the first step: %d", status)
+		}
+		set("two", "two")
+		if status, _ := raw(t, c, ask); status != http.StatusForbidden {
+			t.Errorf("it got what the second step may reach: %d", status)
+		}
+	})
+	t.Run("made after it, by what was left", func(t *testing.T) {
+		j, set, alive := open(t)
+		set("one")
+		set("two", "one")
+		alive.Store([]string{"two"})
+		if status, _ := raw(t, j.dial("tcp", "169.254.1.1:80"), ask); status != http.StatusForbidden {
+			t.Errorf("it got what the second step may reach: %d", status)
+		}
+	})
+	t.Run("nothing was left", func(t *testing.T) {
+		j, set, _ := open(t)
+		set("one")
+		set("two", "two")
+		if status, _ := raw(t, j.dial("tcp", "169.254.1.1:80"), ask); status != http.StatusOK {
+			t.Errorf("the second step lost what it may reach: %d", status)
+		}
+	})
+}
+
+// What a step left behind is read as strictly as a registry's requests are, if it may
+// reach the host as a registry only.
+func TestStepLeftBehindReadsARegistry(t *testing.T) {
+	owner := &atomic.Value{}
+	policy := Policy{Steps: []StepPolicy{
+		{Match: "id=one", Presets: []string{"npm"}},
+		{Match: "id=two", Rules: []Rule{{Host: "preset.test", Methods: []string{"GET", "PUT"}}}},
+	}}
+	var presets []Preset
+	j := openJob(t, func(c *Config) {
+		policy.Upstream = c.Policy.Upstream
+		presets = c.Presets
+		c.Policy, c.Presets, c.StepPresets = policy, nil, presets
+		c.StepOf = func(int) string { return owner.Load().(string) }
+		c.LiveSteps = func() []string { return []string{"one", "two"} }
+	})
+	for _, id := range []string{"one", "two"} {
+		if err := j.n.SetStep(id, policy.ForStep(StepName{ID: id}, presets)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, whose := range []string{"two", "one"} {
+		owner.Store(whose)
+		r := get(t, "https://preset.test/"+whose+"?d=secret")
+		r.Header.Set("Authorization", "Bearer of the job")
+		if status, body := do(t, j.client("169.254.1.1:443", false), r); status != http.StatusOK {
+			t.Fatalf("%s: %d %s", whose, status, body)
+		}
+		seen := j.sink.seen()
+		got := seen[len(seen)-1]
+		if all := got.Header.Get("Authorization") + got.URL.RawQuery; (all == "") != (whose == "one") {
+			t.Errorf("of step %s the registry got %q", whose, all)
+		}
+	}
+}

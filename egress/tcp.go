@@ -11,7 +11,7 @@ func (g *gateway) tcp(ctx context.Context, v *visit) bool {
 	if !ok {
 		return false
 	}
-	v.origin = g.who(protoTCP, v.src, v.dst)
+	v.origin = g.whose(v)
 	to := authority{host, v.dst.Port()}
 	d := g.policies.host(v.origin, to.host, to.port)
 	if !d.tcp {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,7 +38,14 @@ func (g *gateway) terminate(ctx context.Context, v *visit, raw []byte, to author
 	}
 	under.h2 = conn.ConnectionState().NegotiatedProtocol == "h2"
 	under.await()
-	if !g.web.hand(ctx, conn) {
+	var served net.Conn = conn // of which the web server has to see that it speaks HTTP/2
+	if !under.h2 {
+		e := v.event(DoorHTTP)
+		e.Host, e.Port, e.Rule = to.host, to.port, d.rule
+		under.badRequest = func(status string) { g.badRequest(v, e, status) }
+		served = plainConn{conn, under}
+	}
+	if !g.web.hand(ctx, served) {
 		return
 	}
 	<-under.done // the web server has closed it
@@ -127,15 +135,40 @@ func (g *gateway) door(v *visit, first []byte) *doorConn {
 // (errorHeaders in net/http/server.go).
 const ownAnswer = "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
 
-// Write looks for requests that the web server refused by itself, because it
-// could not parse them: they would leave no event.
-func (c *doorConn) Write(b []byte) (int, error) {
+// look looks for requests that the web server refused by itself, because it could not
+// parse them: they would leave no event.
+func (c *doorConn) look(b []byte) {
 	if c.badRequest != nil && bytes.HasPrefix(b, []byte("HTTP/1.1 ")) {
 		if line, _, ok := bytes.Cut(b[:min(len(b), 512)], []byte(ownAnswer)); ok && !bytes.Contains(line, []byte("\r")) {
 			c.badRequest(string(line[len("HTTP/1.1 "):]))
 		}
 	}
+}
+
+// badRequest records a request that the web server refused by itself.
+func (g *gateway) badRequest(v *visit, e Event, status string) {
+	reason := ReasonMalformed
+	if strings.HasPrefix(status, "431") {
+		reason = ReasonHeaderSize
+	}
+	e.Time, e.Step = time.Now(), g.policies.step()
+	g.deny(v, e, decision{reason: reason, rule: e.Rule})
+}
+
+func (c *doorConn) Write(b []byte) (int, error) {
+	c.look(b)
 	return c.TCPConn.Write(b)
+}
+
+// plainConn is a connection whose TLS we have ended, for HTTP/1.1.
+type plainConn struct {
+	*tls.Conn
+	under *doorConn
+}
+
+func (c plainConn) Write(b []byte) (int, error) {
+	c.under.look(b)
+	return c.Conn.Write(b)
 }
 
 func (c *doorConn) Close() error {

@@ -30,7 +30,7 @@ func (g *gateway) tls(ctx context.Context, v *visit, initial []byte, want author
 	raw, h, err := readHello(io.MultiReader(rest, v.conn))
 	raw = append(raw, initial[len(initial)-rest.Len():]...)
 	_ = v.conn.SetReadDeadline(time.Time{})
-	v.origin = g.who(protoTCP, v.src, v.dst)
+	v.origin = g.whose(v)
 	e := v.event(v.door)
 	if want.host != "" {
 		e.Host, e.Port = want.host, want.port
@@ -91,7 +91,10 @@ func (g *gateway) judgeHello(v *visit, e *Event, h hello, want authority) (autho
 	d := g.policies.host(v.origin, name, to.port)
 	if h.ech && !d.denied() && !d.terminate {
 		// The name outside may not be the one inside (threat 13).
-		return refused(ReasonECH)
+		if d.hidden() == VerdictDeny {
+			return refused(ReasonECH)
+		}
+		d.verdict, d.reason = d.hidden(), ReasonECH
 	}
 	return to, d
 }

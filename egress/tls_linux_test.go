@@ -273,3 +273,30 @@ func TestAudit(t *testing.T) {
 	}
 	j.want(Event{Verdict: VerdictWouldDeny, Door: DoorTLS, Host: "audit.test", Reason: ReasonHost})
 }
+
+// In audit and learn a name that is hidden is let through and told of, as all else.
+func TestECHInAudit(t *testing.T) {
+	for mode, verdict := range map[Mode]Verdict{ModeAudit: VerdictWouldDeny, ModeLearn: VerdictLearned} {
+		for _, host := range []string{"evil.test", "allowed.test"} {
+			j := openJob(t, func(c *Config) { c.Policy.Mode, c.Policy.Deny = mode, nil })
+			if !j.serverHello("169.254.1.1:443", withExtension(helloFor(t, host), extensionECH, nil), false) {
+				t.Errorf("%s: %s is not served", mode, host)
+			}
+			j.want(Event{Verdict: verdict, Door: DoorTLS, Host: host, Reason: ReasonECH})
+		}
+	}
+	for name, change := range map[string]func(*Policy){
+		"a policy that narrows": func(p *Policy) { *p = Intersect(*p, Policy{Rules: p.Rules}) },
+		"a host that is denied": func(p *Policy) { p.Deny = []string{"other.test"} },
+	} {
+		j := openJob(t, func(c *Config) {
+			c.Policy.Mode, c.Policy.Deny = ModeAudit, nil
+			change(&c.Policy)
+		})
+		if b := j.says("169.254.1.1:443", withExtension(helloFor(t, "allowed.test"), extensionECH, nil)); len(b) > 0 && b[0] != recordAlert {
+			t.Errorf("%s: %q", name, b)
+		}
+		j.want(Event{Verdict: VerdictDeny, Door: DoorTLS, Host: "allowed.test", Reason: ReasonECH})
+		j.untouched()
+	}
+}

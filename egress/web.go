@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 )
@@ -19,6 +18,7 @@ const (
 	headerMost   = 4 << 10  // of a registry request, what goes out (threat 28)
 	headerParsed = 32 << 10 // what is read at all
 	maxStreams   = 100      // of HTTP/2 at the same time, on one connection
+	idleMost     = 128      // connections to the outside that are kept for later
 )
 
 // web is the HTTP server of a job, for plain, proxied and terminated requests,
@@ -48,10 +48,12 @@ func newWeb(ctx context.Context, g *gateway) *web {
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	w.server = &http.Server{
-		Handler:     w,
-		Protocols:   protocols,
-		BaseContext: func(net.Listener) context.Context { return ctx },
-		ConnContext: withDoor,
+		Handler:   w,
+		Protocols: protocols,
+		// "OPTIONS *" is a request for a host as any.
+		DisableGeneralOptionsHandler: true,
+		BaseContext:                  func(net.Listener) context.Context { return ctx },
+		ConnContext:                  withDoor,
 		ConnState: func(c net.Conn, s http.ConnState) {
 			if d, ok := doorOf(c).(*doorConn); ok && s == http.StateIdle {
 				d.await()
@@ -120,6 +122,7 @@ func (w *web) newTransport(private bool) *http.Transport {
 		},
 		Protocols:              protocols,
 		DisableCompression:     true,
+		MaxIdleConns:           idleMost,
 		MaxIdleConnsPerHost:    16,
 		MaxResponseHeaderBytes: 256 << 10,
 		IdleConnTimeout:        90 * time.Second,
@@ -208,10 +211,14 @@ func withDoor(ctx context.Context, c net.Conn) context.Context {
 
 // doorOf is the connection below TLS.
 func doorOf(c net.Conn) net.Conn {
-	if t, ok := c.(*tls.Conn); ok {
+	switch t := c.(type) {
+	case *tls.Conn:
 		return t.NetConn()
+	case plainConn:
+		return t.under
+	default:
+		return c
 	}
-	return c
 }
 
 // serveHTTP is the transparent door for plain HTTP.
@@ -227,7 +234,7 @@ func (g *gateway) serveEither(ctx context.Context, v *visit) {
 	first := make([]byte, 1)
 	_ = v.conn.SetReadDeadline(time.Now().Add(g.limits.HelloTimeout)) // if it fails, so does the read
 	if _, err := v.conn.Read(first); err != nil {
-		v.origin = g.who(protoTCP, v.src, v.dst)
+		v.origin = g.whose(v)
 		g.refuseHello(v, v.event(v.door), err)
 		return
 	}
@@ -240,17 +247,10 @@ func (g *gateway) serveEither(ctx context.Context, v *visit) {
 }
 
 func (g *gateway) plain(ctx context.Context, v *visit, first []byte, proxy bool) {
-	v.origin = g.who(protoTCP, v.src, v.dst)
+	v.origin = g.whose(v)
 	c := g.door(v, first)
 	c.proxy = proxy
-	c.badRequest = func(status string) {
-		e := v.event(v.door)
-		reason := ReasonMalformed
-		if strings.HasPrefix(status, "431") {
-			reason = ReasonHeaderSize
-		}
-		g.deny(v, e, decision{reason: reason})
-	}
+	c.badRequest = func(status string) { g.badRequest(v, v.event(v.door), status) }
 	if g.web.hand(ctx, c) {
 		<-c.done
 	}

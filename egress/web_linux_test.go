@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -361,4 +362,128 @@ func TestProxyPlain(t *testing.T) {
 	if hosts := j.sink.seen(); len(hosts) != 1 || slices.ContainsFunc(hosts, func(r *http.Request) bool { return r.Host != "plain.test" }) {
 		t.Errorf("the outside got %d requests", len(hosts))
 	}
+}
+
+// What stands in for a method or a path in a header would have the server judge another
+// request than we do.
+func TestHeadersThatOverride(t *testing.T) {
+	j := openJob(t, func(c *Config) {
+		c.Policy.Rules = append(c.Policy.Rules, Rule{Host: "evil.test", Methods: []string{"GET", "POST"}}, Rule{Host: "audit.test", TLS: TLSTerminate})
+	})
+	for _, host := range []string{"evil.test", "audit.test"} {
+		r := send(t, "POST", "https://"+host+"/x", "a")
+		for _, name := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X_HTTP_Method_Override", "X-Original-URL", "X-Rewrite-URL"} {
+			r.Header[http.CanonicalHeaderKey(name)] = []string{"DELETE"}
+		}
+		r.Header.Set("X-Other", "kept")
+		if status, body := do(t, j.client("169.254.1.1:443", false), r); status != http.StatusOK {
+			t.Fatalf("%s: %d %s", host, status, body)
+		}
+		seen := j.sink.seen()
+		got := seen[len(seen)-1].Header
+		n := 0
+		for name, v := range got {
+			if v[0] == "DELETE" {
+				n++
+				if host == "evil.test" {
+					t.Errorf("%s got %s", host, name)
+				}
+			}
+		}
+		e := j.want(Event{Verdict: VerdictAllow, Door: DoorHTTP, Host: host})
+		if got.Get("X-Other") != "kept" || (host == "evil.test") != (len(e.Redacted) == 6) || host == "audit.test" && n != 6 {
+			t.Errorf("%s: header %v, redacted %q", host, got, e.Redacted)
+		}
+	}
+}
+
+// The web server answers no request by itself: "OPTIONS *" is one for a host as any.
+func TestOptionsOfAll(t *testing.T) {
+	j := openJob(t, nil)
+	if status, _ := raw(t, j.dial("tcp", "169.254.1.1:80"), "OPTIONS * HTTP/1.1\r\nHost: evil.test\r\n\r\n"); status != http.StatusForbidden {
+		t.Errorf("plain: %d", status)
+	}
+	j.want(Event{Verdict: VerdictDeny, Door: DoorHTTP, Host: "evil.test", Method: "OPTIONS", Reason: ReasonHost})
+	c := tls.Client(j.dial("tcp", "169.254.1.1:443"), &tls.Config{ServerName: "preset.test", RootCAs: j.pool()})
+	if status, _ := raw(t, c, "OPTIONS * HTTP/1.1\r\nHost: preset.test\r\n\r\n"); status != http.StatusForbidden {
+		t.Errorf("terminated: %d", status)
+	}
+	j.want(Event{Verdict: VerdictDeny, Door: DoorHTTP, Host: "preset.test", Method: "OPTIONS", Reason: ReasonMethod})
+	j.untouched()
+}
+
+// The names of trailers are counted nowhere and looked at by nobody, so none goes out.
+func TestTrailersStay(t *testing.T) {
+	j := openJob(t, nil)
+	c := j.dial("tcp", "169.254.1.1:80")
+	if status, _ := raw(t, c, "POST /x HTTP/1.1\r\nHost: plain.test\r\nTransfer-Encoding: chunked\r\nTrailer: X-Secret\r\n\r\n1\r\na\r\n0\r\nX-Secret: b\r\n\r\n"); status != http.StatusOK {
+		t.Fatalf("got %d", status)
+	}
+	if got := j.sink.seen()[0]; len(got.Trailer) > 0 || j.sink.bodies[0] != "a" {
+		t.Errorf("the outside got %q and %v", j.sink.bodies[0], got.Trailer)
+	}
+}
+
+// What the web server refuses by itself within our TLS is an event as elsewhere.
+func TestTerminatedMalformed(t *testing.T) {
+	for _, tt := range []struct {
+		name, send string
+		status     int
+	}{
+		{"two hosts", "GET / HTTP/1.1\r\nHost: preset.test\r\nHost: evil.test\r\n\r\n", 400},
+		{"not HTTP", "what is this\r\n\r\n", 400},
+		{"an odd coding", "POST / HTTP/1.1\r\nHost: preset.test\r\nTransfer-Encoding: gzip\r\n\r\n", 501},
+		{"a long head", "GET / HTTP/1.1\r\nHost: preset.test\r\nX: " + strings.Repeat("a", 64<<10) + "\r\n\r\n", 431},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			j := openJob(t, nil)
+			c := j.dialTLS("preset.test")
+			if status, _ := raw(t, c, "GET /first HTTP/1.1\r\nHost: preset.test\r\n\r\n"); status != http.StatusOK {
+				t.Fatalf("first: %d", status)
+			}
+			if status, _ := raw(t, c, tt.send); status != tt.status {
+				t.Errorf("got %d", status)
+			}
+			want := ReasonMalformed
+			if tt.status == http.StatusRequestHeaderFieldsTooLarge {
+				want = ReasonHeaderSize
+			}
+			j.want(Event{Verdict: VerdictDeny, Door: DoorHTTP, Host: "preset.test", Reason: want})
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			if n := len(j.events); n != 2 {
+				t.Errorf("%d events: %+v", n, j.events)
+			}
+		})
+	}
+}
+
+// A client that hangs up after a request is refused nothing.
+func TestTerminatedHangsUp(t *testing.T) {
+	j := openJob(t, nil)
+	c := j.dialTLS("preset.test")
+	if status, _ := raw(t, c, "GET /first HTTP/1.1\r\nHost: preset.test\r\n\r\n"); status != http.StatusOK {
+		t.Fatalf("first: %d", status)
+	}
+	c.Close()
+	for end := soon(); !j.noConnection(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the gateway keeps the connection")
+		}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, e := range j.events {
+		if e.Verdict != VerdictAllow {
+			t.Errorf("event %+v", e)
+		}
+	}
+}
+
+// noConnection reports whether the gateway serves none.
+func (j *job) noConnection() bool {
+	s := &j.n.gateway.conns
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns) == 0
 }

@@ -23,6 +23,7 @@ func asksWebSocket(r *http.Request) bool {
 type webSocket struct {
 	q        *request
 	path     string // escaped
+	ruled    bool   // a rule allows it, else Mode lets it out
 	rwc      io.ReadWriteCloser
 	sink     io.Writer
 	passage  *passage
@@ -38,10 +39,13 @@ func (s *webSocket) over(resp *http.Response) error {
 	}
 	g, to := s.q.web.g, authority{s.q.event.Host, s.q.event.Port}
 	s.rwc, s.sink = rwc, g.budget.writer(to.host, rwc)
-	conn, path := s.q.conn.visit.conn, s.path
+	conn, path, ruled := s.q.conn.visit.conn, s.path, s.ruled
 	s.passage = &passage{
 		conn: conn, opaque: true, to: to, origin: s.q.conn.visit.origin, end: func() { reset(conn); _ = rwc.Close() },
-		still: func(d decision) bool { return d.request(http.MethodGet, path).websocket },
+		still: func(d decision) bool {
+			r := d.request(http.MethodGet, path)
+			return r.websocket || !ruled && r.verdict != VerdictDeny && d.missing != VerdictDeny
+		},
 	}
 	g.opaque.Store(true)
 	s.q.event.Opaque = true
@@ -76,8 +80,5 @@ func (s *webSocket) end() {
 	e.Up += s.up.Load()
 	e.Down += s.down.Load()
 	s.q.web.g.passages.remove(s.passage)
-	if s.q.over.Load() {
-		e.Verdict, e.Reason, e.Hint = VerdictDeny, ReasonUpCap, upCapHint
-	}
 	s.passage.explain(e)
 }

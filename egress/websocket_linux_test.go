@@ -212,3 +212,30 @@ func TestWebSocketNarrowed(t *testing.T) {
 		}
 	}
 }
+
+// What audit lets through without a rule may become a WebSocket too, and is reported.
+func TestWebSocketInAudit(t *testing.T) {
+	j := socketJob(t, func(c *Config) { c.Policy.Mode = ModeAudit; c.Policy.Rules[1].WebSocket = false })
+	j.sink.answer = echoes
+	if err := j.n.SetStep("one", j.n.policy); err != nil {
+		t.Fatal(err)
+	}
+	for host, c := range map[string]net.Conn{"plain.test": j.dial("tcp", "169.254.1.1:80"), "other-allowed.test": j.dialTLS("other-allowed.test")} {
+		status, rw := openSocket(t, c, host, "/ws", asksSocket)
+		if status != http.StatusSwitchingProtocols {
+			t.Errorf("%s: %d", host, status)
+			continue
+		}
+		_, _ = rw.WriteString("words")
+		_ = rw.Flush()
+		if got := make([]byte, 5); true {
+			if _, err := io.ReadFull(rw, got); err != nil || string(got) != "words" {
+				t.Errorf("%s: %q, %v", host, got, err)
+			}
+		}
+		c.Close()
+		if e := j.want(Event{Verdict: VerdictWouldDeny, Host: host, Reason: ReasonUpgrade}); !e.Opaque {
+			t.Errorf("event %+v", e)
+		}
+	}
+}

@@ -233,7 +233,7 @@ func (x *Executor) connect(ctx context.Context, r Request, c *cell) error {
 		r.Policy.Egress.Rules = slices.Concat(r.Policy.Egress.Rules, egress.PublishRules(c.presets))
 	}
 	if c.narrowed != nil {
-		r.Policy.Egress = Narrow(r.Policy.Egress, *c.narrowed, slices.Concat(c.presets, c.more))
+		r.Policy.Egress = Narrow(r.Policy.Egress, *c.narrowed, c.presets, c.more)
 	}
 	packages, err := x.packages(r, c)
 	if err != nil {

@@ -103,7 +103,7 @@ func writeFileAtomic(file string, v any) error {
 // discoveryKey changes when a tool, its configuration or the environment does.
 func (x *Executor) discoveryKey(preset string) string {
 	h := sha256.New()
-	fmt.Fprintln(h, "v4", preset, x.cfg.Home)
+	fmt.Fprintln(h, "v5", preset, x.cfg.Home)
 	for _, kv := range x.toolEnv() {
 		fmt.Fprintln(h, kv)
 	}

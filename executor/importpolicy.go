@@ -29,7 +29,7 @@ func ImportPolicy(name string, data []byte) (Imported, error) {
 	if len(data) > maxPolicyBytes {
 		return Imported{}, &PolicyError{File: name, What: fmt.Sprintf("larger than %d KiB", maxPolicyBytes>>10)}
 	}
-	d := &policyDecoder{name: name, left: maxPolicyNodes, out: PolicyFile{Origins: map[string]string{}}}
+	d := newPolicyDecoder(name)
 	root, err := d.load(data)
 	if err != nil || root.Kind == yaml.ScalarNode {
 		if err == nil || !strings.Contains(string(data), "{") && !strings.Contains(string(data), ": ") {

@@ -3,6 +3,7 @@
 package executor
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,14 +17,17 @@ import (
 // A key that could only widen is an error and not ignored, since its author expects an
 // effect.
 func ParseNarrowing(name string, data []byte) (PolicyFile, error) {
-	f, err := ParsePolicy(name, data)
+	d, err := decodePolicy(name, data)
 	if err != nil {
 		return PolicyFile{}, err
 	}
+	f := d.out
 	fail := func(key, why string) error {
-		return &PolicyError{File: name, Line: lineOf(f.Origins[key]), What: "key " + key + ": " + why, Fix: "it belongs into the operator's policy file"}
+		e := d.errorf(d.keys[key], "key %s: %s", key, why)
+		e.Fix = "it belongs into the operator's policy file"
+		return e
 	}
-	for key := range f.Origins {
+	for _, key := range slices.Sorted(maps.Keys(f.Origins)) {
 		top, _, _ := strings.Cut(key, ".")
 		if top != "version" && top != "egress" {
 			return PolicyFile{}, fail(key, "a repository's policy is about egress only")
@@ -42,56 +46,39 @@ func ParseNarrowing(name string, data []byte) (PolicyFile, error) {
 	}
 	for _, r := range f.Policy.Egress.Rules {
 		if r.Inject != nil || r.Private {
-			return PolicyFile{}, &PolicyError{
-				File: name, Line: lineOf(r.Origin), What: "rule for " + r.Host + ": private and inject cannot be granted by a repository's policy",
-				Fix: "they belong into the operator's policy file",
-			}
+			e := d.errorf(d.rules[r.Origin], "rule for %s: private and inject cannot be granted by a repository's policy", r.Host)
+			e.Fix = "they belong into the operator's policy file"
+			return PolicyFile{}, e
 		}
 	}
 	return f, nil
 }
 
-// lineOf is the line of "FILE:LINE".
-func lineOf(origin string) int {
-	n := 0
-	for _, c := range origin[strings.LastIndexByte(origin, ':')+1:] {
-		if c < '0' || c > '9' {
-			return 0
-		}
-		n = n*10 + int(c-'0')
-	}
-	return n
-}
-
 // Narrow returns the operator's policy, narrowed by a repository's. presets are those
-// that the operator grants; a preset that the repository names and the operator does
+// that the operator grants, and more those that single steps get besides; a preset that the repository names and the operator does
 // not opens nothing, and neither does its npm.publish. A file that names no hosts
 // takes none away. Events name the file where it was what refused.
-func Narrow(operator egress.Policy, repository PolicyFile, presets []egress.Preset) egress.Policy {
+func Narrow(operator egress.Policy, repository PolicyFile, presets, more []egress.Preset) egress.Policy {
 	inner := repository.Policy.Egress
 	inner.Origin = RepositoryPolicyName
-	var kept []egress.Preset
+	if repository.DecidesHosts {
+		presets = slices.DeleteFunc(slices.Concat(presets, more), func(p egress.Preset) bool { return !slices.Contains(repository.Presets, p.Name) })
+	}
 	for _, p := range presets {
-		if repository.DecidesHosts && !slices.Contains(repository.Presets, p.Name) {
-			continue
-		}
-		kept = append(kept, p)
 		for _, r := range p.Rules {
 			r.Preset = p.Name
 			inner.Rules = append(slices.Clone(inner.Rules), r)
 		}
 	}
 	if inner.NPM.Publish {
-		inner.Rules = slices.Concat(inner.Rules, egress.PublishRules(kept))
+		inner.Rules = slices.Concat(inner.Rules, egress.PublishRules(presets))
 	}
 	if !repository.DecidesHosts {
 		if inner.Mode == "" {
 			inner.Mode = operator.Mode // what it does not name is as it was
 		}
 		inner.Rules = slices.Concat(inner.Rules, operator.Rules)
-		for _, s := range operator.Steps {
-			inner.Rules = append(inner.Rules, s.Rules...)
-		}
+		inner.Steps = operator.Steps
 	}
 	return egress.Intersect(operator, inner)
 }

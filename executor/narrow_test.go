@@ -11,16 +11,16 @@ import (
 
 func TestParseNarrowingErrors(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
-		{"limits of the machine", "version: 1\nlimits: {memory: 2g}\n", "p.yml:2: key limits"},
-		{"profile", "version: 1\nprofile: ci\n", "p.yml:2: key profile"},
-		{"upstream", "version: 1\negress:\n  upstream: {hosts: {a.test: 127.0.0.1}}\n", "p.yml:3: key egress.upstream: a repository's policy only narrows"},
+		{"limits of the machine", "version: 1\nlimits: {memory: 2g}\n", "p.yml:2:1: key limits"},
+		{"profile", "version: 1\nprofile: ci\n", "p.yml:2:1: key profile"},
+		{"upstream", "version: 1\negress:\n  upstream: {hosts: {a.test: 127.0.0.1}}\n", "p.yml:3:3: key egress.upstream: a repository's policy only narrows"},
 		{"on_deny", "version: 1\negress: {on_deny: fail-request}\n", "key egress.on_deny"},
 		{"expect_denied", "version: 1\negress: {expect_denied: [a.test]}\n", "key egress.expect_denied"},
-		{"learn", "version: 1\negress:\n  mode: learn\n", "p.yml:3: key egress.mode"},
-		{"events", "version: 1\negress:\n  limits: {events: 1}\n", "p.yml:3: key egress.limits.events"},
+		{"learn", "version: 1\negress:\n  mode: learn\n", "p.yml:3:3: key egress.mode"},
+		{"events", "version: 1\negress:\n  limits: {events: 1}\n", "p.yml:3:12: key egress.limits.events"},
 		{"steps", "version: 1\negress: {steps: [{match: '*'}]}\n", "key egress.steps"},
-		{"private", "version: 1\negress:\n  allow:\n    - {host: a.test, private: true}\n", "p.yml:4: rule for a.test"},
-		{"inject", "version: 1\negress:\n  allow:\n    - {host: a.test, inject: {header: X, value_from: 'env:A'}}\n", "p.yml:4: rule for a.test"},
+		{"private", "version: 1\negress:\n  allow:\n    - {host: a.test, private: true}\n", "p.yml:4:7: rule for a.test"},
+		{"inject", "version: 1\negress:\n  allow:\n    - {host: a.test, inject: {header: X, value_from: 'env:A'}}\n", "p.yml:4:7: rule for a.test"},
 		{"no policy", "a: 1\n", `unknown key "a"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -50,7 +50,7 @@ func TestNarrow(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := Narrow(operator, f, presets)
+			p := Narrow(operator, f, presets, nil)
 			if len(p.Within) != 1 || p.Within[0].Origin != RepositoryPolicyName {
 				t.Errorf("events would not name the file: %+v", p.Within)
 			}
@@ -75,6 +75,39 @@ func TestNarrow(t *testing.T) {
 	}
 }
 
+// A file that names no hosts takes none away from a step, whatever other steps may do
+// with them.
+func TestNarrowSteps(t *testing.T) {
+	operator := egress.Policy{
+		Rules: []egress.Rule{{Host: "top.test"}},
+		Steps: []egress.StepPolicy{
+			{Match: "id=a", Rules: []egress.Rule{{Host: "git.test"}, {Host: "*.w.test"}, {Host: "x.test"}}},
+			{Match: "id=b", Presets: []string{"npm"}, Rules: []egress.Rule{{Host: "git.test", Methods: []string{"GET"}}, {Host: "x.w.test", Methods: []string{"GET"}}}},
+		},
+	}
+	presets := []egress.Preset{{Name: "npm", Rules: []egress.Rule{{Host: "x.test"}}}}
+	f, err := ParseNarrowing("p.yml", []byte("version: 1\negress: {deny: [b.test]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Narrow(operator, f, nil, presets)
+	for _, id := range []string{"a", "b", "c"} {
+		for _, host := range []string{"top.test", "git.test", "x.w.test", "x.test"} {
+			for _, method := range []string{"GET", "PUT"} {
+				q := egress.Question{URL: host, Method: method, Step: egress.StepName{ID: id}}
+				want, err := operator.Ask(nil, presets, q)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := p.Ask(nil, presets, q)
+				if err != nil || got.Allowed != want.Allowed || got.Seen != want.Seen {
+					t.Errorf("step %s, %s %s: %+v, %v; without the file %+v", id, method, host, got, err, want)
+				}
+			}
+		}
+	}
+}
+
 // A grant to publish is the operator's. A repository that names its hosts has to want it
 // too.
 func TestNarrowPublish(t *testing.T) {
@@ -95,7 +128,7 @@ func TestNarrowPublish(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a, err := Narrow(tt.operator, f, presets).Ask(presets, nil, egress.Question{URL: "https://registry.test/left", Method: "PUT"})
+			a, err := Narrow(tt.operator, f, presets, nil).Ask(presets, nil, egress.Question{URL: "https://registry.test/left", Method: "PUT"})
 			if err != nil || a.Allowed != tt.want {
 				t.Errorf("got %+v, %v", a, err)
 			}
@@ -138,7 +171,7 @@ func FuzzNarrow(f *testing.F) {
 		if err != nil {
 			return
 		}
-		narrowed := Narrow(operator, file, presets)
+		narrowed := Narrow(operator, file, presets, nil)
 		for _, q := range questions {
 			got, err := narrowed.Ask(presets, nil, q)
 			if err != nil {

@@ -344,7 +344,7 @@ func TestPackageLayerScopes(t *testing.T) {
 	for name, rc := range map[string]string{
 		"no scope":            "registry=https://registry.example.com/\n",
 		"no credential":       "registry=https://registry.example.com/\n@corp:registry=https://scope.example.com/npm/private/\n",
-		"another credential":  npmrc("s3cr3t-npm") + "//scope.example.com/npm/private/:_auth=Ym9iOng=\n",
+		"another credential":  "registry=https://registry.example.com/\n@corp:registry=https://scope.example.com/npm/private/\n//scope.example.com/npm/private/:_auth=Ym9iOng=\n",
 		"another default one": "registry=https://scope.example.com/\n",
 	} {
 		if err := os.WriteFile(filepath.Join(s.home, ".npmrc"), []byte(rc), 0o600); err != nil {

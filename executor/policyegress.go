@@ -154,12 +154,15 @@ func (d *policyDecoder) rule(where string, presets *[]string, rules *[]egress.Ru
 
 func (d *policyDecoder) ruleKeys(item, n *yaml.Node, where string) (egress.Rule, error) {
 	r := egress.Rule{Origin: d.place(item)}
+	if d.rules[r.Origin] == nil {
+		d.rules[r.Origin] = item
+	}
 	err := d.mapping(n, where, []field{
-		parsed(d, where, "host", &r.Host, func(s string) (string, error) {
+		unquoted(d, where, "host", &r.Host, func(s string) (string, error) {
 			h, err := hostRule(s)
 			return h.Host, err
 		}),
-		d.texts(where, "ports", func(s string) error {
+		d.some(where, "ports", func(s string) error {
 			port, err := strconv.ParseUint(s, 10, 16)
 			if err != nil || port == 0 {
 				return fmt.Errorf("port %q: want a number from 1 to 65535", clip(s))
@@ -174,14 +177,14 @@ func (d *policyDecoder) ruleKeys(item, n *yaml.Node, where string) (egress.Rule,
 			return s, nil
 		}),
 		parsed(d, where, "tls", &r.TLS, oneOf(egress.TLSSplice, egress.TLSTerminate)),
-		d.texts(where, "methods", func(s string) error {
+		d.some(where, "methods", func(s string) error {
 			if strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 				return fmt.Errorf("method %q: want capital letters, such as GET", clip(s))
 			}
 			addNew(&r.Methods, s)
 			return nil
 		}),
-		d.texts(where, "paths", func(s string) error {
+		d.some(where, "paths", func(s string) error {
 			if err := egress.CheckPath(s); err != nil {
 				return fmt.Errorf("path %q: %w", clip(s), err)
 			}
@@ -211,7 +214,7 @@ func (d *policyDecoder) inject(n *yaml.Node, where string, r *egress.Rule) error
 	plain := func(s string) (string, error) { return s, nil }
 	err := d.mapping(n, where, []field{
 		parsed(d, where, "header", &in.Header, plain),
-		parsed(d, where, "value_from", &in.ValueFrom, func(s string) (string, error) {
+		unquoted(d, where, "value_from", &in.ValueFrom, func(s string) (string, error) {
 			if !strings.HasPrefix(s, "env:") && !strings.HasPrefix(s, "file:/") {
 				return "", errors.New("want env:NAME or file:/PATH; a credential itself does not stand in a policy file")
 			}
@@ -317,10 +320,9 @@ func (d *policyDecoder) upstream(n *yaml.Node) error {
 		}),
 		{"hosts", d.upstreamHosts},
 		parsed(d, where, "ca_file", &u.CAFile, absolute),
-		// The error does not repeat the value: it may hold a password.
-		parsed(d, where, "proxy", &u.Proxy, func(s string) (string, error) {
+		unquoted(d, where, "proxy", &u.Proxy, func(s string) (string, error) {
 			p, err := url.Parse(s)
-			if err != nil || (p.Scheme != "http" && p.Scheme != "https") || p.Host == "" {
+			if err != nil || (p.Scheme != "http" && p.Scheme != "https") || p.Hostname() == "" {
 				return "", errors.New("want the URL of an HTTP proxy, such as http://proxy.example.com:3128")
 			}
 			return s, nil

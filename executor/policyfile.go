@@ -119,27 +119,42 @@ func readRegular(name string, most int) ([]byte, error) {
 // ParsePolicy reads the text of a policy file; name stands in errors. A key that
 // is not known is an error, since what it would have restricted would be open.
 func ParsePolicy(name string, data []byte) (PolicyFile, error) {
-	d := &policyDecoder{name: name, left: maxPolicyNodes, out: PolicyFile{Origins: map[string]string{}}}
-	if len(data) > maxPolicyBytes {
-		return PolicyFile{}, &PolicyError{File: name, What: fmt.Sprintf("larger than %d KiB", maxPolicyBytes>>10)}
-	}
-	root, err := d.load(data)
+	d, err := decodePolicy(name, data)
 	if err != nil {
 		return PolicyFile{}, err
 	}
-	if err := d.file(root); err != nil {
-		return PolicyFile{}, err
-	}
 	return d.out, nil
+}
+
+// decodePolicy reads a policy file, and keeps where in it everything stands.
+func decodePolicy(name string, data []byte) (*policyDecoder, error) {
+	d := newPolicyDecoder(name)
+	if len(data) > maxPolicyBytes {
+		return nil, &PolicyError{File: name, What: fmt.Sprintf("larger than %d KiB", maxPolicyBytes>>10)}
+	}
+	root, err := d.load(data)
+	if err != nil {
+		return nil, err
+	}
+	return d, d.file(root)
 }
 
 // policyDecoder walks the nodes of a policy file. It decodes by hand, because a
 // policy file is read by people first: each error has its line and column and
 // says what was meant.
 type policyDecoder struct {
-	name string
-	left int // nodes that may still be visited
-	out  PolicyFile
+	name  string
+	left  int // nodes that may still be visited
+	out   PolicyFile
+	keys  map[string]*yaml.Node // by what Origins has
+	rules map[string]*yaml.Node // by their Origin: the first one of a line
+}
+
+func newPolicyDecoder(name string) *policyDecoder {
+	return &policyDecoder{
+		name: name, left: maxPolicyNodes, out: PolicyFile{Origins: map[string]string{}},
+		keys: map[string]*yaml.Node{}, rules: map[string]*yaml.Node{},
+	}
 }
 
 // file decodes the whole.

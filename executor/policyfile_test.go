@@ -211,6 +211,10 @@ func TestParsePolicyErrors(t *testing.T) {
 		{"override twice", "version: 1\negress: {upstream: {hosts: {a.test: 192.0.2.1, A.test: 192.0.2.2}}}\n", "a.test is there twice", ""},
 		{"relative CA file", "version: 1\negress: {upstream: {ca_file: ca.pem}}\n", "want an absolute path", ""},
 		{"SOCKS proxy", "version: 1\negress: {upstream: {proxy: 'socks5://a.test:1'}}\n", "want the URL of an HTTP proxy", ""},
+		{"no method at all", "version: 1\negress: {allow: [{host: a.test, methods: []}]}\n", "p.yml:2:42: egress.allow.methods: the list is empty, which would allow all", ""},
+		{"every path commented out", "version: 1\negress:\n  allow:\n    - host: a.test\n      paths:\n        # - /x\n", "egress.allow.paths: the list is empty, which would allow all", ""},
+		{"no port at all", "version: 1\negress: {allow: [{host: a.test, ports: []}]}\n", "egress.allow.ports: the list is empty", ""},
+		{"proxy without a host", "version: 1\negress: {upstream: {proxy: 'http://:3128'}}\n", "p.yml:2:28: egress.upstream.proxy: want the URL", ""},
 		{"prebuilt of packages", "version: 1\negress: {packages: {prebuilt: []}}\n", "p.yml:2:31: egress.packages: prebuilt is a key of egress.npm", ""},
 		{"prebuilt without a digest", "version: 1\negress: {npm: {prebuilt: [{url: 'https://a.test/x'}]}}\n", `p.yml:2:27: egress.npm.prebuilt: the key "sha256" is missing`, ""},
 		{"prebuilt without a URL", "version: 1\negress: {npm: {prebuilt: [{sha256: ab}]}}\n", `the key "url" is missing`, ""},
@@ -252,6 +256,24 @@ func TestParsePolicyErrors(t *testing.T) {
 				t.Error(e.Code())
 			}
 		})
+	}
+}
+
+// What stands where a credential may stand is in no error: it goes to logs.
+func TestPolicyErrorsHoldNoCredential(t *testing.T) {
+	const secret = "s3cr3t"
+	for _, text := range []string{
+		"version: 1\negress: {upstream: {proxy: 'socks5://bob:s3cr3t@a.test:1'}}\n",
+		"version: 1\negress: {upstream: {proxy: 'http://bob:s3cr3t%@a.test:1'}}\n",
+		"version: 1\negress: {allow: [{host: a.test, inject: {header: X, value_from: s3cr3t}}]}\n",
+		"version: 1\negress: {allow: ['https://bob:s3cr3t@a.test/']}\n",
+		"version: 1\negress: {allow: [{host: 'https://bob:s3cr3t@a.test/'}]}\n",
+		"version: 1\negress: {deny: ['https://bob:s3cr3t@a.test/']}\n",
+		"version: 1\negress: {npm: {prebuilt: [{url: 'https://bob:s3cr3t@a.test/x', sha256: ab}]}}\n",
+	} {
+		if _, err := ParsePolicy("p.yml", []byte(text)); err == nil || strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }
 

@@ -104,7 +104,8 @@ func (d *policyDecoder) mapping(n *yaml.Node, where string, fields []field) erro
 			return d.errorf(at, "key %q is in %s twice, first in line %d", clip(key.Value), where, line)
 		}
 		seen[key.Value] = at.Line
-		d.out.Origins[join(strings.TrimPrefix(where, "the policy file"), key.Value)] = d.place(at)
+		full := join(strings.TrimPrefix(where, "the policy file"), key.Value)
+		d.out.Origins[full], d.keys[full] = d.place(at), at
 		f := slices.IndexFunc(fields, func(f field) bool { return f.name == key.Value })
 		switch {
 		case f < 0:
@@ -181,8 +182,18 @@ func (d *policyDecoder) text(n *yaml.Node, where string) (string, *yaml.Node, er
 	return "", nil, d.errorf(at, "%s: want a text, got %s", where, describeNode(n))
 }
 
-// parsed returns a field whose text goes through parse.
+// parsed returns a field whose text goes through parse. An error repeats the text.
 func parsed[T any](d *policyDecoder, where, name string, dst *T, parse func(string) (T, error)) field {
+	return decoded(d, where, name, dst, parse, func(s string) string { return " " + strconv.Quote(clip(s)) })
+}
+
+// unquoted is parsed for what may be a credential, if only by mistake: no error repeats
+// it.
+func unquoted[T any](d *policyDecoder, where, name string, dst *T, parse func(string) (T, error)) field {
+	return decoded(d, where, name, dst, parse, func(string) string { return "" })
+}
+
+func decoded[T any](d *policyDecoder, where, name string, dst *T, parse func(string) (T, error), quote func(string) string) field {
 	where = join(where, name)
 	return field{name, func(n *yaml.Node) error {
 		s, at, err := d.text(n, where)
@@ -191,11 +202,27 @@ func parsed[T any](d *policyDecoder, where, name string, dst *T, parse func(stri
 		}
 		v, err := parse(s)
 		if err != nil {
-			return d.wrap(at, where+" "+strconv.Quote(clip(s)), err)
+			return d.wrap(at, where+quote(s), err)
 		}
 		*dst = v
 		return nil
 	}}
+}
+
+// some is texts where an empty list would mean as much as none, and its author another
+// thing: every item may have been commented out.
+func (d *policyDecoder) some(where, name string, add func(string) error) field {
+	f := d.texts(where, name, add)
+	set := f.set
+	f.set = func(n *yaml.Node) error {
+		if v, err := d.visit(n); err != nil {
+			return err
+		} else if isNull(v) || v.Kind == yaml.SequenceNode && len(v.Content) == 0 {
+			return d.errorf(n, "%s: the list is empty, which would allow all; leave the key out for that", join(where, name))
+		}
+		return set(n)
+	}
+	return f
 }
 
 // texts returns a field that is a list of texts, each of which goes to add.

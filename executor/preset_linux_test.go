@@ -175,6 +175,19 @@ func TestNPMScope(t *testing.T) {
 }
 
 // TestCargoRegistry fetches a crate of a registry that wants a token for everything.
+// The runner itself asks a registry with the credential that is for it, whatever else is
+// for the same host.
+func TestRegistryOfTwoCredentials(t *testing.T) {
+	testenv.NeedTool(t, "npm")
+	o := newOperator(t, func(http.ResponseWriter, *http.Request) {}, map[string]string{
+		".npmrc": "registry=https://registry.example.com/repo/one/\n//registry.example.com/repo/one/:_authToken=s3cr3t-one\n//registry.example.com/repo/two/:_authToken=s3cr3t-two\n",
+	})
+	got, err := o.x.Registry(t.Context(), "npm", egress.Upstream{}, nil)
+	if err != nil || got.Base != "https://registry.example.com/repo/one/" || got.Authorization != "Bearer s3cr3t-one" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestCargoRegistry(t *testing.T) {
 	cargo := testenv.NeedTool(t, "cargo")
 	home, err := os.UserHomeDir()

@@ -45,29 +45,24 @@ func (x *Executor) Registry(ctx context.Context, preset string, way egress.Upstr
 		return RegistryAccess{}, err
 	}
 	a := RegistryAccess{Base: reg.Base, Client: client}
-	if reg.Credential == "" {
+	in := found[0].CredentialFor(strings.TrimRight(reg.Base, "/") + "/package")
+	if in == nil {
 		return a, nil
 	}
-	value, err := x.credential(reg.Credential, nil)
+	value, err := x.credential(in.ValueFrom, nil)
 	if err != nil {
 		return RegistryAccess{}, fmt.Errorf("credential of the %s registry: %w", preset, err)
 	}
-	a.Authorization = authorization(found[0].Rules, reg.Credential, strings.TrimSpace(value))
+	a.Authorization = authorization(*in, strings.TrimSpace(value))
 	return a, nil
 }
 
-// authorization is the header's value as the preset's rules say it.
-func authorization(rules []egress.Rule, from, value string) string {
-	for _, r := range rules {
-		if r.Inject == nil || r.Inject.ValueFrom != from {
-			continue
-		}
-		if r.Inject.Scheme == "Basic" {
-			value = base64.StdEncoding.EncodeToString([]byte(value))
-		}
-		return strings.TrimSpace(r.Inject.Scheme + " " + value)
+// authorization is the header's value as a preset's rule says it.
+func authorization(in egress.Inject, value string) string {
+	if in.Scheme == "Basic" {
+		value = base64.StdEncoding.EncodeToString([]byte(value))
 	}
-	return value
+	return strings.TrimSpace(in.Scheme + " " + value)
 }
 
 // client goes the way of the operator's policy: its resolver, addresses, certificates and

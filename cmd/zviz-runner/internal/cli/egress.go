@@ -157,9 +157,12 @@ func (o *policyOptions) narrowed(a app, n *network) error {
 
 // narrow puts the repository's policy in force.
 func (n *network) narrow() {
+	if n.NPM.Publish {
+		n.Rules = slices.Concat(n.Rules, egress.PublishRules(n.presets))
+	}
 	n.operators = n.Policy
 	if n.narrowed != nil {
-		n.Policy = executor.Narrow(n.Policy, *n.narrowed, slices.Concat(n.presets, n.more))
+		n.Policy = executor.Narrow(n.Policy, *n.narrowed, n.presets, n.more)
 	}
 }
 
@@ -503,6 +506,9 @@ func ruleLine(r egress.Rule) string {
 	}
 	if len(r.Paths) > 0 {
 		s += ", " + strings.Join(r.Paths, " ")
+	}
+	if len(r.Except) > 0 {
+		s += ", but not " + strings.Join(r.Except, " ")
 	}
 	if strings.HasPrefix(r.Host, "*.") && r.MaxNames > 0 {
 		s += fmt.Sprintf(", %d names", r.MaxNames)
