@@ -33,7 +33,7 @@ func (a app) cacheDir() string {
 	if d := a.getenv("XDG_CACHE_HOME"); filepath.IsAbs(d) {
 		return filepath.Join(d, "zviz")
 	}
-	return filepath.Join(a.home(), ".cache", "zviz")
+	return a.belowHome(".cache", "zviz")
 }
 
 // packageDir is where the package store is.

@@ -56,7 +56,9 @@ type runner interface {
 type app struct {
 	System
 	newRunner func(executor.Config) (runner, error)
-	asUser    func() error // starts us again as root of a user namespace, if we are an ordinary user; nil does not
+	// asUser starts us again with that environment as root of a user namespace, if we
+	// are an ordinary user; nil does not.
+	asUser func(env []string) error
 }
 
 // Main runs the command line and returns the exit code.
@@ -64,7 +66,7 @@ func Main(sys System) int {
 	return app{
 		System:    sys,
 		newRunner: func(c executor.Config) (runner, error) { return executor.New(c) },
-		asUser:    func() error { return sandbox.AsUser(sys.Args, sys.Env) },
+		asUser:    func(env []string) error { return sandbox.AsUser(sys.Args, env) },
 	}.main()
 }
 

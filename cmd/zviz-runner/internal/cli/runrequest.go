@@ -3,12 +3,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -207,7 +207,7 @@ func (a app) runOne(ctx context.Context, o *runOptions, q run.Request, path stri
 	}
 	q.Workflow, q.Path = wf, w.name
 	b.into(&q)
-	occasion := run.Occasion{Event: o.event, Actor: actor(), Repository: q.Repository}
+	occasion := run.Occasion{Event: o.event, Actor: cmp.Or(a.user(), "local"), Repository: q.Repository}
 	if occasion.Event == "" {
 		occasion.Event = "push"
 	}
@@ -239,14 +239,6 @@ func (a app) runOne(ctx context.Context, o *runOptions, q run.Request, path stri
 		return runnable{}, planError(w, err)
 	}
 	return runnable{w, q}, nil
-}
-
-// actor is who runs the workflow.
-func actor() string {
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		return u.Username
-	}
-	return "local"
 }
 
 // readPayload reads the payload of the event.

@@ -69,7 +69,7 @@ func (e *execution) limit(r executor.Report) {
 		}
 	case sandbox.CauseDisk:
 		e.ui.Notef("ended because the disk was almost full: of the workspace, or of the state folder, where home and /tmp are")
-		e.ui.Fixf("free space there, or name another disk: -C DIR for the one, XDG_STATE_HOME for the other")
+		e.ui.Fixf("free space there, or name another disk: -C DIR for the one, ZVIZ_STATE_DIR for the other")
 	case sandbox.CauseCancelled:
 		if s := r.ExitCode - exitSignal; s > 0 {
 			e.ui.Notef("interrupted")
