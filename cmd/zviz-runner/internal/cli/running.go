@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,8 +78,7 @@ func (r *running) run(ctx context.Context, list []runnable) (err error) {
 		}
 		r.results = append(r.results, res)
 	}
-	unwritten := r.store(list)
-	r.teach(list)
+	unwritten := cmp.Or(r.store(list), r.teach(list))
 	switch s, signalled := errors.AsType[signalled](context.Cause(ctx)); {
 	case len(errs) > 0:
 		return ours(errors.Join(errs...))
