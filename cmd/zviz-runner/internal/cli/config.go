@@ -11,6 +11,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -91,6 +92,26 @@ func (c choice) Set(s string) error {
 		return e
 	}
 	*c.value = s
+	return nil
+}
+
+// count is a flag that takes a number of 1 or more.
+type count struct{ value *int }
+
+func (c count) String() string {
+	if c.value == nil || *c.value == 0 {
+		return ""
+	}
+	return strconv.Itoa(*c.value)
+}
+func (c count) Type() string { return "N" }
+
+func (c count) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return usageError{what: "want a number of 1 or more"}
+	}
+	*c.value = n
 	return nil
 }
 

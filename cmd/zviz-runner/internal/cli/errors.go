@@ -20,6 +20,7 @@ import (
 const (
 	exitFailed   = 1
 	exitUsage    = 2
+	exitTimeout  = 124
 	exitOurs     = 125
 	exitNotFound = 127
 	exitSignal   = 128 // plus the signal's number
