@@ -54,7 +54,7 @@ choose what is in it.`,
 			if len(args) == 0 {
 				return nil
 			}
-			return unknownCommandOf(cmd, args[0])
+			return unknownCommand(cmd, args[0])
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -66,14 +66,6 @@ choose what is in it.`,
 	return cmd
 }
 
-// unknownCommandOf is the error for a word that is no command of cmd.
-func unknownCommandOf(cmd *cobra.Command, name string) error {
-	return failure{
-		Code: "usage.command", What: fmt.Sprintf("unknown command %q of %s", name, cmd.CommandPath()), Exit: exitUsage,
-		Fix: cmd.CommandPath() + " --help",
-	}
-}
-
 // openStore opens the package store if there is one.
 func (a app) openStore() (s *store.Store, ok bool, err error) {
 	dir := a.packageDir()
@@ -82,7 +74,7 @@ func (a app) openStore() (s *store.Store, ok bool, err error) {
 	}
 	s, err = store.Open(store.Config{Dir: dir})
 	if err != nil {
-		return nil, false, failure{Code: "cache.unusable", What: err.Error(), Exit: exitFailed, err: err, Fix: "name another folder with ZVIZ_CACHE_DIR"}
+		return nil, false, &executor.CacheError{Err: err}
 	}
 	return s, true, nil
 }

@@ -50,7 +50,11 @@ func (a app) bring(o *runOptions) (*brought, error) {
 	}
 	log := newRunning(a, o).log()
 	b.source = actions.NewSource(func() (*actioncache.Cache, error) {
-		return actioncache.Open(actioncache.Config{Dir: filepath.Join(a.cacheDir(), "actions"), Base: o.actionsURL, Environ: a.Env, Offline: o.offline, Log: log})
+		c, err := actioncache.Open(actioncache.Config{Dir: filepath.Join(a.cacheDir(), "actions"), Base: o.actionsURL, Environ: a.Env, Offline: o.offline, Log: log})
+		if err != nil {
+			return nil, &executor.CacheError{Err: err}
+		}
+		return c, nil
 	}, folders)
 	b.tools = &actions.Tools{Home: a.home(), Open: func() (*nodecache.Store, error) { return a.openNodes(b.policy, log) }}
 	return b, nil
@@ -70,7 +74,11 @@ func (a app) openNodes(p executor.Policy, log *slog.Logger) (*nodecache.Store, e
 			return nodecache.Registry(r), err
 		}
 	}
-	return nodecache.Open(cfg)
+	s, err := nodecache.Open(cfg)
+	if err != nil {
+		return nil, &executor.CacheError{Err: err}
+	}
+	return s, nil
 }
 
 func (b *brought) close() error { return errors.Join(b.source.Close(), b.tools.Close()) }
