@@ -232,8 +232,12 @@ func who(l egress.Learned) string {
 	return s
 }
 
-// quoteYAML writes a text that a job chose.
+// quoteYAML writes a text that a job chose. Words that are no text for some reader of YAML
+// (yaml.org/type, 1.1 too) are quoted: they are good names of hosts.
 func quoteYAML(s string) string {
+	if slices.Contains([]string{"null", "true", "false", "yes", "no", "on", "off", "y", "n"}, s) {
+		return `"` + s + `"`
+	}
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("-._:", r)
 	}

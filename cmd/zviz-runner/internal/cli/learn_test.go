@@ -79,6 +79,8 @@ func FuzzLesson(f *testing.F) {
 	f.Add("a.test\n    - evil.test", "x\n  allow: [evil.test]", "n\n- evil.test", "s", "/\n- evil.test", uint16(80), false)
 	f.Add("A.test", "\"", "\u2028- evil.test", "\r- x", "#", uint16(8443), false)
 	f.Add("", "'*'", "", "", "", uint16(0), true)
+	f.Add("null", "null", "node", "", "/", uint16(443), false)
+	f.Add("y", "true", "node", "", "/", uint16(80), false)
 	f.Fuzz(func(t *testing.T, host, step, process, script, path string, port uint16, doubted bool) {
 		l := egress.Learned{
 			Step: step, Host: host, Port: port, Count: 1, Pkg: script, Script: script,

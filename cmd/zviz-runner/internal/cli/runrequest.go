@@ -124,6 +124,9 @@ func (a app) runBase(o *runOptions) (run.Request, error) {
 	}
 	o.policy = name // the one that was found
 	grants := executor.Request{Policy: file.Policy, Presets: slices.Clone(file.Presets)}
+	if o.quiet && o.verbose {
+		return q, contradiction("-q", "-v")
+	}
 	o.args = []string{""} // no command: nothing is guessed of one
 	if len(o.secrets)+len(o.secretFiles) > 0 {
 		o.execOptions.secrets = []string{"any"}
