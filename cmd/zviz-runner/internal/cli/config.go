@@ -53,11 +53,20 @@ func (a app) applyVariables(fl *pflag.FlagSet) (origin map[string]string, err er
 			if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 				inner = e.Unwrap()
 			}
-			return nil, argument(variable(name), v, inner)
+			return nil, argument(variable(name), v, yesOrNo(inner))
 		}
 		origin[name] = variable(name)
 	}
 	return origin, nil
+}
+
+// yesOrNo puts words of ours in the place of those of package strconv, which reads the
+// flags that are on or off.
+func yesOrNo(err error) error {
+	if errors.Is(err, strconv.ErrSyntax) {
+		return usageError{what: "want true or false"}
+	}
+	return err
 }
 
 // argument describes a bad value of a flag or a variable.

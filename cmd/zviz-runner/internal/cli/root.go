@@ -209,7 +209,7 @@ func flagError(cmd *cobra.Command, err error) error {
 		f.What = "flag " + dashed(e.GetFlag(), e.GetSpecifiedShortnames()) + " needs a value"
 	}
 	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		f.What = badValue(dashed(e.GetFlag(), ""), e.GetValue(), e.Unwrap())
+		f.What = badValue(dashed(e.GetFlag(), ""), e.GetValue(), yesOrNo(e.Unwrap()))
 		if h, ok := find[hinter](e.Unwrap()); ok {
 			f.Fix = h.Hint()
 		}
