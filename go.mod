@@ -3,7 +3,6 @@ module github.com/zviz/run
 go 1.26.0
 
 require (
-	github.com/BurntSushi/toml v1.6.0
 	github.com/blang/semver/v4 v4.0.0
 	github.com/google/go-cmp v0.7.0
 	github.com/landlock-lsm/go-landlock v0.11.0
