@@ -174,9 +174,9 @@ func (e *StateError) Unwrap() error { return e.Err }
 func (e *StateError) Hint() string {
 	switch {
 	case errors.Is(e.Err, syscall.EACCES), errors.Is(e.Err, syscall.EPERM), errors.Is(e.Err, syscall.EROFS):
-		return "run as root, or name a folder of yours with XDG_STATE_HOME"
+		return "run as root, or name a folder of yours with ZVIZ_STATE_DIR"
 	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
-		return "free space there, or name another disk with XDG_STATE_HOME"
+		return "free space there, or name another disk with ZVIZ_STATE_DIR"
 	default:
 		return ""
 	}

@@ -25,10 +25,24 @@ func newPackageStore(dir string) *packageStore {
 	return &packageStore{open: sync.OnceValues(func() (*packages.Pool, error) {
 		files, err := store.Open(store.Config{Dir: dir})
 		if err != nil {
-			return nil, fmt.Errorf("package store: %w", err)
+			return nil, &CacheError{err}
 		}
 		return packages.New(files), nil
 	})}
+}
+
+// CacheError says that a folder for what can be fetched again cannot be used.
+type CacheError struct{ Err error }
+
+func (e *CacheError) Error() string { return e.Err.Error() }
+func (e *CacheError) Unwrap() error { return e.Err }
+
+// Code is the stable name of the error.
+func (e *CacheError) Code() string { return "cache.unusable" }
+
+// Hint says what to do.
+func (e *CacheError) Hint() string {
+	return "name a folder of yours, or another disk, with ZVIZ_CACHE_DIR"
 }
 
 // jobPackages answers the requests of one job to registries.

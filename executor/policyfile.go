@@ -203,18 +203,22 @@ func (d *policyDecoder) file(root *yaml.Node) error {
 func (d *policyDecoder) limits(n *yaml.Node) error {
 	const where = "limits"
 	l := &d.out.Policy.Limits
-	wall := parsed(d, where, "wall", &l.Wall, ParseWall)
+	// Two names of one limit: of both the one that is not meant could win.
+	once := func(name string) field {
+		f := parsed(d, where, name, &l.Wall, ParseWall)
+		return field{name, func(n *yaml.Node) error {
+			if d.out.Origins[join(where, "wall")] != "" && d.out.Origins[join(where, "timeout")] != "" {
+				return d.errorf(n, "limits.wall and limits.timeout are the same; keep one")
+			}
+			return f.set(n)
+		}}
+	}
 	return d.mapping(n, where, []field{
 		parsed(d, where, "memory", &l.MemoryBytes, ParseMemory),
 		parsed(d, where, "cpus", &l.CPUs, ParseCPUs),
 		parsed(d, where, "pids", &l.Pids, ParsePids),
-		parsed(d, where, "timeout", &l.Wall, ParseWall),
-		{"wall", func(n *yaml.Node) error {
-			if l.Wall != 0 {
-				return d.errorf(n, "limits.wall and limits.timeout are the same; keep one")
-			}
-			return wall.set(n)
-		}},
+		once("timeout"),
+		once("wall"),
 		parsed(d, where, "open_files", &l.OpenFiles, ParseOpenFiles),
 	})
 }

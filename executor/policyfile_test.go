@@ -226,6 +226,8 @@ func TestParsePolicyErrors(t *testing.T) {
 		{"size without meaning", "version: 1\nlimits: {memory: lots}\n", `limits.memory "lots": want a size`, ""},
 		{"time without a unit", "version: 1\nlimits: {timeout: 30}\n", "did you mean 30s?", ""},
 		{"both names of the time limit", "version: 1\nlimits: {timeout: 30m, wall: 30m}\n", "keep one", ""},
+		{"both names, the other way around", "version: 1\nlimits: {wall: 1h, timeout: 30m}\n", "keep one", ""},
+		{"both names, one of them none", "version: 1\nlimits: {timeout: 0, wall: 1h}\n", "keep one", ""},
 		{"rootfs of the file's folder", "version: 1\nrootfs: ./root\n", "want an absolute path", ""},
 		{"write above", "version: 1\nwrite: [../x]\n", "want a path below the workspace", ""},
 		{"a layer that is always required", "version: 1\nallow_missing: [user]\n", `layer "user" is always required`, ""},

@@ -104,7 +104,12 @@ func TestErrors(t *testing.T) {
 		{"yarn.lock", "what is this\n", "yarn.lock:1:"},
 		{"yarn.lock", "\n  version \"1\"\n", "yarn.lock:2:"},
 		{"go.sum", "nonsense\n", "no line"},
-		{"Cargo.lock", "= =", ""},
+		{"Cargo.lock", "x: 1", "line as cargo writes it"},
+		{"Cargo.lock", "[[package]]\nname = 'a'\n", "want a text"},
+		{"Cargo.lock", "x = \"\"\"\n[[package]]\n", "several lines"},
+		{"Cargo.lock", "x = [\n[\n", "item of a list"},
+		{"Cargo.lock", "metadata" + strings.Repeat(".a", 1_000_000) + "\n", "line as cargo writes it"},
+		{"Cargo.lock", "x = [\n" + strings.Repeat("[\n", 8_000_000), "item of a list"}, // was all of the stack
 		{"requirements.txt", "six==1.0\n", "requirements.txt:1:"},
 		{"requirements.txt", "\nsix>=1.0 --hash=sha256:" + hex64, "requirements.txt:2:"},
 		{"requirements.txt", "-r other.txt", "not locked"},

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/pelletier/go-toml/v2"
-
 	"github.com/zviz/run/cache/registry"
 	"github.com/zviz/run/cache/store"
 )
@@ -27,34 +25,88 @@ func parseGoSum(b []byte) ([]registry.Locked, error) {
 	return all, err
 }
 
-// parseCargo reads Cargo.lock. A package without a source is one of the project;
-// only those of registries have a checksum.
+// parseCargo reads Cargo.lock. A package without a source is one of the project; only
+// those of registries have a checksum. Cargo writes one form of TOML, a line for each key
+// and each item of a list, and nothing else is read: whoever wrote the file may have
+// nested values so deep that a library for all of TOML takes minutes or all of the stack.
 func parseCargo(b []byte) ([]registry.Locked, error) {
-	var lock struct {
-		Package []struct {
-			Name, Version, Source, Checksum string
+	type entry struct{ name, version, source, checksum string }
+	var list []entry
+	metadata := map[string]string{} // checksums of version 1
+	n, section, inList := 0, "", false
+	for raw := range bytes.Lines(b) {
+		n++
+		line := strings.TrimSpace(string(raw))
+		key, value, isKey := cutKey(line)
+		switch {
+		case line == "" || line[0] == '#':
+		case strings.Contains(line, `"""`) || strings.Contains(line, "'''"):
+			return nil, &lineError{n, errors.New("cargo writes no text of several lines")}
+		case inList:
+			if _, ok := quoted(strings.TrimSuffix(line, ",")); !ok && line != "]" {
+				return nil, &lineError{n, errors.New("want an item of a list, as cargo writes it")}
+			}
+			inList = line != "]"
+		case line[0] == '[' && strings.HasSuffix(line, "]"):
+			if section = line; section == "[[package]]" {
+				list = append(list, entry{})
+			}
+		case !isKey:
+			return nil, &lineError{n, errors.New("want a line as cargo writes it")}
+		case value == "[":
+			inList = true
+		case section == "[metadata]":
+			metadata[key], _ = quoted(value)
+		case section == "[[package]]":
+			text, ok := quoted(value)
+			p := &list[len(list)-1]
+			field := map[string]*string{"name": &p.name, "version": &p.version, "source": &p.source, "checksum": &p.checksum}[key]
+			if field == nil {
+				continue
+			}
+			if !ok {
+				return nil, &lineError{n, fmt.Errorf("%s: want a text", key)}
+			}
+			*field = text
 		}
-		Metadata map[string]any // checksums of version 1
-	}
-	if err := toml.Unmarshal(b, &lock); err != nil {
-		return nil, err
 	}
 	var all []registry.Locked
-	for _, p := range lock.Package {
-		if p.Version == "" || !strings.HasPrefix(p.Source, "registry+") && !strings.HasPrefix(p.Source, "sparse+") {
+	for _, p := range list {
+		if p.version == "" || !strings.HasPrefix(p.source, "registry+") && !strings.HasPrefix(p.source, "sparse+") {
 			continue
 		}
-		sum := p.Checksum
+		sum := p.checksum
 		if sum == "" {
-			sum, _ = lock.Metadata[fmt.Sprintf("checksum %s %s (%s)", p.Name, p.Version, p.Source)].(string)
+			sum = metadata[fmt.Sprintf("checksum %s %s (%s)", p.name, p.version, p.source)]
 		}
-		l := registry.Locked{Ecosystem: registry.Cargo, Name: p.Name, Version: p.Version}
+		l := registry.Locked{Ecosystem: registry.Cargo, Name: p.name, Version: p.version}
 		if d, err := store.NewDigest(store.SHA256, sum); err == nil {
 			l.Digests = []store.Digest{d}
 		}
 		all = append(all, l)
 	}
 	return all, nil
+}
+
+// cutKey takes KEY = VALUE apart. A key may stand in quotes.
+func cutKey(line string) (key, value string, ok bool) {
+	if strings.HasPrefix(line, `"`) {
+		if key, value, ok = strings.Cut(line[1:], `" = `); !ok {
+			return "", "", false
+		}
+		return key, strings.TrimSpace(value), true
+	}
+	key, value, ok = strings.Cut(line, "=")
+	return strings.TrimSpace(key), strings.TrimSpace(value), ok
+}
+
+// quoted is the text between two quotes; none of cargo's has an escape.
+func quoted(s string) (string, bool) {
+	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
+		return "", false
+	}
+	text := s[1 : len(s)-1]
+	return text, !strings.ContainsAny(text, "\"\\")
 }
 
 // parseRequirements reads pip's requirements with hashes (pip's

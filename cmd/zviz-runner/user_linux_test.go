@@ -166,6 +166,50 @@ func TestUserLayers(t *testing.T) {
 	}
 }
 
+// TestUserWithoutHome: without HOME it is the user's own home that counts, not that of
+// the root which the runner becomes, and never the workspace.
+func TestUserWithoutHome(t *testing.T) {
+	r := newUserRig(t)
+	for _, dir := range []string{r.home, r.dir} {
+		policy := filepath.Join(dir, ".config", "zviz", "policy.yml")
+		if err := errors.Join(os.MkdirAll(filepath.Dir(policy), 0o755), os.WriteFile(policy, []byte("version: 1\nbogus: 1\n"), 0o644), os.Chmod(dir, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	passwd := filepath.Join(filepath.Dir(r.runner), "passwd")
+	if err := os.WriteFile(filepath.Join(r.dir, "policy.yml"), []byte("version: 1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	workflow := "on: push\njobs: {a: {runs-on: ubuntu-latest, steps: [{run: 'echo by ${{ github.actor }}'}]}}\n"
+	if err := os.WriteFile(filepath.Join(r.dir, "ci.yml"), []byte(workflow), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, passwd, line string
+		code               int
+		want               string
+	}{
+		{"his policy", "alice:x:54321:54321::" + r.home + ":/bin/sh\n", "exec --no-network -- true", 125, r.home + "/.config/zviz/policy.yml:2:1: unknown key"},
+		{"his name", "alice:x:54321:54321::" + r.home + ":/bin/sh\n", "run --policy policy.yml --allow-missing cgroup ci.yml", 0, "by alice"},
+		{"no home", "root:x:0:0::/root:/bin/sh\n", "exec --no-network -- true", 125, "fix: export HOME="},
+		{"no home, and nothing is run", "", "egress explain", 0, "mode deny"},
+		{"no home, cache", "", "cache path", 0, "/.cache/zviz/packages\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := os.WriteFile(passwd, []byte(tt.passwd), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.CommandContext(t.Context(), "unshare", "--mount", "--propagation", "private", "sh", "-ec",
+				`mount --bind "$PASSWD" /etc/passwd; cd "$WS"; exec env -i "PATH=$PATH" setpriv --reuid 54321 --regid 54321 --clear-groups sh -c "$LINE"`)
+			cmd.Env = []string{"PATH=" + filepath.Dir(r.runner) + ":" + os.Getenv("PATH"), "WS=" + r.dir, "PASSWD=" + passwd, "LINE=zviz-runner " + tt.line}
+			out, err := cmd.CombinedOutput()
+			if cmd.ProcessState.ExitCode() != tt.code || !strings.Contains(string(out), tt.want) {
+				t.Errorf("%v, want %d and %q:\n%s", err, tt.code, tt.want, out)
+			}
+		})
+	}
+}
+
 func TestUserMemoryLimit(t *testing.T) {
 	r := newUserRig(t)
 	r.delegate(t)

@@ -67,6 +67,11 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 		return e
 	}
 	q.Cell, q.Runner, q.Kill = cell, r.q.Runner, r.q.Kill
+	wall := r.q.Policy.Limits.Wall
+	limited := wall > 0 && (q.Timeout <= 0 || wall < q.Timeout)
+	if limited {
+		q.Timeout = wall
+	}
 	q.Env = slices.Concat(r.q.Env, q.Env)
 	q.Actions = r.actions(j)
 	if kept != nil {
@@ -112,6 +117,7 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 	}
 	e.result = res.Plan()
 	e.out.Conclusion = e.result.Conclusion
+	e.out.TimedOut = limited && res.TimedOut
 	if ctx.Err() != nil && e.out.Conclusion != plan.Success {
 		e.out.Why = context.Cause(ctx).Error()
 	}
@@ -186,18 +192,31 @@ func (r *runner) chosen(steps []*workflows.Step) []*workflows.Step {
 	}
 	var out []*workflows.Step
 	for i, s := range steps {
-		name := ""
-		if s.Name != nil {
-			name = s.Name.AsWritten()
-		}
-		named := slices.ContainsFunc(r.q.Steps, func(want string) bool {
-			return want == s.ID || want == name || want == strconv.Itoa(i+1)
-		})
+		named := slices.ContainsFunc(r.q.Steps, func(want string) bool { return isStep(s, i, want) })
 		if named || usesCheckout(s) {
 			out = append(out, s)
 		}
 	}
 	return out
+}
+
+// isStep reports whether a name of Request.Steps is that of a step: its id, its name, or
+// its number, which is i from 1.
+func isStep(s *workflows.Step, i int, want string) bool {
+	return want == s.ID || s.Name != nil && want == s.Name.AsWritten() || want == strconv.Itoa(i+1)
+}
+
+// HasStep reports whether any of the jobs, or of those that they call, has a step of that
+// name, as Request.Steps has it.
+func HasStep(jobs []*workflows.Job, want string) bool {
+	return slices.ContainsFunc(jobs, func(j *workflows.Job) bool {
+		for i, s := range j.Steps {
+			if isStep(s, i, want) {
+				return true
+			}
+		}
+		return HasStep(j.Call.Jobs, want)
+	})
 }
 
 // secret is the value of one of the run's secrets, or of an environment's.

@@ -94,6 +94,7 @@ type JobResult struct {
 	Tolerated  bool
 	Why        string           // why it never ran, or was cancelled
 	Report     *executor.Report // nil of a job that never started
+	TimedOut   bool             // the limit of the operator's policy ended it, not one of the workflow
 }
 
 // Options are those of the plan, with the names of the secrets.

@@ -195,6 +195,22 @@ func whyOf(err error) string {
 	return string(r)
 }
 
+// JobError is a job that was asked for and that the workflow does not have.
+type JobError struct {
+	Name string
+	Jobs []string // that it has
+}
+
+func (e *JobError) Error() string { return fmt.Sprintf("the workflow has no job %q", e.Name) }
+
+func noJob(name string, jobs []*workflows.Job) error {
+	e := &JobError{Name: name}
+	for _, j := range jobs {
+		e.Jobs = append(e.Jobs, j.ID.Text)
+	}
+	return e
+}
+
 // chosen are the named jobs with all that they need, in the order of the file.
 func chosen(jobs []*workflows.Job, names []string) ([]*workflows.Job, error) {
 	if names == nil {
@@ -208,7 +224,7 @@ func chosen(jobs []*workflows.Job, names []string) ([]*workflows.Job, error) {
 	for queue := slices.Clone(names); len(queue) > 0; queue = queue[1:] {
 		j := byID[expr.Fold(queue[0])]
 		if j == nil {
-			return nil, fmt.Errorf("the workflow has no job %q", queue[0])
+			return nil, noJob(queue[0], jobs)
 		}
 		if wanted[j] {
 			continue

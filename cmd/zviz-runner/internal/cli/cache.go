@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,7 +32,7 @@ func (a app) cacheDir() string {
 	if d := a.getenv("XDG_CACHE_HOME"); filepath.IsAbs(d) {
 		return filepath.Join(d, "zviz")
 	}
-	return filepath.Join(a.home(), ".cache", "zviz")
+	return a.belowHome(".cache", "zviz")
 }
 
 // packageDir is where the package store is.
@@ -54,7 +53,7 @@ choose what is in it.`,
 			if len(args) == 0 {
 				return nil
 			}
-			return unknownCommandOf(cmd, args[0])
+			return unknownCommand(cmd, args[0])
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -66,14 +65,6 @@ choose what is in it.`,
 	return cmd
 }
 
-// unknownCommandOf is the error for a word that is no command of cmd.
-func unknownCommandOf(cmd *cobra.Command, name string) error {
-	return failure{
-		Code: "usage.command", What: fmt.Sprintf("unknown command %q of %s", name, cmd.CommandPath()), Exit: exitUsage,
-		Fix: cmd.CommandPath() + " --help",
-	}
-}
-
 // openStore opens the package store if there is one.
 func (a app) openStore() (s *store.Store, ok bool, err error) {
 	dir := a.packageDir()
@@ -82,7 +73,7 @@ func (a app) openStore() (s *store.Store, ok bool, err error) {
 	}
 	s, err = store.Open(store.Config{Dir: dir})
 	if err != nil {
-		return nil, false, failure{Code: "cache.unusable", What: err.Error(), Exit: exitFailed, err: err, Fix: "name another folder with ZVIZ_CACHE_DIR"}
+		return nil, false, &executor.CacheError{Err: err}
 	}
 	return s, true, nil
 }
@@ -94,6 +85,16 @@ func (a app) cachePathCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(*cobra.Command, []string) error { return printLine(a.Out, a.packageDir()) },
 	}
+}
+
+// waiting says on a terminal what is being done until its end is called.
+func (a app) waiting(what string) (end func()) { return a.waitingAs("", what) }
+
+// waitingAs does it in a mode of --progress.
+func (a app) waitingAs(progress, what string) (end func()) {
+	u := ui.New(ui.Config{In: a.In, Out: a.Out, Err: a.Err, Getenv: a.getenv, Progress: progress})
+	u.Phase(what)
+	return u.Close
 }
 
 // cacheEntry is an entry as cache ls prints it.
@@ -121,7 +122,9 @@ func (a app) cacheLsCommand() *cobra.Command {
 		Short: "List the packages in the store",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			end := a.waiting("read the store")
 			list, err := a.cacheList(cmd.Context(), all)
+			end()
 			if err != nil {
 				return err
 			}
@@ -169,13 +172,13 @@ func (a app) printCache(list cacheListing) error {
 	if len(list.Entries) > 0 {
 		rows := [][]string{{"ECOSYSTEM", "PACKAGE", "VERSION", "SIZE", "LAST USE"}}
 		for _, e := range list.Entries {
-			rows = append(rows, []string{ui.Clean(e.Ecosystem), ui.Clean(e.Name), ui.Clean(e.Version), sizeText(e.Size), e.Used.Format("2006-01-02 15:04")})
+			rows = append(rows, []string{ui.Clean(e.Ecosystem), ui.Clean(e.Name), ui.Clean(e.Version), ui.Amount(e.Size), e.Used.Format("2006-01-02 15:04")})
 		}
 		if err := ui.Table(a.Out, rows, nil); err != nil {
 			return err
 		}
 	}
-	return printLine(a.Out, fmt.Sprintf("%s in %d files, at %s", sizeText(list.Usage.Bytes), list.Usage.Files, list.Path))
+	return printLine(a.Out, fmt.Sprintf("%s in %d files, at %s", ui.Amount(list.Usage.Bytes), list.Usage.Files, list.Path))
 }
 
 func (a app) cacheVerifyCommand() *cobra.Command {
@@ -203,7 +206,10 @@ func (a app) cacheVerify(ctx context.Context, json bool) (err error) {
 	}
 	if ok {
 		defer func() { err = errors.Join(err, s.Close()) }()
-		if v, err = s.Verify(ctx); err != nil {
+		end := a.waiting("read and hash every file of the store")
+		v, err = s.Verify(ctx)
+		end()
+		if err != nil {
 			return err
 		}
 	}
@@ -219,7 +225,7 @@ func (a app) cacheVerify(ctx context.Context, json bool) (err error) {
 				return err
 			}
 		}
-		err = printLine(a.Out, fmt.Sprintf("%d files, %s: %d wrong", v.Files, sizeText(v.Bytes), len(v.Faults)))
+		err = printLine(a.Out, fmt.Sprintf("%d files, %s: %d wrong", v.Files, ui.Amount(v.Bytes), len(v.Faults)))
 	}
 	if err == nil && len(v.Faults) > 0 {
 		return exitStatus(exitFailed)
@@ -259,7 +265,7 @@ With --all everything goes, whatever its age.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&size, "max-size", "", "what the store may take: `SIZE` such as 5g (default "+sizeText(store.DefaultMaxBytes)+")")
+	f.StringVar(&size, "max-size", "", "what the store may take: `SIZE` such as 5g (default "+ui.Amount(store.DefaultMaxBytes)+")")
 	f.BoolVar(&all, "all", false, "remove everything")
 	f.BoolVar(&json, "json", false, "print one JSON object")
 	return cmd
@@ -273,25 +279,15 @@ func (a app) cachePrune(ctx context.Context, limit int64, all, json bool) (err e
 	}
 	if ok {
 		defer func() { err = errors.Join(err, s.Close()) }()
-		if p, err = s.Prune(ctx, limit, all); err != nil {
+		end := a.waiting("prune the store")
+		p, err = s.Prune(ctx, limit, all)
+		end()
+		if err != nil {
 			return err
 		}
 	}
 	if json {
 		return writeJSON(a.Out, p)
 	}
-	return printLine(a.Out, fmt.Sprintf("removed %d entries, %s; %s are left", p.Evicted, sizeText(p.Before.Bytes-p.After.Bytes), sizeText(p.After.Bytes)))
-}
-
-// sizeText is a size for people, in binary units.
-func sizeText(n int64) string {
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
-	f, i := float64(n), 0
-	for ; f >= 1024 && i < len(units)-1; i++ {
-		f /= 1024
-	}
-	if i == 0 || f >= 100 {
-		return strconv.FormatInt(int64(f+0.5), 10) + " " + units[i]
-	}
-	return strconv.FormatFloat(f, 'f', 1, 64) + " " + units[i]
+	return printLine(a.Out, fmt.Sprintf("removed %d entries, %s; %s are left", p.Evicted, ui.Amount(p.Before.Bytes-p.After.Bytes), ui.Amount(p.After.Bytes)))
 }

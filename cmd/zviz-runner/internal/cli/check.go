@@ -64,16 +64,16 @@ Exit code: 0 if all files are valid and, with --runner, nothing is missing, else
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, name := range []string{"local-action", "actions-url"} {
+				if cmd.Flags().Changed(name) && !runner {
+					return failure{Code: "usage.flag", What: "--" + name + " is about actions, which are not looked at without --runner", Fix: "add --runner, or leave it out", Exit: exitUsage}
+				}
+			}
 			if runner && template {
 				return failure{Code: "usage.flag", What: "--runner and --template are two forms of output", Fix: "give one of them", Exit: exitUsage}
 			}
 			if json && template {
 				return failure{Code: "usage.flag", What: "--json and --template are two forms of output", Fix: "give one of them", Exit: exitUsage}
-			}
-			for _, flag := range []string{"local-action", "actions-url"} {
-				if !runner && cmd.Flags().Changed(flag) {
-					return failure{Code: "usage.flag", What: "--" + flag + " says where the actions are that --runner looks at", Fix: "add --runner", Exit: exitUsage}
-				}
 			}
 			if runner {
 				o.json = json

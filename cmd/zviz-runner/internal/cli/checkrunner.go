@@ -17,7 +17,6 @@ import (
 	"github.com/zviz/run/executor/actions"
 	"github.com/zviz/run/executor/inventory"
 	"github.com/zviz/run/executor/job"
-	"github.com/zviz/run/executor/run"
 	"github.com/zviz/run/workflows"
 	"github.com/zviz/run/workflows/syntax"
 )
@@ -70,9 +69,9 @@ func (a app) inventory(ctx context.Context, path string, b *brought) (f inventor
 	if wf == nil {
 		return f, nil
 	}
-	repo, err := run.FindRepository(w.root)
+	repo, err := w.repository(w.root)
 	if err != nil {
-		return f, failure{Code: "workspace.refused", What: err.Error(), Exit: exitUsage, err: err}
+		return f, err
 	}
 	root, err := os.OpenRoot(repo.Dir)
 	if err != nil {

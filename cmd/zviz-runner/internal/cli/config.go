@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -51,11 +53,20 @@ func (a app) applyVariables(fl *pflag.FlagSet) (origin map[string]string, err er
 			if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 				inner = e.Unwrap()
 			}
-			return nil, argument(variable(name), v, inner)
+			return nil, argument(variable(name), v, yesOrNo(inner))
 		}
 		origin[name] = variable(name)
 	}
 	return origin, nil
+}
+
+// yesOrNo puts words of ours in the place of those of package strconv, which reads the
+// flags that are on or off.
+func yesOrNo(err error) error {
+	if errors.Is(err, strconv.ErrSyntax) {
+		return usageError{what: "want true or false"}
+	}
+	return err
 }
 
 // argument describes a bad value of a flag or a variable.
@@ -93,8 +104,29 @@ func (c choice) Set(s string) error {
 	return nil
 }
 
+// count is a flag that takes a number of 1 or more.
+type count struct{ value *int }
+
+func (c count) String() string {
+	if c.value == nil || *c.value == 0 {
+		return ""
+	}
+	return strconv.Itoa(*c.value)
+}
+func (c count) Type() string { return "N" }
+
+func (c count) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return usageError{what: "want a number of 1 or more"}
+	}
+	*c.value = n
+	return nil
+}
+
 // home returns the operator's home directory, from the user database if HOME is
-// not set (cron, systemd): the folder is protected either way.
+// not set (cron, systemd): the folder is protected either way. It is empty if the
+// user is in no database either.
 func (a app) home() string {
 	if h := a.getenv("HOME"); filepath.IsAbs(h) {
 		return filepath.Clean(h)
@@ -103,6 +135,17 @@ func (a app) home() string {
 		return u.HomeDir
 	}
 	return ""
+}
+
+// user is the name of the operator, empty if nothing tells it.
+func (a app) user() string {
+	if os.Geteuid() == 0 && !sandbox.MachineRoot() {
+		return a.getenv("USER") // of before: enter
+	}
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return a.getenv("USER")
 }
 
 // stateDir is where locks and what a killed run left are kept.
@@ -118,14 +161,21 @@ func (a app) stateDir() string {
 	if d := a.getenv("XDG_STATE_HOME"); filepath.IsAbs(d) {
 		return filepath.Join(d, "zviz")
 	}
-	return filepath.Join(a.home(), ".local", "state", "zviz")
+	return a.belowHome(".local", "state", "zviz")
+}
+
+// belowHome is a path below the home directory. Without one it is below the root, where
+// nothing is found and nothing can be made: a relative path would be in the workspace,
+// whose files are not the operator's.
+func (a app) belowHome(names ...string) string {
+	return filepath.Join("/", a.home(), filepath.Join(names...))
 }
 
 // policyFiles returns where the operator's policy is looked for.
 func (a app) policyFiles() []string {
 	dir := a.getenv("XDG_CONFIG_HOME")
 	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(a.home(), ".config")
+		dir = a.belowHome(".config")
 	}
 	return []string{filepath.Join(dir, "zviz", "policy.yml"), "/etc/zviz/policy.yml"}
 }
@@ -153,7 +203,18 @@ func (a app) enter() error {
 	if a.asUser == nil {
 		return nil
 	}
-	return a.asUser()
+	if os.Geteuid() == 0 {
+		return a.asUser(a.Env) // nothing to do
+	}
+	// There our id is that of root, so that the user database tells nothing of us.
+	home := a.home()
+	if home == "" {
+		return failure{Code: "state.unusable", What: "HOME is not set, and your user is not in the user database", Fix: "export HOME=DIR, a folder of yours outside of the workspace", Exit: exitOurs}
+	}
+	env := slices.DeleteFunc(slices.Clone(a.Env), func(kv string) bool {
+		return strings.HasPrefix(kv, "HOME=") || strings.HasPrefix(kv, "USER=")
+	})
+	return a.asUser(append(env, "HOME="+home, "USER="+a.user()))
 }
 
 // runner makes the executor.

@@ -129,6 +129,8 @@ func (o *policyOptions) network(ctx context.Context, a app, cmd *cobra.Command) 
 	if err != nil {
 		return n, err
 	}
+	end := a.waiting("ask your tools for their registries")
+	defer end()
 	if n.presets, err = x.Presets(ctx, names, n.file.Policy.AllowMissing); err != nil {
 		return n, err
 	}
@@ -207,6 +209,7 @@ Exit code: 0 if it is allowed, 1 if not, 2 if the question or the policy is wron
 	}
 	cmd.Flags().StringVarP(&method, "method", "X", "", "the request's `METHOD` (default GET)")
 	o.flags(cmd)
+	a.completeFlags(cmd)
 	return cmd
 }
 
@@ -317,6 +320,7 @@ would have it.`,
 		},
 	}
 	o.flags(cmd)
+	a.completeFlags(cmd)
 	return cmd
 }
 

@@ -20,6 +20,7 @@ import (
 const (
 	exitFailed   = 1
 	exitUsage    = 2
+	exitTimeout  = 124
 	exitOurs     = 125
 	exitNotFound = 127
 	exitSignal   = 128 // plus the signal's number
@@ -58,6 +59,9 @@ type (
 // describe makes a failure of any error.
 func describe(err error) failure {
 	if f, ok := errors.AsType[failure](err); ok {
+		if f.Exit == 0 { // an error is never success
+			f.Exit = exitUsage
+		}
 		return f
 	}
 	f := failure{Code: "run.failed", What: err.Error(), Exit: exitFailed, err: err}

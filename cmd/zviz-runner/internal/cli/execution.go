@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ type execution struct {
 	started time.Time
 	mask    func(string) string
 	learns  bool // by the policy file
+	sinks   [2]*sink
 }
 
 // outcome is what the executor returned.
@@ -136,6 +138,15 @@ func (e *execution) run(ctx context.Context, x runner, req executor.Request) err
 
 	req.TTY, req.Resize, req.Signals = t.tty, t.resize, watch.forward
 	req.Stdin, req.Stdout, req.Stderr = t.stdin(), e.Out, e.Err
+	// A terminal that is gone is no loss.
+	if !t.tty.Stdout && e.lines == nil {
+		e.sinks[0] = &sink{w: e.Out, name: "the command's standard output"}
+		req.Stdout = e.sinks[0]
+	}
+	if !t.tty.Stderr && e.lines == nil {
+		e.sinks[1] = &sink{w: e.Err, name: "the command's standard error"}
+		req.Stderr = e.sinks[1]
+	}
 	if e.lines != nil {
 		defer e.lines.close()
 		req.Stdout, req.Stderr = e.lines.stream("stdout"), e.lines.stream("stderr")
@@ -208,6 +219,11 @@ func (e *execution) conclude(ctx context.Context, out outcome) error {
 	if r := rep.Error; r != nil && (r.Code == "egress.denied" || r.Code == "canary.found") {
 		return e.finish(rep, failure{Code: r.Code, What: r.What, Why: r.Why, Fix: r.Fix, Exit: exitFailed})
 	}
+	for _, s := range e.sinks {
+		if err := s.lost(); err != nil {
+			return e.finish(rep, err)
+		}
+	}
 	if e.strict && rep.ExitCode == 0 {
 		if n := deniedCount(rep.Egress.Summary); n > 0 {
 			return e.finish(rep, failure{
@@ -261,11 +277,10 @@ func (e *execution) finish(rep executor.Report, err error) error {
 	rep.ExitCode = code
 	rep = e.complete(rep)
 	// The report first: the streams may be closed pipes by now.
-	unwritten := e.store(rep)
-	e.summarize(rep)
+	unwritten := cmp.Or(e.store(rep), e.summarize(rep))
 	e.tellGitHub(rep)
 	if e.lines != nil {
-		e.lines.last(rep)
+		unwritten = cmp.Or(unwritten, unwritable("standard output", e.lines.last(rep)))
 	}
 	if unwritten != nil {
 		if err == nil {

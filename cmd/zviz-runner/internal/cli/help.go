@@ -4,6 +4,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,39 +15,63 @@ import (
 // helpCommand replaces cobra's, which exits 0 for a topic that does not exist.
 func (a app) helpCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "help [COMMAND | TOPIC]",
+		Use:     "help [COMMAND... | TOPIC]",
 		Short:   "Print help about a command or a topic",
 		GroupID: "look",
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) (names []string, d cobra.ShellCompDirective) {
-			for _, c := range cmd.Root().Commands() {
-				if len(args) == 0 && !c.Hidden {
+			at := cmd.Root()
+			for _, name := range args {
+				if at = commandOf(at, name); at == nil {
+					return nil, cobra.ShellCompDirectiveNoFileComp
+				}
+			}
+			for _, c := range at.Commands() {
+				if !c.Hidden {
 					names = append(names, c.Name())
 				}
 			}
 			return names, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Root().Help()
-			}
-			var names []string
-			for _, c := range cmd.Root().Commands() {
-				if c.Hidden {
-					continue
+			at := cmd.Root()
+			for i, name := range args {
+				c := commandOf(at, name)
+				if c == nil {
+					return noHelp(at, args[:i], name)
 				}
-				if c.Name() == args[0] {
-					return c.Help()
-				}
-				names = append(names, c.Name())
+				at = c
 			}
-			f := failure{Code: "usage.argument", What: fmt.Sprintf("no help on %q", args[0]), Fix: "zviz-runner help", Exit: exitUsage}
-			if n, ok := spell.Nearest(args[0], names); ok {
-				f.What += fmt.Sprintf(", did you mean %q?", n)
-				f.Fix = "zviz-runner help " + n
-			}
-			return f
+			return at.Help()
 		},
 	}
+}
+
+// commandOf is the command of cmd with that name; nil for none.
+func commandOf(cmd *cobra.Command, name string) *cobra.Command {
+	for _, c := range cmd.Commands() {
+		if c.Name() == name && !c.Hidden {
+			return c
+		}
+	}
+	return nil
+}
+
+// noHelp is the error for a word that is nothing that at has help on; before are the words
+// that led there.
+func noHelp(at *cobra.Command, before []string, name string) error {
+	var names []string
+	for _, c := range at.Commands() {
+		if !c.Hidden {
+			names = append(names, c.Name())
+		}
+	}
+	help := strings.Join(append([]string{"zviz-runner help"}, before...), " ")
+	f := failure{Code: "usage.argument", What: fmt.Sprintf("no help on %q", strings.Join(append(before, name), " ")), Fix: help, Exit: exitUsage}
+	if n, ok := spell.Nearest(name, names); ok {
+		f.What += fmt.Sprintf(", did you mean %q?", n)
+		f.Fix = help + " " + n
+	}
+	return f
 }
 
 // helpTopics are commands that do nothing: cobra lists them apart and prints
@@ -71,7 +96,8 @@ const helpExitCodes = `Exit codes of exec
   0-123   the command's own
   124     --timeout ran out
   125     zviz-runner failed and the command did not run: a bad flag, a layer that
-          this machine lacks, a bad policy file; also a report that cannot be written
+          this machine lacks, a bad policy file; also a report, or output of the
+          command, that cannot be written
   126     the command was found but cannot be executed
   127     the command was not found
   128+n   the command was killed by signal n; 137 also when it hit the memory limit
@@ -82,10 +108,12 @@ Whether a 124-127 was ours or the command's own is "cause" in the report. Withou
 --strict-egress a denied connection changes nothing: the command decides.
 
 Exit codes of the other commands
-  0   done
-  1   the check failed; egress check: denied
-  2   bad flag, argument or file
-  125 a bug of ours
+  0       done
+  1       the check, or the run, failed; egress check: denied
+  2       bad flag, argument or file
+  124     run: a job was ended by --timeout
+  125     run: a sandbox could not be made, or another error of ours; else a bug of ours
+  128+n   run, doctor --attack: after signal n
 
 Error codes
 With --json an error is one line on standard error:
@@ -98,9 +126,12 @@ The codes are stable; new ones are added.
   policy.invalid        the policy file has an error
   workspace.refused     this folder cannot be a workspace
   state.unusable        the folder for our own state cannot be used
-  cache.unusable        the folder of the package store cannot be used
+  cache.unusable        a folder of the cache cannot be used
+  cache.fetch           cache tool: the tool cannot be fetched
   secret.missing        --secret names a variable that is not set
   report.unwritable     the report cannot be written
+  output.unwritable     125: what the command printed, or a policy that was learned,
+                        cannot be written
   canary.found          1: a credential that was planted in the command's home turned up
                         in what it sent or printed; it was ended
   report.untrusted      1: a report is not what report --provenance, --key or
@@ -108,8 +139,11 @@ The codes are stable; new ones are added.
   layer.unavailable     an isolation layer could not be applied; "layer" names it
   command.not_found     127: no such command in the sandbox
   command.not_executable  126: it is there, but cannot be executed
+  command.not_started   125: it could not be started for another reason
   egress.denied         something was denied, with --strict-egress or on_deny
   expression.invalid    an expression has an error
+  workflow.invalid      1: a workflow file has an error
+  run.not_started       1: the event starts no workflow
   run.failed            anything else
   internal.bug          a bug of ours`
 

@@ -88,15 +88,16 @@ func (j *jsonLines) close() {
 	})
 }
 
-// last writes the report after all else.
-func (j *jsonLines) last(r executor.Report) {
+// last writes the report after all else, and returns why any line was not written.
+func (j *jsonLines) last(r executor.Report) error {
 	j.close()
-	_ = j.line(r)
+	err := j.line(r)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.err == nil {
 		j.err = io.ErrClosedPipe // the report is the last line, whoever still writes
 	}
+	return err
 }
 
 // stream returns a writer for one stream of the command.

@@ -68,9 +68,10 @@ func notWithLearn() []string {
 
 // lesson writes the smallest policy that would have let a run do what it did, for
 // people to read first. Everything that a job can influence is cleaned.
-func lesson(w io.Writer, command []string, learned []egress.Learned, mask func(string) string) {
+func lesson(w io.Writer, command []string, learned []egress.Learned, mask func(string) string) error {
+	var b strings.Builder
 	line := func(format string, args ...any) {
-		fmt.Fprintln(w, strings.TrimRight(mask(ui.CleanLine(fmt.Sprintf(format, args...))), " "))
+		b.WriteString(strings.TrimRight(mask(ui.CleanLine(fmt.Sprintf(format, args...))), " ") + "\n")
 	}
 	line("# Learned by zviz-runner from: %s", quoteCommand(command))
 	line("version: 1")
@@ -83,15 +84,17 @@ func lesson(w io.Writer, command []string, learned []egress.Learned, mask func(s
 	}
 	if len(names) == 0 || len(names) == 1 && names[0] == "" {
 		hosts(line, "  ", learned)
-		return
+	} else {
+		line("  presets: []")
+		line("  allow: []")
+		line("  steps:")
+		for _, name := range names {
+			line("    - match: %s", quoteYAML(stepMatch(name)))
+			hosts(line, "      ", slices.DeleteFunc(slices.Clone(learned), func(l egress.Learned) bool { return l.Step != name }))
+		}
 	}
-	line("  presets: []")
-	line("  allow: []")
-	line("  steps:")
-	for _, name := range names {
-		line("    - match: %s", quoteYAML(stepMatch(name)))
-		hosts(line, "      ", slices.DeleteFunc(slices.Clone(learned), func(l egress.Learned) bool { return l.Step != name }))
-	}
+	_, err := io.WriteString(w, b.String())
+	return unwritable("the policy that was learned", err)
 }
 
 // stepMatch matches a step by its name. What cannot be printed is matched by "*".
@@ -229,8 +232,12 @@ func who(l egress.Learned) string {
 	return s
 }
 
-// quoteYAML writes a text that a job chose.
+// quoteYAML writes a text that a job chose. Words that are no text for some reader of YAML
+// (yaml.org/type, 1.1 too) are quoted: they are good names of hosts.
 func quoteYAML(s string) string {
+	if slices.Contains([]string{"null", "true", "false", "yes", "no", "on", "off", "y", "n"}, s) {
+		return `"` + s + `"`
+	}
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || strings.ContainsRune("-._:", r)
 	}

@@ -19,7 +19,7 @@ func same(s string) string { return s }
 func TestLesson(t *testing.T) {
 	node := egress.Process{PID: 41, Exe: "/usr/bin/node", Chain: []string{"sh", "node"}}
 	var b bytes.Buffer
-	lesson(&b, []string{"npm", "ci"}, []egress.Learned{
+	err := lesson(&b, []string{"npm", "ci"}, []egress.Learned{
 		{Step: "Install", Preset: "npm", Count: 42, Up: 2048, Down: 3 << 20, First: node},
 		{Step: "Install", Host: "evil.test", Port: 443, Count: 1, First: node, Pkg: "left@1", Script: "postinstall", Doubt: egress.DoubtScript},
 		{Step: "Build: it", Host: "api.test", Port: 443, Count: 2, First: node},
@@ -30,6 +30,9 @@ func TestLesson(t *testing.T) {
 		{Step: "Build: it", Host: "registry.test", Port: 443, Count: 1, First: node, Needs: []string{"PUT /pkg"}},
 		{Step: "Build: it", Dst: "198.51.100.7:22", Count: 1, Doubt: egress.DoubtRefused},
 	}, same)
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := `# Learned by zviz-runner from: npm ci
 version: 1
 egress:
@@ -76,6 +79,8 @@ func FuzzLesson(f *testing.F) {
 	f.Add("a.test\n    - evil.test", "x\n  allow: [evil.test]", "n\n- evil.test", "s", "/\n- evil.test", uint16(80), false)
 	f.Add("A.test", "\"", "\u2028- evil.test", "\r- x", "#", uint16(8443), false)
 	f.Add("", "'*'", "", "", "", uint16(0), true)
+	f.Add("null", "null", "node", "", "/", uint16(443), false)
+	f.Add("y", "true", "node", "", "/", uint16(80), false)
 	f.Fuzz(func(t *testing.T, host, step, process, script, path string, port uint16, doubted bool) {
 		l := egress.Learned{
 			Step: step, Host: host, Port: port, Count: 1, Pkg: script, Script: script,
@@ -85,7 +90,9 @@ func FuzzLesson(f *testing.F) {
 			l.Doubt, l.Needs = egress.DoubtScript, []string{"PUT " + path}
 		}
 		var b bytes.Buffer
-		lesson(&b, []string{process, path}, []egress.Learned{l}, same)
+		if err := lesson(&b, []string{process, path}, []egress.Learned{l}, same); err != nil {
+			t.Fatal(err)
+		}
 		got, err := executor.ParsePolicy("p.yml", b.Bytes())
 		if err != nil {
 			t.Fatalf("%v\n%s", err, &b)

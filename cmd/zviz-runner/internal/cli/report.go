@@ -5,6 +5,7 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 
@@ -78,12 +79,8 @@ func (a app) printReport(o *reportOptions, name string) error {
 		if o.html != "" {
 			return writeFile("--html", o.html, func(w io.Writer) error { return page.Write(w, r.Report, verified) })
 		}
-		if len(list) > 1 {
-			head := "job " + ui.Clean(r.Job)
-			if i > 0 {
-				head = "\n" + head
-			}
-			if err := printLine(a.Out, head); err != nil {
+		if i > 0 {
+			if err := printLine(a.Out, ""); err != nil {
 				return err
 			}
 		}
@@ -129,8 +126,11 @@ func (a app) readReports(name, job string) ([]storedReport, error) {
 	}
 	parts := [][]byte{text}
 	if jobs, ok := jobReports(text, job); ok {
-		if len(jobs) == 0 {
-			return nil, argument("report", name, usageError{"is that of a run in which no such job ran", "zviz-runner report " + quoteShell(name)})
+		switch {
+		case len(jobs) == 0 && job == "":
+			return nil, argument("report", name, usageError{"is that of a run in which no job ran", ""})
+		case len(jobs) == 0:
+			return nil, argument("report", name, usageError{fmt.Sprintf("no job %q ran in that run", job), "zviz-runner report " + quoteShell(name)})
 		}
 		parts = jobs
 	} else if job != "" {

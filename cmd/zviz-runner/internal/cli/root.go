@@ -56,7 +56,9 @@ type runner interface {
 type app struct {
 	System
 	newRunner func(executor.Config) (runner, error)
-	asUser    func() error // starts us again as root of a user namespace, if we are an ordinary user; nil does not
+	// asUser starts us again with that environment as root of a user namespace, if we
+	// are an ordinary user; nil does not.
+	asUser func(env []string) error
 }
 
 // Main runs the command line and returns the exit code.
@@ -64,7 +66,7 @@ func Main(sys System) int {
 	return app{
 		System:    sys,
 		newRunner: func(c executor.Config) (runner, error) { return executor.New(c) },
-		asUser:    func() error { return sandbox.AsUser(sys.Args, sys.Env) },
+		asUser:    func(env []string) error { return sandbox.AsUser(sys.Args, env) },
 	}.main()
 }
 
@@ -84,7 +86,7 @@ func (a app) main() (code int) {
 	root.SetArgs(args)
 	cmd, err := root.ExecuteC()
 	if f := cmd.Flags().Lookup("json"); f != nil {
-		json = f.Value.String() == "true" || (err != nil && jsonAsked(args))
+		json = f.Value.String() == "true" || isFlagError(err) && jsonAsked(args)
 	}
 	if err == nil {
 		return 0
@@ -93,6 +95,13 @@ func (a app) main() (code int) {
 		return int(s)
 	}
 	return a.fail(describe(err), json)
+}
+
+// isFlagError reports whether the flags could not be read. Else one that was not read is
+// the command's that exec runs.
+func isFlagError(err error) bool {
+	f, ok := errors.AsType[failure](err)
+	return ok && f.Code == "usage.flag"
 }
 
 // jsonAsked finds --json where parsing ended before it.
@@ -150,6 +159,7 @@ limits, and a network that reaches the hosts you name and nothing else.`,
 	root.AddCommand(helpTopics()...)
 	root.SetHelpCommand(a.helpCommand())
 	// The flag's own text would name the command twice: "help for exec".
+	root.InitDefaultHelpCmd() // it is among the commands then
 	for _, c := range append(root.Commands(), root) {
 		c.InitDefaultHelpFlag()
 		c.Flags().Lookup("help").Usage = "print this help"
@@ -157,17 +167,21 @@ limits, and a network that reaches the hosts you name and nothing else.`,
 	return root
 }
 
+// unknownCommand is the error for a word that is no command of cmd.
 func unknownCommand(cmd *cobra.Command, name string) error {
 	var names []string
-	for _, c := range cmd.Root().Commands() {
+	for _, c := range cmd.Commands() {
 		if !c.Hidden {
 			names = append(names, c.Name())
 		}
 	}
-	f := failure{Code: "usage.command", What: fmt.Sprintf("unknown command %q", name), Exit: exitUsage, Fix: "list the commands: zviz-runner help"}
+	f := failure{Code: "usage.command", What: fmt.Sprintf("unknown command %q", name), Exit: exitUsage, Fix: "list the commands: " + cmd.CommandPath() + " --help"}
+	if cmd.HasParent() {
+		f.What += " of " + cmd.CommandPath()
+	}
 	if n, ok := spell.Nearest(name, names); ok {
 		f.What += fmt.Sprintf(", did you mean %q?", n)
-		f.Fix = "zviz-runner " + n
+		f.Fix = cmd.CommandPath() + " " + n
 	}
 	return f
 }
@@ -195,7 +209,7 @@ func flagError(cmd *cobra.Command, err error) error {
 		f.What = "flag " + dashed(e.GetFlag(), e.GetSpecifiedShortnames()) + " needs a value"
 	}
 	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		f.What = badValue(dashed(e.GetFlag(), ""), e.GetValue(), e.Unwrap())
+		f.What = badValue(dashed(e.GetFlag(), ""), e.GetValue(), yesOrNo(e.Unwrap()))
 		if h, ok := find[hinter](e.Unwrap()); ok {
 			f.Fix = h.Hint()
 		}

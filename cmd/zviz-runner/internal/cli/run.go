@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/zviz/run/executor/run"
+	"github.com/zviz/run/internal/spell"
 	"github.com/zviz/run/workflows/plan"
 )
 
@@ -71,13 +73,19 @@ Of all runs of this machine and user one has a concurrency group, and one waits.
 and folder. The job goes on when it ends; its time limits go on meanwhile.
 
 Exit code: 0 if the run succeeded or no job had to run, 1 if it failed, 2 for a bad
-argument, 125 for an error of ours, 128+n after signal n. Ctrl-C cancels as the
+argument, 124 if --timeout ended a job, 125 for an error of ours, 128+n after signal n.
+Ctrl-C cancels as the
 button of a forge does, so that steps with always() run; a second one kills.`,
 		Example: `  zviz-runner run
   zviz-runner run .github/workflows/ci.yml -j test --matrix node=22
   zviz-runner run ci.yml --event pull_request -e event.json --secret DEPLOY_KEY
   zviz-runner run ci.yml --graph`,
-		Args: cobra.MaximumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) <= 1 {
+				return nil
+			}
+			return failure{Code: "usage.argument", What: fmt.Sprintf("run takes one workflow file, got %d", len(args)), Fix: "zviz-runner run " + quoteShell(args[0]), Exit: exitUsage}
+		},
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if len(args) > 0 {
 				o.file = args[0]
@@ -111,8 +119,8 @@ button of a forge does, so that steps with always() run; a second one kills.`,
 	f.BoolVar(&o.realToken, "real-token", false, "give steps the token of --secret GITHUB_TOKEN itself")
 	f.StringArrayVar(&o.localActions, "local-action", nil, "use the action `OWNER/REPO[@REF]=DIR` of this machine (repeat)")
 	f.StringVar(&o.actionsURL, "actions-url", "https://github.com", "fetch actions of other repositories from `URL`/OWNER/REPO, with git")
-	f.StringVar(&o.artifacts, "artifacts", "", "keep what steps upload as artifacts in `DIR` (default: thrown away with the run)")
-	f.IntVar(&o.parallel, "parallel", 0, "run `N` jobs at a time (default: as many as processors)")
+	f.StringVar(&o.artifacts, "artifacts", "", "keep what steps upload as artifacts in `DIR`, of several workflows in DIR/FILE (default: thrown away with the run)")
+	f.Var(count{&o.parallel}, "parallel", "run `N` jobs at a time (default: as many as processors, two at least)")
 	f.BoolVar(&o.breakOnFailure, "break-on-failure", false, "when a step fails, open a shell where it ran before the job goes on; one job at a time")
 	f.BoolVar(&o.list, "list", false, "list the jobs, and run nothing")
 	f.BoolVar(&o.graph, "graph", false, "draw which job needs which, and run nothing")
@@ -138,6 +146,11 @@ func (a app) run(ctx context.Context, o *runOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	for _, step := range o.steps {
+		if !slices.ContainsFunc(list, func(w runnable) bool { return run.HasStep(w.Workflow.Jobs, step) }) {
+			return failure{Code: "usage.argument", What: fmt.Sprintf("--step %q: no job has such a step", step), Fix: "list them: zviz-runner run --dry-run", Exit: exitUsage}
+		}
+	}
 	if o.listed {
 		return a.printPlans(list, o)
 	}
@@ -159,10 +172,16 @@ func planError(w workflowFile, err error) error {
 		return notTriggered(w.path, err)
 	}
 	f := failure{Code: "workflow.invalid", What: w.path + ": " + err.Error(), Exit: exitFailed, err: err}
+	f.Fix = hint(err)
 	if _, ok := errors.AsType[*plan.InputError](err); ok {
 		f.Code, f.Exit = "usage.argument", exitUsage
 	}
-	f.Fix = hint(err)
+	if e, ok := errors.AsType[*plan.JobError](err); ok {
+		f.Code, f.Exit = "usage.argument", exitUsage
+		if n, ok := spell.Nearest(e.Name, e.Jobs); ok {
+			f.What += fmt.Sprintf(", did you mean %q?", n)
+		}
+	}
 	return f
 }
 

@@ -12,6 +12,7 @@ import (
 
 	actioncache "github.com/zviz/run/cache/action"
 	nodecache "github.com/zviz/run/cache/node"
+	"github.com/zviz/run/egress"
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/executor/actions"
 	"github.com/zviz/run/executor/job"
@@ -27,6 +28,8 @@ type brought struct {
 	real   bool // checkout is one that the user named
 	some   bool // not all jobs are to run
 	policy executor.Policy
+	// waiting says what is being fetched before there is a run that could show it.
+	waiting func(what string) (end func())
 }
 
 // bring is what brings actions, called workflows and the programs that they need. Nothing
@@ -35,7 +38,7 @@ func (a app) bring(o *runOptions) (*brought, error) {
 	if err := actioncache.CheckBase(o.actionsURL); err != nil {
 		return nil, argument("--actions-url", "", err) // without it: it may hold a password
 	}
-	b := &brought{some: o.listed || len(o.jobs) > 0}
+	b := &brought{some: o.listed || len(o.jobs) > 0, waiting: o.waiting(a)}
 	var folders []actions.Folder
 	for _, s := range o.localActions {
 		f, err := actions.ParseFolder(s)
@@ -50,10 +53,23 @@ func (a app) bring(o *runOptions) (*brought, error) {
 	}
 	log := newRunning(a, o).log()
 	b.source = actions.NewSource(func() (*actioncache.Cache, error) {
-		return actioncache.Open(actioncache.Config{Dir: filepath.Join(a.cacheDir(), "actions"), Base: o.actionsURL, Environ: a.Env, Offline: o.offline, Log: log})
+		c, err := actioncache.Open(actioncache.Config{Dir: filepath.Join(a.cacheDir(), "actions"), Base: o.actionsURL, Environ: a.Env, Offline: o.offline, Log: log})
+		if err != nil {
+			return nil, &executor.CacheError{Err: err}
+		}
+		return c, nil
 	}, folders)
 	b.tools = &actions.Tools{Home: a.home(), Open: func() (*nodecache.Store, error) { return a.openNodes(b.policy, log) }}
 	return b, nil
+}
+
+// waiting is app.waiting as the flags of a run want it.
+func (o *runOptions) waiting(a app) func(what string) (end func()) {
+	progress := o.progress
+	if o.quiet || o.json || o.egress == string(egress.ModeLearn) { // a policy goes where it would be shown
+		progress = "quiet"
+	}
+	return func(what string) func() { return a.waitingAs(progress, what) }
 }
 
 // openNodes opens the store of Node.js, which is fetched from the registry of the
@@ -70,7 +86,11 @@ func (a app) openNodes(p executor.Policy, log *slog.Logger) (*nodecache.Store, e
 			return nodecache.Registry(r), err
 		}
 	}
-	return nodecache.Open(cfg)
+	s, err := nodecache.Open(cfg)
+	if err != nil {
+		return nil, &executor.CacheError{Err: err}
+	}
+	return s, nil
 }
 
 func (b *brought) close() error { return errors.Join(b.source.Close(), b.tools.Close()) }
@@ -87,7 +107,9 @@ func (b *brought) opener(ctx context.Context, w workflowFile) func(uses string) 
 		if !errors.Is(err, workflows.ErrNotHere) {
 			return text, err
 		}
+		end := b.waiting("fetch " + uses)
 		text, err = fetched(uses)
+		end()
 		if e, ok := errors.AsType[*actioncache.Error](err); ok && b.some && (e.Reason == actioncache.Unreachable || e.Reason == actioncache.Offline) {
 			return "", errors.Join(err, workflows.ErrNotHere) // it may not be needed
 		}

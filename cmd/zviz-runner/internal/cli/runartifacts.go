@@ -3,28 +3,49 @@
 package cli
 
 import (
+	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/zviz/run/cache/results"
 	"github.com/zviz/run/cmd/zviz-runner/internal/runview"
 )
 
-// kept are the artifacts of a run, in the folder of --artifacts or in one that goes with
-// the run: jobs hand files to each other by them.
+// kept are the artifacts of a workflow's run, in the folder of --artifacts or in one that
+// goes with the run: its jobs hand files to each other by them.
 type kept struct {
 	temporary bool
 	temp      *runFolder
+	below     string // a folder in it; may be empty
 
 	mu  sync.Mutex
 	dir string
 	run *results.Run // nil: nobody needed it yet
 }
 
-// keep is for the artifacts of a run. The folder of --artifacts is opened at once, so that
-// nothing runs if it cannot be used; the run's own when a job may have some.
-func (r *running) keep(temp *runFolder) (*kept, error) {
-	k := &kept{temporary: r.artifacts == "", temp: temp, dir: r.artifacts}
+// artifactFolders names a folder for the artifacts of each workflow, below that of the call:
+// artifacts of two may have the same names. One workflow needs none.
+func artifactFolders(list []runnable) []string {
+	names := make([]string, len(list))
+	if len(list) < 2 {
+		return names
+	}
+	for i, w := range list {
+		base := filepath.Base(w.path)
+		names[i] = base
+		for n := 2; slices.Contains(names[:i], names[i]); n++ {
+			names[i] = fmt.Sprintf("%s-%d", base, n)
+		}
+	}
+	return names
+}
+
+// keep is for the artifacts of a workflow; temp is the call's own folder. That of
+// --artifacts is opened at once, so that nothing runs if it cannot be used; the run's own
+// when a job may have some.
+func (r *running) keep(temp *runFolder, below string) (*kept, error) {
+	k := &kept{temporary: r.artifacts == "", temp: temp, dir: r.artifacts, below: below}
 	if k.temporary {
 		return k, nil
 	}
@@ -48,6 +69,7 @@ func (k *kept) open() (*results.Run, error) {
 		}
 		k.dir = filepath.Join(dir, "artifacts")
 	}
+	k.dir = filepath.Join(k.dir, k.below)
 	var err error
 	k.run, err = results.Open(results.Config{Dir: k.dir, Temporary: k.temporary})
 	return k.run, err

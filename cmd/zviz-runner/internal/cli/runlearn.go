@@ -11,7 +11,7 @@ import (
 
 // teach prints the policy that a run with --egress learn has learned. It goes to standard
 // error, of which a run uses nothing else, so that it can be kept as a file.
-func (r *running) teach(list []runnable) {
+func (r *running) teach(list []runnable) error {
 	command := []string{"zviz-runner", "run"}
 	var events []egress.Event
 	learns := false
@@ -25,6 +25,7 @@ func (r *running) teach(list []runnable) {
 		}
 	}
 	if learns && !r.quiet && !r.json {
-		lesson(r.Err, command, egress.Learn(events), func(s string) string { return s }) // it has no secrets
+		return lesson(r.Err, command, egress.Learn(events), func(s string) string { return s }) // it has no secrets
 	}
+	return nil
 }

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,26 +60,27 @@ func (r *running) run(ctx context.Context, list []runnable) (err error) {
 		return ours(&executor.StateError{Dir: r.stateDir(), Err: err})
 	}
 	defer func() { err = errors.Join(err, folder.close()) }()
-	var kept *kept
+	kept := make([]*kept, len(list))
 	if !r.withoutNetwork(list) {
-		if kept, err = r.keep(folder); err != nil {
-			return err
+		for i, below := range artifactFolders(list) {
+			if kept[i], err = r.keep(folder, below); err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, kept[i].close()) }()
 		}
-		defer func() { err = errors.Join(err, kept.close()) }()
 	}
 	var errs []error
-	for _, w := range list {
+	for i, w := range list {
 		if ctx.Err() != nil {
 			break
 		}
-		res, err := r.one(ctx, cancel, x, w, folder, kept, stop.kill)
+		res, err := r.one(ctx, cancel, x, w, folder, kept[i], stop.kill)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", w.path, err))
 		}
 		r.results = append(r.results, res)
 	}
-	unwritten := r.store(list)
-	r.teach(list)
+	unwritten := cmp.Or(r.store(list), r.teach(list))
 	switch s, signalled := errors.AsType[signalled](context.Cause(ctx)); {
 	case len(errs) > 0:
 		return ours(errors.Join(errs...))
@@ -126,10 +128,16 @@ func (r *running) withoutNetwork(list []runnable) bool {
 
 // conclusion is the exit code of the whole.
 func (r *running) conclusion() error {
+	failed, timedOut := false, false
 	for _, res := range r.results {
-		if res.Conclusion == plan.Failure || res.Conclusion == plan.Cancelled {
-			return exitStatus(exitFailed)
-		}
+		failed = failed || res.Conclusion == plan.Failure || res.Conclusion == plan.Cancelled
+		timedOut = timedOut || slices.ContainsFunc(res.Jobs, func(j run.JobResult) bool { return j.TimedOut })
+	}
+	switch {
+	case failed && timedOut:
+		return exitStatus(exitTimeout)
+	case failed:
+		return exitStatus(exitFailed)
 	}
 	if !r.strict {
 		return nil

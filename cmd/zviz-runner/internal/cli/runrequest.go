@@ -3,18 +3,19 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/zviz/run/cmd/zviz-runner/internal/ui"
+	"github.com/zviz/run/egress"
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/executor/job"
 	"github.com/zviz/run/executor/run"
@@ -43,11 +44,15 @@ func (a app) runRequests(ctx context.Context, o *runOptions, b *brought) ([]runn
 		return nil, err
 	}
 	var list []runnable
-	var idle error
+	var idle, without error
 	for _, path := range files {
 		r, err := a.runOne(ctx, o, base, path, b)
 		if t, ok := errors.AsType[*plan.NotTriggeredError](err); ok && o.file == "" {
 			idle = t
+			continue
+		}
+		if _, ok := errors.AsType[*plan.JobError](err); ok && o.file == "" {
+			without = cmp.Or(without, err) // another one may have it
 			continue
 		}
 		if err != nil {
@@ -55,10 +60,14 @@ func (a app) runRequests(ctx context.Context, o *runOptions, b *brought) ([]runn
 		}
 		list = append(list, r)
 	}
-	if len(list) == 0 {
+	switch {
+	case len(list) > 0:
+		return list, nil
+	case without != nil:
+		return nil, without
+	default:
 		return nil, notTriggered("", idle)
 	}
-	return list, nil
 }
 
 // workflowFiles are the files to be run.
@@ -115,13 +124,18 @@ func (a app) runBase(o *runOptions) (run.Request, error) {
 	}
 	o.policy = name // the one that was found
 	grants := executor.Request{Policy: file.Policy, Presets: slices.Clone(file.Presets)}
+	if o.quiet && o.verbose {
+		return q, contradiction("-q", "-v")
+	}
 	o.args = []string{""} // no command: nothing is guessed of one
 	if len(o.secrets)+len(o.secretFiles) > 0 {
 		o.execOptions.secrets = []string{"any"}
 	}
-	if _, err := o.network(&grants, file); err != nil {
+	notes, err := o.network(&grants, file)
+	if err != nil {
 		return q, err
 	}
+	a.runNotes(o, grants.Policy.Egress.Mode, notes)
 	if err := o.limits(&grants.Policy); err != nil {
 		return q, err
 	}
@@ -143,9 +157,11 @@ func (a app) runBase(o *runOptions) (run.Request, error) {
 	if q.ToolCache, err = a.runToolCache(o); err != nil {
 		return q, err
 	}
-	secrets, err := a.runSecrets(o)
-	if err != nil {
-		return q, err
+	var secrets []job.Variable
+	if !o.listed { // nothing is run that could need them
+		if secrets, err = a.runSecrets(o); err != nil {
+			return q, err
+		}
 	}
 	for _, s := range secrets {
 		switch name, environment, of := strings.Cut(s.Name, atEnvironment); {
@@ -163,11 +179,24 @@ func (a app) runBase(o *runOptions) (run.Request, error) {
 			q.Secrets = append(q.Secrets, s)
 		}
 	}
-	if q.RealToken && q.Token == "" {
+	if q.RealToken && q.Token == "" && !o.listed {
 		return q, failure{Code: "usage.argument", What: "--real-token needs a token", Fix: "--secret GITHUB_TOKEN", Exit: exitUsage}
 	}
 	q.Env, err = a.runEnv(o)
 	return q, err
+}
+
+// runNotes says what people should know of the flags. Not while a policy is learned: it
+// goes where the notes would.
+func (a app) runNotes(o *runOptions, mode egress.Mode, notes []string) {
+	if mode == egress.ModeLearn {
+		return
+	}
+	u := ui.New(ui.Config{In: a.In, Out: a.Out, Err: a.Err, Getenv: a.getenv, Color: o.color, Progress: "quiet", Quiet: o.quiet || o.json})
+	defer u.Close()
+	for _, n := range notes {
+		u.Notef("%s", ui.CleanLine(n))
+	}
 }
 
 // runOne makes the request of one workflow.
@@ -190,11 +219,8 @@ func (a app) runOne(ctx context.Context, o *runOptions, q run.Request, path stri
 			return runnable{}, err
 		}
 	}
-	if q.Repository, err = run.FindRepository(dir); err != nil {
-		return runnable{}, failure{Code: "workspace.refused", What: err.Error(), Exit: exitUsage, err: err}
-	}
-	if root, err := filepath.EvalSymlinks(w.root); err == nil && root != q.Repository.Dir && below(q.Repository.Dir, root) {
-		q.Repository = q.Repository.Below(root) // a project in a folder, with workflows of its own
+	if q.Repository, err = w.repository(dir); err != nil {
+		return runnable{}, err
 	}
 	if !o.noRepoPolicy {
 		narrowed, ok, err := executor.RepositoryPolicy(a.config(nil), q.Repository.Dir, o.policy)
@@ -207,7 +233,7 @@ func (a app) runOne(ctx context.Context, o *runOptions, q run.Request, path stri
 	}
 	q.Workflow, q.Path = wf, w.name
 	b.into(&q)
-	occasion := run.Occasion{Event: o.event, Actor: actor(), Repository: q.Repository}
+	occasion := run.Occasion{Event: o.event, Actor: cmp.Or(a.user(), "local"), Repository: q.Repository}
 	if occasion.Event == "" {
 		occasion.Event = "push"
 	}
@@ -244,14 +270,6 @@ func (a app) runOne(ctx context.Context, o *runOptions, q run.Request, path stri
 		u.Notef("%s", f.line("warning: "))
 	}
 	return runnable{w, q}, nil
-}
-
-// actor is who runs the workflow.
-func actor() string {
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		return u.Username
-	}
-	return "local"
 }
 
 // readPayload reads the payload of the event.
@@ -382,7 +400,11 @@ func (a app) runSecrets(o *runOptions) ([]job.Variable, error) {
 				return nil, failure{Code: "secret.missing", What: fmt.Sprintf("--secret %s: the variable %s is not set", name, variable), Fix: "export " + quoteShell(variable) + "=…", Exit: exitUsage}
 			}
 			var err error
-			if value, err = ui.AskSecret(a.In, a.Err, "secret "+name+": "); err != nil {
+			value, err = ui.AskSecret(a.In, a.Err, "secret "+name+": ")
+			if stop, ok := errors.AsType[*ui.InterruptedError](err); ok {
+				return nil, exitStatus(exitSignal + int(stop.Signal))
+			}
+			if err != nil {
 				return nil, argument("--secret", name, err)
 			}
 		}

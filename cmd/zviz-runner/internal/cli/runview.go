@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/zviz/run/cmd/zviz-runner/internal/runview"
 	"github.com/zviz/run/workflows/plan"
@@ -44,17 +43,17 @@ func jobCount(nodes []plan.Node) int {
 	return n
 }
 
-// shown prints the jobs of a plan as the flags want them.
-func (o *runOptions) shown() func(io.Writer, []plan.Node) error {
+// show prints the jobs of a plan as the flags want them.
+func (a app) show(o *runOptions, file string, nodes []plan.Node) error {
 	switch {
 	case o.graph && o.json:
-		return runview.GraphJSON
+		return runview.GraphJSON(a.Out, file, nodes)
 	case o.graph:
-		return runview.Graph
+		return runview.Graph(a.Out, nodes)
 	case o.json:
-		return runview.ListJSON
+		return runview.ListJSON(a.Out, file, nodes)
 	default:
-		return runview.List
+		return runview.List(a.Out, nodes)
 	}
 }
 
@@ -73,7 +72,7 @@ func (a app) printPlans(list []runnable, o *runOptions) error {
 		if o.dry {
 			err = a.dryRun(w, p, o)
 		} else {
-			err = o.shown()(a.Out, p.Graph())
+			err = a.show(o, w.path, p.Graph())
 		}
 		if err != nil {
 			return err

@@ -21,14 +21,15 @@ import (
 const maxRows = 10
 
 // summarize says at the end what the operator should know: nothing if all was
-// fine. Whatever a job can influence is cleaned.
-func (e *execution) summarize(r executor.Report) {
+// fine. Whatever a job can influence is cleaned. The error is that of a policy that was
+// learned and is lost.
+func (e *execution) summarize(r executor.Report) error {
 	e.limit(r)
 	e.denied(r.Egress.Summary, egress.VerdictDeny, "denied")
 	e.denied(r.Egress.Summary, egress.VerdictWouldDeny, "let through, but would have denied")
 	e.allowFix(r)
 	e.hid(r.Egress.Events)
-	e.teach(r)
+	err := e.teach(r)
 	e.systemCalls(r.Denials)
 	e.changed(r.Changed)
 	if why := r.Leftovers.Incomplete; why != "" {
@@ -37,22 +38,23 @@ func (e *execution) summarize(r executor.Report) {
 	if e.verbose {
 		e.details(r)
 	}
+	return err
 }
 
 // teach prints the policy that a run with --egress learn has learned.
-func (e *execution) teach(r executor.Report) {
+func (e *execution) teach(r executor.Report) error {
 	to := e.lesson
 	if !e.learns || r.Cause == sandbox.CauseNotStarted {
-		return
+		return nil
 	}
 	if to == nil {
 		if e.quiet || e.json {
-			return
+			return nil
 		}
 		e.ui.Notef("the smallest policy for it:")
 		to = e.ui.Err()
 	}
-	lesson(to, e.args, egress.Learn(r.Egress.Events), e.mask)
+	return lesson(to, e.args, egress.Learn(r.Egress.Events), e.mask)
 }
 
 // limit names what ended the command, if it was not the command.
@@ -71,7 +73,7 @@ func (e *execution) limit(r executor.Report) {
 		}
 	case sandbox.CauseDisk:
 		e.ui.Notef("ended because the disk was almost full: of the workspace, or of the state folder, where home and /tmp are")
-		e.ui.Fixf("free space there, or name another disk: -C DIR for the one, XDG_STATE_HOME for the other")
+		e.ui.Fixf("free space there, or name another disk: -C DIR for the one, ZVIZ_STATE_DIR for the other")
 	case sandbox.CauseCancelled:
 		if s := r.ExitCode - exitSignal; s > 0 {
 			e.ui.Notef("interrupted")

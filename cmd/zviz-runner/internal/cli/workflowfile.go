@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/zviz/run/executor/run"
 	"github.com/zviz/run/workflows"
 )
 
@@ -38,7 +39,7 @@ func findWorkflow(path string) (workflowFile, error) {
 		return w, fmt.Errorf("%s is a folder: name the workflow files in it", path)
 	}
 	if w.text, err = readWorkflow(f); err != nil {
-		return w, fmt.Errorf("read %s: %w", path, err)
+		return w, fmt.Errorf("read %s: %w", path, cause(err))
 	}
 	full, err := filepath.Abs(path)
 	if err != nil {
@@ -70,6 +71,19 @@ func repositoryOf(full string) (root, name string) {
 			return dir, name
 		}
 	}
+}
+
+// repository is the one of the work tree that dir lies in, or a project in a folder of it
+// with workflows of its own.
+func (w workflowFile) repository(dir string) (run.Repository, error) {
+	repo, err := run.FindRepository(dir)
+	if err != nil {
+		return repo, failure{Code: "workspace.refused", What: err.Error(), Exit: exitUsage, err: err}
+	}
+	if root, err := filepath.EvalSymlinks(w.root); err == nil && root != repo.Dir && below(repo.Dir, root) {
+		repo = repo.Below(root)
+	}
+	return repo, nil
 }
 
 // called reads a workflow that another one calls: one of the same repository, or one of

@@ -80,10 +80,10 @@ func TestListAndGraphAsJSON(t *testing.T) {
 	var b strings.Builder
 	nodes := graphOf(t, someJobs)
 	for _, show := range []func() error{
-		func() error { return ListJSON(&b, nodes) },
-		func() error { return GraphJSON(&b, nodes) },
-		func() error { return ListJSON(&b, nil) },
-		func() error { return GraphJSON(&b, nil) },
+		func() error { return ListJSON(&b, "ci.yml", nodes) },
+		func() error { return GraphJSON(&b, "ci.yml", nodes) },
+		func() error { return ListJSON(&b, "ci.yml", nil) },
+		func() error { return GraphJSON(&b, "ci.yml", nil) },
 	} {
 		if err := show(); err != nil {
 			t.Fatal(err)
@@ -167,8 +167,8 @@ func TestGraphOfHostileNames(t *testing.T) {
 	for _, show := range []func(*strings.Builder) error{
 		func(b *strings.Builder) error { return List(b, nodes) },
 		func(b *strings.Builder) error { return Graph(b, nodes) },
-		func(b *strings.Builder) error { return ListJSON(b, nodes) },
-		func(b *strings.Builder) error { return GraphJSON(b, nodes) },
+		func(b *strings.Builder) error { return ListJSON(b, "ci.yml", nodes) },
+		func(b *strings.Builder) error { return GraphJSON(b, "ci.yml", nodes) },
 	} {
 		var b strings.Builder
 		if err := show(&b); err != nil {

@@ -54,6 +54,14 @@ With --json, one object a line. Each has "time" (RFC 3339, UTC) and "type"; abou
 A line of more than 64 KiB comes in parts from the start; between those, "more" is not
 set.
 
-With --json, --list prints {"jobs":[…]} and --graph {"stages":[[ID…]…],"edges":[{"from":
-ID,"to":ID}…],"jobs":[…]}; a job has id, name, needs, stage, matrix, and, where there
-are any, cells (names), uses, and jobs of the workflow that it calls.`
+With --json, --list prints {"file":…,"jobs":[…]}, an object a workflow; a job has id,
+name, needs, stage, matrix, and, where there are any, cells (names), uses, and jobs of
+the workflow that it calls. --graph adds "stages":[[ID…]…] and "edges":[{"from":ID,
+"to":ID}…]. With --dry-run a job has no stage and matrix, but steps: id, name, uses, and
+allow: the presets and hosts that the step may reach.
+
+The report
+--report writes {"schema":"zviz.run/run/v1","conclusion":…,"workflows":[…]} to a file. A
+workflow has file, conclusion and jobs; a job id, name, conclusion, tolerated, why and,
+if it ran, report: what exec --report writes of a command (docs/report-v1.schema.json of
+the source). zviz-runner report prints it for people.`

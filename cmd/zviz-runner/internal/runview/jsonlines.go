@@ -19,7 +19,7 @@ import (
 // maxLogData bounds the data of one line: readers have buffers.
 const maxLogData = 32 << 10
 
-// jsonLines shows a run to a program; JSONHelp says how.
+// jsonLines shows a run to a program; Help says how.
 type jsonLines struct {
 	w         io.Writer
 	tally     *tally

@@ -21,11 +21,13 @@ type listedJob struct {
 	Jobs   []listedJob `json:"jobs,omitempty"`
 }
 
-// ListJSON prints the jobs of a plan as one object: {"jobs":[…]}.
-func ListJSON(w io.Writer, nodes []plan.Node) error {
+// ListJSON prints the jobs of a plan, which is of a file, as one object:
+// {"file":…,"jobs":[…]}.
+func ListJSON(w io.Writer, file string, nodes []plan.Node) error {
 	return ui.WriteJSON(w, struct {
+		File string      `json:"file"`
 		Jobs []listedJob `json:"jobs"`
-	}{listed(nodes)}, "")
+	}{file, listed(nodes)}, "")
 }
 
 func listed(nodes []plan.Node) []listedJob {
@@ -45,8 +47,8 @@ func listed(nodes []plan.Node) []listedJob {
 // GraphJSON prints which jobs need which as one object: the ids of each stage, in the
 // order of the file, and {"from":…,"to":…} for each need; those of called workflows
 // are in the edges too, and their jobs in the jobs.
-func GraphJSON(w io.Writer, nodes []plan.Node) error {
-	g := graphJSON{Stages: [][]string{}, Edges: []edge{}, Jobs: listed(nodes)}
+func GraphJSON(w io.Writer, file string, nodes []plan.Node) error {
+	g := graphJSON{File: file, Stages: [][]string{}, Edges: []edge{}, Jobs: listed(nodes)}
 	for _, n := range nodes {
 		for len(g.Stages) <= n.Stage {
 			g.Stages = append(g.Stages, []string{})
@@ -58,6 +60,7 @@ func GraphJSON(w io.Writer, nodes []plan.Node) error {
 }
 
 type graphJSON struct {
+	File   string      `json:"file"`
 	Stages [][]string  `json:"stages"`
 	Edges  []edge      `json:"edges"`
 	Jobs   []listedJob `json:"jobs"`

@@ -133,6 +133,17 @@ func TestWidthAndClip(t *testing.T) {
 	}
 }
 
+// A column is as wide as a terminal shows it.
+func TestTableOfWideNames(t *testing.T) {
+	var b strings.Builder
+	if err := Table(&b, [][]string{{"A", "B"}, {"漢字", "x"}, {"abcd", "y"}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := b.String(), "A     B\n漢字  x\nabcd  y\n"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestArea(t *testing.T) {
 	var b strings.Builder
 	cols := 80

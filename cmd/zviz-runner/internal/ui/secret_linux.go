@@ -53,8 +53,9 @@ func AskSecret(in *os.File, out io.Writer, prompt string) (string, error) {
 	select {
 	case a := <-read:
 		return a.text, a.err
-	case <-stop:
-		return "", errors.New("interrupted")
+	case s := <-stop:
+		sig, _ := s.(syscall.Signal)
+		return "", &InterruptedError{sig}
 	}
 }
 

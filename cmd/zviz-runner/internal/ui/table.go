@@ -5,7 +5,6 @@ package ui
 import (
 	"io"
 	"strings"
-	"unicode/utf8"
 )
 
 // Table writes rows with aligned columns, two blanks apart; the last column is
@@ -17,7 +16,7 @@ func Table(w io.Writer, rows [][]string, style func(row, col int, cell string) s
 			if i == len(width) {
 				width = append(width, 0)
 			}
-			width[i] = max(width[i], utf8.RuneCountInString(c))
+			width[i] = max(width[i], Width(c))
 		}
 	}
 	var b strings.Builder
@@ -26,7 +25,7 @@ func Table(w io.Writer, rows [][]string, style func(row, col int, cell string) s
 		for x, c := range r {
 			pad := ""
 			if x < len(r)-1 {
-				pad = strings.Repeat(" ", width[x]-utf8.RuneCountInString(c)+2)
+				pad = strings.Repeat(" ", width[x]-Width(c)+2)
 			}
 			if style != nil {
 				c = style(y, x, c)
