@@ -4,6 +4,7 @@ package executor
 
 import (
 	"cmp"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -37,10 +38,17 @@ func (l *Cell) note(s Step, layers []sandbox.LayerReport, res sandbox.Result) {
 	}
 }
 
-// Report is the evidence of the job so far: layers, use of the machine, refusals and
-// connections. What only the caller knows (the conclusion, steps, outputs) is not filled
-// in. Of use before Close.
+// Report ends the job's network and is the evidence of the job: layers, use of the
+// machine, refusals and connections. What only the caller knows (the conclusion, steps,
+// outputs) is not filled in. Of use after the last step, before Close.
 func (l *Cell) Report() Report {
+	// Until the network is closed there are requests under way that are no event yet, and
+	// refusals that were only counted.
+	if l.c.network != nil {
+		if err := l.c.network.Close(); err != nil {
+			l.x.cfg.Log.Warn("tear-down", slog.String("job", l.c.job.ID), slog.Any("error", err))
+		}
+	}
 	rep := newReport(Request{Policy: l.policy})
 	rep.Kind, rep.Cause = "job", sandbox.CauseExited
 	rep.ID, rep.Started, rep.Ended = l.c.job.ID, l.began.UTC(), time.Now().UTC()
