@@ -122,7 +122,7 @@ func (e *Event) by(o origin) { e.Process, e.Package = o.Process, o.Package }
 
 // Package is the package that a process works for.
 type Package struct {
-	Pkg    string   `json:"pkg,omitempty"`    // name@version
+	Pkg    string   `json:"pkg,omitempty"`    // name@version; without PkgBy the package that was asked for
 	Script string   `json:"script,omitempty"` // lifecycle script, always claimed
 	PkgBy  Evidence `json:"pkg_by,omitempty"` // how far Pkg is to be trusted
 }

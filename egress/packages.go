@@ -41,7 +41,7 @@ type Fetched struct {
 	Name      string   `json:"name,omitempty"`
 	Version   string   `json:"version,omitempty"`
 	Digest    string   `json:"digest,omitempty"`     // that was verified: "sha512-…" as in a lockfile
-	Hidden    []string `json:"hidden,omitempty"`     // versions that the job does not see
+	Hidden    []string `json:"hidden,omitempty"`     // versions that the job does not see, or the newest of them
 	FromStore bool     `json:"from_store,omitempty"` // the registry was not asked
 
 	Verdict Verdict `json:"-"`
@@ -80,7 +80,7 @@ func (f *findings) into(e *Event) {
 		return
 	}
 	e.Fetched = p
-	if e.Pkg == "" && p.Version != "" {
+	if e.Package == (Package{}) && p.Version != "" {
 		e.Pkg = p.Name + "@" + p.Version
 	}
 	if p.Verdict != "" && p.Verdict != VerdictAllow {

@@ -50,7 +50,7 @@ func (s *Summary) add(e Event) {
 	if e.Step != "" && len(s.Steps) < wantedMost && !slices.Contains(s.Steps, e.Step) {
 		s.Steps = append(s.Steps, e.Step)
 	}
-	if e.Package == (Package{}) {
+	if e.PkgBy == "" && e.Script == "" { // nobody says for what package it is; Pkg is what was asked for
 		return
 	}
 	i := slices.IndexFunc(s.Wanted, func(w Wanted) bool { return w.Package == e.Package })

@@ -135,6 +135,10 @@ func (j *jobPackages) rules(e registry.Ecosystem) registry.Rules {
 	return out
 }
 
+// hiddenMost bounds the hidden versions that an event names, the newest ones: some
+// packages have thousands. Its text says how many there are.
+const hiddenMost = 50
+
 func packageOf(ev packages.Event) egress.Fetched {
 	p := egress.Fetched{
 		Ecosystem: string(ev.Ecosystem), Name: ev.Name, Version: ev.Version, FromStore: ev.FromStore,
@@ -150,7 +154,7 @@ func packageOf(ev packages.Event) egress.Fetched {
 	if ev.Digest != "" {
 		p.Digest = ev.Digest.Integrity()
 	}
-	for _, h := range ev.Hidden {
+	for _, h := range ev.Hidden[max(0, len(ev.Hidden)-hiddenMost):] {
 		p.Hidden = append(p.Hidden, h.Version)
 	}
 	return p

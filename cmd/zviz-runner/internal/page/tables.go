@@ -225,9 +225,13 @@ func wanted(list []egress.Wanted) string {
 	return strings.Join(out, "; ")
 }
 
+// packageText is the package that a process works for, or that it asked for.
 func packageText(p egress.Package) string {
 	if p == (egress.Package{}) {
 		return ""
+	}
+	if p.PkgBy == "" {
+		return p.Pkg + " (asked for)"
 	}
 	return joined(" ", p.Pkg, p.Script) + " (" + string(p.PkgBy) + ")"
 }
