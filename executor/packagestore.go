@@ -86,8 +86,32 @@ func (x *Executor) packages(r Request, c *cell) (egress.Packages, error) {
 			return nil, err
 		}
 	}
+	if err := j.unseen(slices.Concat(c.presets, c.more)); err != nil {
+		return nil, err
+	}
 	c.packages = j
 	return j, nil
+}
+
+// unseen finds rules about packages that cannot be kept because the operator has what a
+// registry answers pass unseen.
+func (j *jobPackages) unseen(presets []egress.Preset) error {
+	for _, preset := range presets {
+		for _, r := range preset.Registries {
+			if rule, ok := j.policy.Unseen(r); ok && j.Strict(r) {
+				return hinted{
+					fmt.Sprintf("by the rule for %s (%s) nobody sees what the registry of the preset %s answers: min_release_age, lockfile_only and block cannot be kept", rule, rule.Origin, preset.Name),
+					"tls: terminate for that rule; or leave it out, or the rules about packages",
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Strict is of egress.Packages.
+func (j *jobPackages) Strict(r egress.Registry) bool {
+	return j.rules(registry.Ecosystem(r.Ecosystem)).Strict()
 }
 
 // unkept finds rules that the registries of a preset cannot be held to: nobody looks at
