@@ -129,7 +129,7 @@ func (t *transport) fromStore(ctx context.Context, q asked, e *store.Entry) (*ht
 	if when, err := time.Parse(time.RFC3339Nano, e.Record.Facts[factPublished]); err == nil {
 		k.Published = when
 	}
-	if k.Published.IsZero() && t.c.Rules.Aged(q.Name) && q.Name != "" {
+	if k.Published.IsZero() && t.c.Rules.Aged(t.c.Ecosystem, q.Name) && q.Name != "" {
 		// It was stored when nobody asked for its age.
 		known, err := t.know(ctx, q, false)
 		if err != nil {

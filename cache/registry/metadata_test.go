@@ -167,7 +167,7 @@ func TestBlocked(t *testing.T) {
 			t.Errorf("%s: %v", tt.item, err)
 			continue
 		}
-		if got := b.Match(tt.name, tt.version); got != tt.want {
+		if got := b.Match(NPM, tt.name, tt.version); got != tt.want {
 			t.Errorf("%s matches %s@%s: %v", tt.item, tt.name, tt.version, got)
 		}
 	}
