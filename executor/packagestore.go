@@ -36,6 +36,7 @@ type jobPackages struct {
 	pool    *packages.Pool
 	policy  egress.Policy
 	lock    atomic.Pointer[registry.Lock] // nil if no rule needs it
+	locks   []registry.Ecosystem          // of which lockfiles count; nil: of all
 	waits   bool                          // for the first step with lockfiles in the workspace
 	block   map[string][]registry.Blocked
 	offline bool
@@ -82,6 +83,7 @@ func (x *Executor) packages(r Request, c *cell) (egress.Packages, error) {
 		}
 	}
 	if p.NPM.LockfileOnly || p.Packages.LockfileOnly {
+		j.locks = locksOf(p, slices.Concat(c.presets, c.more))
 		if err := j.lockTo(c.work); err != nil {
 			return nil, err
 		}
@@ -91,6 +93,23 @@ func (x *Executor) packages(r Request, c *cell) (egress.Packages, error) {
 	}
 	c.packages = j
 	return j, nil
+}
+
+// locksOf are the ecosystems whose lockfiles lockfile_only is about: what is wrong with a
+// lockfile of another one, such as requirements without hashes beside what npm installs,
+// locks nothing that could be fetched.
+func locksOf(p egress.Policy, presets []egress.Preset) (list []registry.Ecosystem) {
+	if !p.Packages.LockfileOnly {
+		return []registry.Ecosystem{registry.NPM}
+	}
+	for _, preset := range presets {
+		for _, r := range preset.Registries {
+			if e := registry.Ecosystem(r.Ecosystem); !slices.Contains(list, e) {
+				list = append(list, e)
+			}
+		}
+	}
+	return list
 }
 
 // unseen finds rules about packages that cannot be kept because the operator has what a
