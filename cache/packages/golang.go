@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/mod/module"
+
 	"github.com/zviz/run/cache/registry"
 	"github.com/zviz/run/cache/store"
 )
@@ -71,7 +73,7 @@ func (t *transport) golang(ctx context.Context, q asked) (*http.Response, error)
 }
 
 func goTTL(q asked) time.Duration {
-	if q.Kind == registry.Manifest && strings.HasPrefix(q.Version, "v") && strings.Count(q.Version, ".") >= 2 {
+	if q.Kind == registry.Manifest && module.CanonicalVersion(q.Version) == q.Version {
 		return forever // of a version, not of a branch
 	}
 	return documentTTL

@@ -189,6 +189,19 @@ func TestGoCommand(t *testing.T) {
 
 // A zip that is not what the checksum database says is not served, whether the
 // proxy lies or its database does.
+// What a branch is changes, also if it is called nearly as a version.
+func TestGoTTL(t *testing.T) {
+	for version, never := range map[string]bool{
+		"v1.2.3": true, "v2.0.0+incompatible": true, "v0.0.0-20260101000000-abcdefabcdef": true, "v1.2.3-rc.1": true,
+		"master": false, "v1.0.x": false, "v1.2": false, "v2.0.0.1": false,
+	} {
+		q := asked{Request: registry.Classify(registry.Go, "example.test/m/@v/"+version+".info")}
+		if got := goTTL(q); q.Kind != registry.Manifest || (got == forever) != never {
+			t.Errorf("%s: %v", version, got)
+		}
+	}
+}
+
 func TestGoIntegrity(t *testing.T) {
 	p := newGoProxy(t)
 	p.add("example.test/x", "v1.0.0", 400*day)
