@@ -236,6 +236,15 @@ func TestVerify(t *testing.T) {
 	if v, err = s.Verify(t.Context()); err != nil || len(v.Faults) != 0 || v.Entries != 4 {
 		t.Errorf("second time: %+v, %v", v, err)
 	}
+	// It is there for people to look at, until they want the place back.
+	for _, all := range []bool{false, true} {
+		if _, err := s.Prune(t.Context(), 0, all); err != nil {
+			t.Fatal(err)
+		}
+		if left, _ := os.ReadDir(filepath.Join(s.Dir(), "quarantine")); (len(left) == 0) != all {
+			t.Errorf("all %v: %d files are in quarantine", all, len(left))
+		}
+	}
 }
 
 func TestPruneByLastUse(t *testing.T) {
