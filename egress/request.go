@@ -181,6 +181,7 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	out := r.Clone(ctx)
+	out.Trailer = nil // its names would go out uncounted; what it says comes after all was judged
 	if ruled.ruled() {
 		if preset := ruled.rule.Preset; preset != "" {
 			q.event.Redacted = sanitize(out, preset)
