@@ -3,6 +3,7 @@
 package registry
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -285,22 +286,30 @@ func TestBound(t *testing.T) {
 	if _, err := io.ReadAll(Bound(strings.NewReader("123456"), 5)); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("%v", err)
 	}
-	r, w := io.Pipe()
-	go func() {
-		fmt.Fprint(w, `{"name":"x","versions":{"1.0.0":{}`)
-		for i := range 300_000 {
-			if _, err := fmt.Fprintf(w, `,"1.0.%d":{"x":"%s"}`, i, strings.Repeat("y", 1000)); err != nil {
-				return
+	for field, member := range map[string]string{
+		"versions":  `,"1.0.%d":{"x":"` + strings.Repeat("y", 1000) + `"}`,
+		"time":      `,"1.0.%d":"2026-01-01T00:00:00Z"`,
+		"dist-tags": `,"tag%d":"1.0.0"`,
+	} {
+		r, w := io.Pipe()
+		go func() {
+			fmt.Fprintf(w, `{"name":"x","%s":{"1.0.0":{}`, field)
+			b := bufio.NewWriter(w)
+			for i := range 500_000 {
+				if _, err := fmt.Fprintf(b, member, i); err != nil {
+					return
+				}
 			}
+			fmt.Fprint(b, `}}`)
+			_ = b.Flush() // the reader may have left
+			w.Close()
+		}()
+		_, err := ParsePackument(Bound(r, 32<<20))
+		if !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%s: %v", field, err)
 		}
-		fmt.Fprint(w, `}}`)
-		w.Close()
-	}()
-	_, err := ParsePackument(Bound(r, 16<<20))
-	if !errors.Is(err, ErrTooLarge) {
-		t.Errorf("%v", err)
+		r.Close()
 	}
-	r.Close()
 }
 
 // A version that is hidden is nowhere in what the client reads, whatever the
