@@ -263,7 +263,7 @@ func TestPyPI(t *testing.T) {
 		case "/simple/six/":
 			if html {
 				rw.Header().Set("Content-Type", "text/html")
-				fmt.Fprintf(rw, `<a href="%s/aa/six-1.0-py3-none-any.whl#sha256=%s">x</a>`, pypiFiles, hash256(old))
+				fmt.Fprintf(rw, `<a href="%s/aa/six-1.0-py3-none-any.whl#sha256=%s">x</a><a href="%[1]s/bb/six-1.1-py3-none-any.whl#sha256=%s">y</a>`, pypiFiles, hash256(old), hash256(young))
 				return
 			}
 			rw.Header().Set("Content-Type", registry.PyPIJSON)
@@ -310,6 +310,18 @@ func TestPyPI(t *testing.T) {
 	}
 	if got := ask(t, b.transport(u, c), pypiBase+"/six/"); got.status != http.StatusForbidden || !strings.Contains(string(got.body), "does not say when") {
 		t.Errorf("%d %s", got.status, got.body)
+	}
+	for name, rules := range map[string]registry.Rules{
+		"block":    {Block: []registry.Blocked{blocked(t, "six@1.1")}},
+		"lockfile": {Lock: registry.NewLock(registry.Locked{Ecosystem: registry.PyPI, Name: "six", Version: "1.0"})},
+	} {
+		c.Rules = rules
+		if got := ask(t, b.transport(u, c), pypiBase+"/six/"); got.status != http.StatusOK || bytes.Contains(got.body, []byte("1.1-py3")) || !bytes.Contains(got.body, []byte(`/aa/six-1.0-py3-none-any.whl#sha256=`+hash256(old))) {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
+		if got := ask(t, b.transport(u, c), pypiFiles+"/bb/six-1.1-py3-none-any.whl"); got.status != http.StatusForbidden {
+			t.Errorf("%s: %d", name, got.status)
+		}
 	}
 }
 

@@ -232,6 +232,27 @@ func TestSimple(t *testing.T) {
 	}
 }
 
+func TestRewriteSimpleHTML(t *testing.T) {
+	const page = `<html><head><base href="../x/"><title>Links</title></head><body><h1>Links</h1>
+<a href="six-1.0.tar.gz#sha256=aa" data-requires-python="&gt;=3.8">six &amp; 1.0</a><a href="six-1.1.tar.gz">six 1.1
+<A HREF="six-1.0-py3-none-any.whl">w</A><a href="six-1.1-py3-none-any.whl"/><a href="other">o</a><a>n</a></body></html>`
+	const want = `<!DOCTYPE html>
+<html><head></head><body>
+<base href="../x/">
+<a href="six-1.0.tar.gz#sha256=aa" data-requires-python="&gt;=3.8">six &amp; 1.0</a><br>
+<a href="six-1.0-py3-none-any.whl">w</a><br>
+</body></html>
+`
+	var out strings.Builder
+	if err := RewriteSimpleHTML(&out, strings.NewReader(page), map[string]bool{"1.1": true}); err != nil || out.String() != want {
+		t.Errorf("%v: %s", err, out.String())
+	}
+	cut := Bound(strings.NewReader(page), 100)
+	if err := RewriteSimpleHTML(io.Discard, cut, nil); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("a page that was cut: %v", err)
+	}
+}
+
 func TestCrate(t *testing.T) {
 	doc := `{"name":"x","vers":"1.0.0","deps":[],"cksum":"` + hex64 + `","yanked":false}` + "\n" +
 		`{"name":"x","vers":"1.1.0","deps":[],"cksum":"` + hex64 + `","pubtime":"2026-06-29T12:00:00Z"}` + "\n"
