@@ -7,7 +7,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -406,32 +405,6 @@ func TestLockfileOnly(t *testing.T) {
 		}
 		if got := ask(t, b.transport(u, Config{Rules: lock(d.Integrity())}), tgz("x", "1.0.0")); !bytes.Equal(got.body, good.tarball) {
 			t.Errorf("sha1: %d %s", got.status, got.body)
-		}
-	}
-}
-
-// What the lockfile says is compared also with what the store does not keep.
-func TestLockfileDigestOfUnkept(t *testing.T) {
-	n := &npmRegistry{}
-	v := n.add("x", "1.0.0", 400*day, nil)
-	u := newUpstream(t, n.ServeHTTP)
-	for _, free := range []int64{-1, 1 << 62} {
-		files, err := store.Open(store.Config{Dir: filepath.Join(t.TempDir(), "store"), MinFree: free})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = files.Close() })
-		b := newBench(t)
-		b.pool = New(files)
-		for sum, status := range map[string]int{hexOf(sha1Of(v.tarball)): http.StatusOK, strings.Repeat("a", 40): http.StatusBadGateway} {
-			d, err := store.NewDigest(store.SHA1, sum)
-			if err != nil {
-				t.Fatal(err)
-			}
-			lock := registry.NewLock(registry.Locked{Ecosystem: registry.NPM, Name: "x", Version: "1.0.0", Digests: []store.Digest{d}})
-			if got := ask(t, b.transport(u, Config{Rules: registry.Rules{Lock: lock}}), tgz("x", "1.0.0")); got.status != status {
-				t.Errorf("%d stay free, %s: %d %v", free, d, got.status, got.err)
-			}
 		}
 	}
 }

@@ -331,9 +331,22 @@ func TestQuotaHolds(t *testing.T) {
 }
 
 func TestMinFree(t *testing.T) {
-	s := open(t, Config{MinFree: 1 << 62})
-	if _, err := s.Create(nil); !errors.Is(err, ErrNoSpace) {
-		t.Errorf("%v", err)
+	left, err := freeBytes(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for free, scratch := range map[int64]bool{2 * left: true, 8 * left: false} {
+		s := open(t, Config{MinFree: free})
+		if _, err := s.Create(nil); !errors.Is(err, ErrNoSpace) {
+			t.Errorf("%v", err)
+		}
+		temp, err := s.Scratch(nil)
+		if (err == nil) != scratch || err != nil && !errors.Is(err, ErrNoSpace) {
+			t.Errorf("%d of %d stay free: %v", free, left, err)
+		}
+		if err == nil {
+			temp.Discard()
+		}
 	}
 }
 
