@@ -111,7 +111,7 @@ func (q *request) findRegistry(out *http.Request, scheme string, to authority) *
 	}
 	for _, preset := range slices.Sorted(maps.Keys(g.registries)) {
 		for _, r := range g.registries[preset] {
-			if g.packages.Strict(r) && r.mayHave(scheme, to, path) {
+			if g.packages.Strict(r) && r.mayHave(to, path) {
 				return &r
 			}
 		}
@@ -120,16 +120,13 @@ func (q *request) findRegistry(out *http.Request, scheme string, to authority) *
 }
 
 // mayHave reports whether a path is below one of the registry's, as some server may read
-// it.
-func (r Registry) mayHave(scheme string, to authority, path string) bool {
+// it. What answers by TLS may answer without, and the other way round.
+func (r Registry) mayHave(to authority, path string) bool {
 	path, plain := canonicalPath(path)
 	path = strings.NewReplacer("%2F", "/", "%5C", "/").Replace(path)
 	for _, raw := range append([]string{r.Base}, r.Files...) {
-		u, err := url.Parse(raw)
-		if err != nil || u.Scheme != scheme {
-			continue
-		}
-		if at, err := parseAuthority(u.Host, defaultPort(scheme)); err != nil || at != to {
+		u, at, err := parseSource(raw, "")
+		if err != nil || at.host != to.host || at.port != to.port && (!isWeb(at.port) || !isWeb(to.port)) {
 			continue
 		}
 		if base, ok := canonicalPath(strings.TrimRight(u.EscapedPath(), "/") + "/"); !ok || !plain || strings.HasPrefix(path, base) {
@@ -138,6 +135,8 @@ func (r Registry) mayHave(scheme string, to authority, path string) bool {
 	}
 	return false
 }
+
+func isWeb(port uint16) bool { return port == 80 || port == 443 }
 
 // Unseen returns a rule of the policy by which nobody sees what a registry answers: no
 // rule about packages can be kept then.

@@ -38,11 +38,13 @@ func TestMayHave(t *testing.T) {
 		"/npm/left/-/left-1.0.0.tgz": true, "/%6epm/left": true, "//npm/left": true, "/x/../npm/left": true, "/npm%2Fleft": true, `/npm%5cleft`: true,
 		"/other/left": false, "/npm": false,
 	} {
-		if got := (Registry{Base: "https://registry.test/npm/"}).mayHave("https", to, path); got != want {
+		if got := (Registry{Base: "https://registry.test/npm/"}).mayHave(to, path); got != want {
 			t.Errorf("%s: %v", path, got)
 		}
 	}
-	if (Registry{Base: "https://registry.test/npm/"}).mayHave("https", authority{"other.test", 443}, "/npm/x") {
-		t.Error("another host has it")
+	for at, want := range map[authority]bool{{"other.test", 443}: false, {"registry.test", 8080}: false, {"registry.test", 80}: true} {
+		if got := (Registry{Base: "https://registry.test/npm/"}).mayHave(at, "/npm/x"); got != want {
+			t.Errorf("%v: %v", at, got)
+		}
 	}
 }
