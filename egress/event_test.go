@@ -35,7 +35,8 @@ func TestSummarize(t *testing.T) {
 	got := Summarize([]Event{
 		{Door: DoorDNS, Verdict: VerdictAllow, Host: "registry.test"},
 		{Door: DoorHTTP, Verdict: VerdictAllow, Host: "registry.test", Port: 443, Up: 1, Down: 10},
-		{Door: DoorHTTP, Verdict: VerdictAllow, Host: "registry.test", Port: 443, Up: 2, Down: 20, Process: node},
+		// Of a package that it fetches a process does not claim to be.
+		{Door: DoorHTTP, Verdict: VerdictAllow, Host: "registry.test", Port: 443, Up: 2, Down: 20, Process: node, Package: Package{Pkg: "left-pad@1.3.0"}},
 		{Door: DoorHTTP, Verdict: VerdictDeny, Host: "registry.test", Port: 443, Method: "PUT", Reason: ReasonMethod},
 		{Door: DoorTCP, Verdict: VerdictDeny, Dst: "198.51.100.7:4444", Port: 4444, Reason: ReasonNoName},
 		{Door: DoorDNS, Verdict: VerdictDeny, Host: "evil.test", Reason: ReasonHost, Process: node, Count: 3},
@@ -52,6 +53,36 @@ func TestSummarize(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+}
+
+// What is folded is counted with its bytes, and each byte once.
+func TestRecorderFoldsBytes(t *testing.T) {
+	var up, down int64
+	count := 0
+	r := newRecorder("j", 10, func(e Event) { up, down, count = up+e.Up, down+e.Down, count+max(e.Count, 1) })
+	for i := range 4 {
+		r.emit(Event{Time: time.Unix(1000, 0), Verdict: VerdictNote, Door: DoorHTTP, Path: "/a", Up: 10, Down: int64(100 * i)})
+	}
+	r.close()
+	if up != 40 || down != 600 || count != 4 {
+		t.Errorf("up %d, down %d of %d", up, down, count)
+	}
+}
+
+// What a package's metadata makes large counts too.
+func TestRecorderBoundsPackages(t *testing.T) {
+	kept := 0
+	r := newRecorder("j", 1<<20, func(Event) { kept++ })
+	hidden := make([]string, 1000)
+	for i := range hidden {
+		hidden[i] = "1.0.0-beta"
+	}
+	for range 1000 {
+		r.emit(Event{Verdict: VerdictAllow, Door: DoorHTTP, Fetched: &Fetched{Name: "a", Hidden: hidden}})
+	}
+	if most := eventBytesMost / len("1.0.0-beta") / 1000; kept > most || kept == 0 || !r.full() {
+		t.Errorf("%d events are kept, %d at most would fit; full: %v", kept, most, r.full())
 	}
 }
 

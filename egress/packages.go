@@ -5,6 +5,7 @@ package egress
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -33,6 +34,8 @@ type Packages interface {
 	// there. Told is called with what was found out, from any goroutine, at the latest
 	// when the answer has been read.
 	Transport(r Registry, next http.RoundTripper, told func(Fetched)) (http.RoundTripper, error)
+	// Strict reports whether rules about packages are in force for a registry.
+	Strict(r Registry) bool
 }
 
 // Fetched is what was found out about a request to a registry.
@@ -41,7 +44,7 @@ type Fetched struct {
 	Name      string   `json:"name,omitempty"`
 	Version   string   `json:"version,omitempty"`
 	Digest    string   `json:"digest,omitempty"`     // that was verified: "sha512-…" as in a lockfile
-	Hidden    []string `json:"hidden,omitempty"`     // versions that the job does not see, the newest last
+	Hidden    []string `json:"hidden,omitempty"`     // versions that the job does not see, or the newest of them; the newest last
 	FromStore bool     `json:"from_store,omitempty"` // the registry was not asked
 
 	Verdict Verdict `json:"-"`
@@ -66,6 +69,10 @@ func (e *Event) withheld() string {
 		return p.Name + "@" + p.Version
 	}
 }
+
+// HiddenMost bounds Fetched.Hidden: some packages have thousands of versions. The event's
+// hint says how many there are.
+const HiddenMost = 50
 
 // findings are what a request's transports find out, maybe after it ended.
 type findings struct {
@@ -106,13 +113,69 @@ func (f *findings) into(e *Event) {
 // findRegistry returns the registry that a store answers for; nil if there is none.
 func (q *request) findRegistry(out *http.Request, scheme string, to authority) *Registry {
 	g := q.web.g
-	if g.packages == nil || q.x == nil || q.x.Rule.Preset == "" {
+	if g.packages == nil || q.x == nil {
 		return nil
 	}
-	if r, ok := nearest(g.registries[q.x.Rule.Preset], scheme, to, out.URL.EscapedPath()); ok {
-		return &r
+	path := out.URL.EscapedPath()
+	if q.x.Rule.Preset != "" {
+		if r, ok := nearest(g.registries[q.x.Rule.Preset], scheme, to, path); ok {
+			return &r
+		}
+		return nil
+	}
+	// A rule of its own opens more of the host, but takes no rule about packages back:
+	// what reads the registry is judged, also by a path that no preset has.
+	if out.Method != http.MethodGet && out.Method != http.MethodHead {
+		return nil
+	}
+	for _, preset := range slices.Sorted(maps.Keys(g.registries)) {
+		for _, r := range g.registries[preset] {
+			if g.packages.Strict(r) && r.mayHave(to, path) {
+				return &r
+			}
+		}
 	}
 	return nil
+}
+
+// mayHave reports whether a path is below one of the registry's, as some server may read
+// it. What answers by TLS may answer without, and the other way round.
+func (r Registry) mayHave(to authority, path string) bool {
+	path, plain := canonicalPath(path)
+	path = strings.NewReplacer("%2F", "/", "%5C", "/").Replace(path)
+	for _, raw := range append([]string{r.Base}, r.Files...) {
+		u, at, err := parseSource(raw, "")
+		if err != nil || at.host != to.host || at.port != to.port && (!isWeb(at.port) || !isWeb(to.port)) {
+			continue
+		}
+		if base, ok := canonicalPath(strings.TrimRight(u.EscapedPath(), "/") + "/"); !ok || !plain || strings.HasPrefix(path, base) {
+			return true
+		}
+	}
+	return false
+}
+
+func isWeb(port uint16) bool { return port == 80 || port == 443 }
+
+// Unseen returns a rule of the policy by which nobody sees what a registry answers: no
+// rule about packages can be kept then.
+func (p Policy) Unseen(r Registry) (Rule, bool) {
+	rules := slices.Clone(p.Rules)
+	for _, s := range p.Steps {
+		rules = append(rules, s.Rules...)
+	}
+	for _, raw := range append([]string{r.Base}, r.Files...) {
+		u, to, err := parseSource(raw, "")
+		if err != nil {
+			continue
+		}
+		for _, rule := range rules {
+			if rule.Hides(Rule{Host: to.host, Ports: []uint16{to.port}}) && (u.Scheme == "https" || rule.Protocol != "") {
+				return rule, true
+			}
+		}
+	}
+	return Rule{}, false
 }
 
 // packages returns what answers in the place of a registry; nil if none is asked.

@@ -85,8 +85,8 @@ func checkPins(rules []Rule) error {
 	return nil
 }
 
-// Hides reports whether, by the rule, nobody sees what comes from where the file of the
-// rule pin is.
+// Hides reports whether, by the rule, nobody sees what comes from the host and the ports
+// of the rule pin.
 func (r Rule) Hides(pin Rule) bool {
 	return r.Host == pin.Host && (r.TLS == TLSSplice || r.Protocol != "") && slices.ContainsFunc(pin.Ports, r.MatchPort)
 }

@@ -245,6 +245,8 @@ func (passOn) Transport(_ Registry, next http.RoundTripper, _ func(Fetched)) (ht
 	return next, nil
 }
 
+func (passOn) Strict(Registry) bool { return false }
+
 // What a registry says before its answer goes past every mask, with a store of packages
 // in between as without.
 func TestInjectEarlyHints(t *testing.T) {

@@ -43,9 +43,10 @@ type recorder struct {
 
 // folded is a refusal and how many came after it in its window.
 type folded struct {
-	event Event
-	since time.Time
-	more  int
+	event    Event
+	since    time.Time
+	more     int
+	up, down int64 // bytes of those
 }
 
 type overKey struct {
@@ -84,6 +85,8 @@ func (r *recorder) emit(e Event) {
 	if f, ok := r.recent[key]; ok {
 		if e.Time.Sub(f.since) < foldWindow {
 			f.more += max(e.Count, 1)
+			f.up += e.Up
+			f.down += e.Down
 			return
 		}
 		r.flush(key, f)
@@ -111,7 +114,7 @@ func (r *recorder) flush(key string, f *folded) {
 	delete(r.recent, key)
 	if f.more > 0 {
 		e := f.event
-		e.Count = f.more
+		e.Count, e.Up, e.Down = f.more, f.up, f.down
 		r.send(e)
 	}
 }
@@ -139,7 +142,15 @@ func (r *recorder) full() bool {
 // size is about what an event takes.
 func (e *Event) size() int {
 	n := int(unsafe.Sizeof(*e))
-	for _, s := range []string{e.Host, e.Dst, e.Method, e.Path, e.Rule, e.Hint, e.Exe, e.Argv0, e.Pkg, e.Script} {
+	texts := []string{e.Step, e.Host, e.Dst, e.Method, e.Path, e.Rule, e.Hint, e.Exe, e.Argv0, e.Pkg, e.Script}
+	if p := e.Fetched; p != nil {
+		n += int(unsafe.Sizeof(*p))
+		texts = append(texts, p.Name, p.Version, p.Digest)
+		for _, v := range p.Hidden {
+			n += len(v) + 16
+		}
+	}
+	for _, s := range texts {
 		n += len(s)
 	}
 	for _, s := range e.Chain {

@@ -182,7 +182,7 @@ func (q *request) forward(rw http.ResponseWriter, r *http.Request, scheme string
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	out := r.Clone(ctx)
-	out.Trailer = nil // their values come too late to be passed on, and the names say enough
+	out.Trailer = nil // its names would go out uncounted; what it says comes after all was judged
 	if ruled.ruled() {
 		if ruled.judged {
 			q.event.Redacted = overrides(out)

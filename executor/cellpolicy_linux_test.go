@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/executor"
@@ -27,6 +28,10 @@ func connectedCell(t *testing.T, p egress.Policy) (cell *executor.Cell, requests
 	var n atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n.Add(1)
+		if r.URL.Path == "/wait" {
+			<-r.Context().Done()
+			return
+		}
 		fmt.Fprintf(w, "hello from %s", r.Host)
 	}))
 	t.Cleanup(server.Close)
@@ -97,6 +102,35 @@ func TestCellStepPolicies(t *testing.T) {
 	// A step that no item matches has what stands above.
 	if out, _, err := namedStep(t, cell, "Third", `curl -s http://evil.test/; curl -s http://two.test/`); err != nil || out != "hello from evil.test" {
 		t.Errorf("third: %q, %v", out, err)
+	}
+}
+
+// The report has what was only counted, and what a step left under way.
+func TestCellReportIsWhole(t *testing.T) {
+	cell, requests := connectedCell(t, egress.Policy{Rules: []egress.Rule{{Host: "one.test"}}})
+	if _, _, err := namedStep(t, cell, "left", `curl -s http://one.test/wait >/dev/null 2>&1 &`); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); requests() == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("no request came")
+		}
+	}
+	if _, _, err := namedStep(t, cell, "many", `curl -s --resolve evil.test:80:192.0.2.1 http://evil.test/a http://evil.test/a http://evil.test/a`); err != nil {
+		t.Fatal(err)
+	}
+	rep := cell.Report()
+	waits, denied := 0, 0
+	for _, e := range rep.Egress.Events {
+		if e.Path == "/wait" && e.Verdict != egress.VerdictDeny {
+			waits++
+		}
+		if e.Path == "/a" && e.Verdict == egress.VerdictDeny {
+			denied += max(e.Count, 1)
+		}
+	}
+	if waits != 1 || denied != 3 || !rep.Egress.Complete {
+		t.Errorf("the one under way %d times, %d of 3 refusals, complete %v: %+v", waits, denied, rep.Egress.Complete, rep.Egress.Events)
 	}
 }
 

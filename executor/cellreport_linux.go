@@ -4,6 +4,8 @@ package executor
 
 import (
 	"cmp"
+	"errors"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -37,10 +39,17 @@ func (l *Cell) note(s Step, layers []sandbox.LayerReport, res sandbox.Result) {
 	}
 }
 
-// Report is the evidence of the job so far: layers, use of the machine, refusals and
-// connections. What only the caller knows (the conclusion, steps, outputs) is not filled
-// in. Of use before Close.
+// Report ends the job's network and is the evidence of the job: layers, use of the
+// machine, refusals and connections. What only the caller knows (the conclusion, steps,
+// outputs) is not filled in; with an Error it is a failure. Of use after the last step, before Close.
 func (l *Cell) Report() Report {
+	// Until the network is closed there are requests under way that are no event yet, and
+	// refusals that were only counted.
+	if l.c.network != nil {
+		if err := l.c.network.Close(); err != nil {
+			l.x.cfg.Log.Warn("tear-down", slog.String("job", l.c.job.ID), slog.Any("error", err))
+		}
+	}
 	rep := newReport(Request{Policy: l.policy})
 	rep.Kind, rep.Cause = "job", sandbox.CauseExited
 	rep.ID, rep.Started, rep.Ended = l.c.job.ID, l.began.UTC(), time.Now().UTC()
@@ -66,5 +75,18 @@ func (l *Cell) Report() Report {
 	l.c.mu.Unlock()
 	rep.connections(events)
 	rep.offer(l.Packages())
+	rep.Error = l.ended()
 	return rep
+}
+
+// ended is what ended the whole job, whatever its steps may tolerate.
+func (l *Cell) ended() *ReportError {
+	err := l.c.denials.end()
+	if found, ok := errors.AsType[*CanaryError](err); ok {
+		return &ReportError{Code: found.Code(), What: l.c.hidden.text(found.Error()), Why: found.Why(), Fix: found.Hint(), Exit: 1}
+	}
+	if d, ok := errors.AsType[*DeniedError](err); ok && d.OnDeny == egress.FailJob {
+		return &ReportError{Code: d.Code(), What: d.Error(), Fix: d.Hint(), Exit: 1}
+	}
+	return nil
 }

@@ -351,7 +351,8 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		err = fmt.Errorf("start of %q: %w", r.Args[0], res.StartErr) // says nothing of the command
 	}
 	if err != nil {
-		return report, err
+		// The command may have run. What it did is evidence, whatever went wrong here.
+		return report, errors.Join(err, c.closeInto(&report, res)) //nolint:contextcheck // tear-down outlives the context
 	}
 	if r.Policy.Ephemeral || r.Policy.Diff {
 		report.Changed, err = overlayChanges(c.spec, c.work, r.DiffTo)
@@ -362,12 +363,7 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 	for i := range report.Changed {
 		report.Changed[i].Path = c.hidden.text(report.Changed[i].Path)
 	}
-	if c.network != nil {
-		err = errors.Join(err, c.network.Close()) //nolint:contextcheck // tear-down outlives the context
-		report.Egress.Complete = c.network.Complete()
-	}
-	report.Egress.Head = c.head
-	report.finish(res, c.events)
+	err = errors.Join(err, c.closeInto(&report, res)) //nolint:contextcheck // tear-down outlives the context
 	report.offer(c.layer.packages())
 	ended := c.denials.end()
 	if found, ok := errors.AsType[*CanaryError](ended); ok {
@@ -386,6 +382,22 @@ func (x *Executor) Exec(ctx context.Context, r Request) (_ Report, err error) {
 		report.Limits.Reached = said.limit()
 	}
 	return report, err
+}
+
+// closeInto closes the network of a cell and fills in how its command ended, if it
+// started, and what the network saw.
+func (c *cell) closeInto(report *Report, res sandbox.Result) (err error) {
+	if c.network != nil {
+		err = c.network.Close()
+		report.Egress.Complete = c.network.Complete()
+	}
+	report.Egress.Head = c.head
+	if res.Cause == "" {
+		report.connections(c.events)
+	} else {
+		report.finish(res, c.events)
+	}
+	return err
 }
 
 // progressStep is after what time, and how often, a long look at what was left is

@@ -40,12 +40,12 @@ func (j *jobPackages) lockTo(w workspace) error {
 		return fmt.Errorf("lockfile_only: %w", err)
 	}
 	defer func() { _ = root.Close() }()
-	locked, found, err := readLocks(root, w.top, "", 0)
+	locked, found, err := readLocks(root, w.top, "", 0, j.locks)
 	if err != nil {
 		return fmt.Errorf("lockfile_only: %w", err)
 	}
 	if found == 0 {
-		return hinted{"lockfile_only: no lockfile in " + w.top, "make one (npm install --package-lock-only, go mod tidy, cargo generate-lockfile), or leave the rule out; there are " + strings.Join(lockfile.Files(), ", ")}
+		return hinted{"lockfile_only: no lockfile in " + w.top, "make one (npm install --package-lock-only, go mod tidy, cargo generate-lockfile), or leave the rule out; there are " + strings.Join(slices.DeleteFunc(lockfile.Files(), func(f string) bool { return !of(j.locks, lockfile.Of(f)) }), ", ")}
 	}
 	j.lock.Store(locked)
 	return nil
@@ -61,7 +61,7 @@ func (j *jobPackages) lockOnce(work *os.Root) error {
 		return nil
 	}
 	// A repository's files are two folders further down than those of a command.
-	locked, found, err := readLocks(work, RunnerWork, "_temp", 2)
+	locked, found, err := readLocks(work, RunnerWork, "_temp", 2, j.locks)
 	if err != nil {
 		return fmt.Errorf("lockfile_only: %w", err)
 	}
@@ -77,16 +77,17 @@ type lockSearch struct {
 	root    *os.Root
 	name    string // of root, in errors
 	without string // a folder in root that is not looked at
+	of      []registry.Ecosystem
 	entries int
 	found   int
 	all     []registry.Locked
 }
 
 // readLocks reads the lockfiles beneath root, down to further folders more than those
-// of a workspace. Somebody may be changing the files: nothing outside is read, and no
-// pipe waited for.
-func readLocks(root *os.Root, name, without string, further int) (*registry.Lock, int, error) {
-	s := &lockSearch{root: root, name: name, without: without}
+// of a workspace, those of some ecosystems or of all. Somebody may be changing the files:
+// nothing outside is read, and no pipe waited for.
+func readLocks(root *os.Root, name, without string, further int, ecosystems []registry.Ecosystem) (*registry.Lock, int, error) {
+	s := &lockSearch{root: root, name: name, without: without, of: ecosystems}
 	if err := s.folder(".", lockDepth+further); err != nil {
 		return nil, 0, err
 	}
@@ -123,11 +124,16 @@ func (s *lockSearch) entry(name string, d fs.DirEntry, depth int) error {
 			return nil
 		}
 		return s.folder(name, depth-1)
-	case d.Type().IsRegular() && lockfile.Known(d.Name()):
+	case d.Type().IsRegular() && of(s.of, lockfile.Of(d.Name())):
 		return s.file(name)
 	default:
 		return nil
 	}
+}
+
+// of reports whether a file that locks packages of e counts; list nil is all.
+func of(list []registry.Ecosystem, e registry.Ecosystem) bool {
+	return e != "" && (list == nil || slices.Contains(list, e))
 }
 
 func (s *lockSearch) file(name string) error {

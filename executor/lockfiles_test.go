@@ -6,11 +6,13 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/zviz/run/cache/registry"
+	"github.com/zviz/run/egress"
 )
 
 const sumOfA = "example.test/a v1.0.0 h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"
@@ -49,7 +51,7 @@ func TestReadLocks(t *testing.T) {
 			root, err := os.OpenRoot(top)
 			check(t, err)
 			defer root.Close()
-			lock, found, err := readLocks(root, "/srv", "skipped", 0)
+			lock, found, err := readLocks(root, "/srv", "skipped", 0, nil)
 			if tt.want != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.want) {
 					t.Fatalf("got %v, want …%s…", err, tt.want)
@@ -60,6 +62,39 @@ func TestReadLocks(t *testing.T) {
 				t.Errorf("found %d, %v", found, err)
 			}
 		})
+	}
+}
+
+// What is wrong with a lockfile matters only where its packages could be fetched.
+func TestReadLocksOfAnEcosystem(t *testing.T) {
+	top := t.TempDir()
+	check(t, errors.Join(lockAt(top, "go.sum"), os.WriteFile(filepath.Join(top, "requirements-docs.txt"), []byte("sphinx\n"), 0o600)))
+	root, err := os.OpenRoot(top)
+	check(t, err)
+	defer root.Close()
+	if _, found, err := readLocks(root, top, "", 0, []registry.Ecosystem{registry.Go, registry.NPM}); err != nil || found != 1 {
+		t.Errorf("of Go: %d, %v", found, err)
+	}
+	if _, found, err := readLocks(root, top, "", 0, []registry.Ecosystem{registry.NPM}); err != nil || found != 0 {
+		t.Errorf("of npm: %d, %v", found, err)
+	}
+	for _, list := range [][]registry.Ecosystem{nil, {registry.PyPI}} {
+		if _, _, err := readLocks(root, top, "", 0, list); err == nil || !strings.Contains(err.Error(), "requirements-docs.txt:1") {
+			t.Errorf("of Python: %v", err)
+		}
+	}
+	npm := egress.Preset{Registries: []egress.Registry{{Ecosystem: "npm"}}}
+	var p egress.Policy
+	p.NPM.LockfileOnly = true
+	if got := locksOf(p, nil); !slices.Equal(got, []registry.Ecosystem{registry.NPM}) {
+		t.Errorf("egress.npm is about %v", got)
+	}
+	p.Packages.LockfileOnly = true
+	if got := locksOf(p, []egress.Preset{npm, npm, {Registries: []egress.Registry{{Ecosystem: "pypi"}}}}); !slices.Equal(got, []registry.Ecosystem{registry.NPM, registry.PyPI}) {
+		t.Errorf("egress.packages is about %v", got)
+	}
+	if got := locksOf(p, nil); got != nil {
+		t.Errorf("without a registry it is about %v", got)
 	}
 }
 

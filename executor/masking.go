@@ -68,6 +68,11 @@ func (h *hidden) event(e egress.Event) egress.Event {
 		*s = h.text(*s)
 	}
 	e.Chain, e.Redacted = h.all(e.Chain), h.all(e.Redacted)
+	if e.Fetched != nil {
+		p := *e.Fetched // it may be read by who found it out
+		p.Name, p.Version = h.text(p.Name), h.text(p.Version)
+		e.Fetched = &p
+	}
 	return e
 }
 

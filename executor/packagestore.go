@@ -50,6 +50,7 @@ type jobPackages struct {
 	pool    *packages.Pool
 	policy  egress.Policy
 	lock    atomic.Pointer[registry.Lock] // nil if no rule needs it
+	locks   []registry.Ecosystem          // of which lockfiles count; nil: of all
 	waits   bool                          // for the first step with lockfiles in the workspace
 	block   map[string][]registry.Blocked
 	offline bool
@@ -96,12 +97,54 @@ func (x *Executor) packages(r Request, c *cell) (egress.Packages, error) {
 		}
 	}
 	if p.NPM.LockfileOnly || p.Packages.LockfileOnly {
+		j.locks = locksOf(p, slices.Concat(c.presets, c.more))
 		if err := j.lockTo(c.work); err != nil {
 			return nil, err
 		}
 	}
+	if err := j.unseen(slices.Concat(c.presets, c.more)); err != nil {
+		return nil, err
+	}
 	c.packages = j
 	return j, nil
+}
+
+// locksOf are the ecosystems whose lockfiles lockfile_only is about: what is wrong with a
+// lockfile of another one, such as requirements without hashes beside what npm installs,
+// locks nothing that could be fetched.
+func locksOf(p egress.Policy, presets []egress.Preset) (list []registry.Ecosystem) {
+	if !p.Packages.LockfileOnly {
+		return []registry.Ecosystem{registry.NPM}
+	}
+	for _, preset := range presets {
+		for _, r := range preset.Registries {
+			if e := registry.Ecosystem(r.Ecosystem); !slices.Contains(list, e) {
+				list = append(list, e)
+			}
+		}
+	}
+	return list
+}
+
+// unseen finds rules about packages that cannot be kept because the operator has what a
+// registry answers pass unseen.
+func (j *jobPackages) unseen(presets []egress.Preset) error {
+	for _, preset := range presets {
+		for _, r := range preset.Registries {
+			if rule, ok := j.policy.Unseen(r); ok && j.Strict(r) {
+				return hinted{
+					fmt.Sprintf("by the rule for %s (%s) nobody sees what the registry of the preset %s answers: min_release_age, lockfile_only and block cannot be kept", rule, rule.Origin, preset.Name),
+					"tls: terminate for that rule; or leave it out, or the rules about packages",
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Strict is of egress.Packages.
+func (j *jobPackages) Strict(r egress.Registry) bool {
+	return j.rules(registry.Ecosystem(r.Ecosystem)).Strict()
 }
 
 // unkept finds rules that the registries of a preset cannot be held to: nobody looks at
@@ -164,7 +207,7 @@ func packageOf(ev packages.Event) egress.Fetched {
 	if ev.Digest != "" {
 		p.Digest = ev.Digest.Integrity()
 	}
-	for _, h := range ev.Hidden {
+	for _, h := range ev.Hidden[max(0, len(ev.Hidden)-egress.HiddenMost):] {
 		p.Hidden = append(p.Hidden, h.Version)
 	}
 	return p

@@ -258,7 +258,10 @@ func (d *policyDecoder) packageRules(key string, p *egress.PackageRules, files *
 				return d.list(n, join(where, "prebuilt"), func(item *yaml.Node) error { return d.pin(item, join(where, "prebuilt"), files) })
 			}},
 			d.texts(where, "block", func(s string) error {
-				_, err := registry.ParseBlocked(s)
+				b, err := registry.ParseBlocked(s)
+				if err == nil && key == "npm" {
+					err = b.Check(registry.NPM)
+				}
 				if err == nil {
 					addNew(&p.Block, s)
 				}

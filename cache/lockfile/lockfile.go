@@ -38,8 +38,22 @@ func Files() []string {
 	return []string{"package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "go.sum", "go.work.sum", "Cargo.lock", "requirements.txt"}
 }
 
-// Known reports whether Parse knows a file of that name.
-func Known(file string) bool { return parserOf(path.Base(file)) != nil }
+// Of returns whose packages a file of that name locks; empty if Parse does not know it.
+func Of(file string) registry.Ecosystem {
+	switch base := path.Base(file); base {
+	case "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock":
+		return registry.NPM
+	case "go.sum", "go.work.sum":
+		return registry.Go
+	case "Cargo.lock":
+		return registry.Cargo
+	default:
+		if parserOf(base) != nil {
+			return registry.PyPI
+		}
+		return ""
+	}
+}
 
 type parser func(b []byte) ([]registry.Locked, error)
 

@@ -129,7 +129,7 @@ func (t *transport) fromStore(ctx context.Context, q asked, e *store.Entry) (*ht
 	if when, err := time.Parse(time.RFC3339Nano, e.Record.Facts[factPublished]); err == nil {
 		k.Published = when
 	}
-	if k.Published.IsZero() && t.c.Rules.Aged(q.Name) && q.Name != "" {
+	if k.Published.IsZero() && t.c.Rules.Aged(t.c.Ecosystem, q.Name) && q.Name != "" {
 		// It was stored when nobody asked for its age.
 		known, err := t.know(ctx, q, false)
 		if err != nil {
@@ -152,7 +152,7 @@ func (t *transport) fromStore(ctx context.Context, q asked, e *store.Entry) (*ht
 	if err != nil {
 		return nil, err
 	}
-	if err := t.checkExtra(e, extra); err != nil {
+	if err := checkExtra(e.Record.Checked, e.File, e.Record.Size, extra); err != nil {
 		return nil, t.integrity(q, err)
 	}
 	done = true
@@ -178,16 +178,17 @@ func fileHeader(r store.Record) http.Header {
 	return http.Header{"Content-Type": {media}, "Etag": {`"` + r.SHA256.Value() + `"`}, "Cache-Control": {immutable}}
 }
 
-// checkExtra compares a stored file with what the lockfile says.
-func (t *transport) checkExtra(e *store.Entry, extra []store.Digest) error {
-	if len(extra) == 0 || slices.ContainsFunc(extra, func(d store.Digest) bool { return slices.Contains(e.Record.Checked, d) }) {
+// checkExtra compares a whole file, which has the digests checked, with what the lockfile
+// says.
+func checkExtra(checked []store.Digest, r io.ReaderAt, size int64, extra []store.Digest) error {
+	if len(extra) == 0 || slices.ContainsFunc(extra, func(d store.Digest) bool { return slices.Contains(checked, d) }) {
 		return nil
 	}
 	h := store.NewHasher(extra)
-	if _, err := io.Copy(h, io.NewSectionReader(e.File, 0, e.Record.Size)); err != nil {
+	if _, err := io.Copy(h, io.NewSectionReader(r, 0, size)); err != nil {
 		return err
 	}
-	return h.Check(extra, e.File, e.Record.Size)
+	return h.Check(extra, r, size)
 }
 
 // fetch answers from upstream and keeps what was verified.
@@ -223,6 +224,11 @@ func (t *transport) fetch(ctx context.Context, q asked, key string, k knowledge,
 				return t.delivered(q, f, e, extra)
 			}
 		}
+		if f.temp != nil { // verified, but not kept, or evicted already
+			if err := checkExtra(want, f.temp, f.temp.Size(), extra); err != nil {
+				return nil, t.integrity(q, err)
+			}
+		}
 	}
 	header := http.Header{"Content-Type": {"application/octet-stream"}}
 	f.mu.Lock()
@@ -242,7 +248,7 @@ func (t *transport) fetch(ctx context.Context, q asked, key string, k knowledge,
 
 // delivered answers with a file that a flight has just put into the store.
 func (t *transport) delivered(q asked, f *flight, e *store.Entry, extra []store.Digest) (*http.Response, error) {
-	if err := t.checkExtra(e, extra); err != nil {
+	if err := checkExtra(e.Record.Checked, e.File, e.Record.Size, extra); err != nil {
 		_ = e.Close()
 		return nil, t.integrity(q, err)
 	}

@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/zviz/run/cache/registry"
+	"github.com/zviz/run/cache/store"
 	"github.com/zviz/run/internal/testenv"
 )
 
@@ -52,5 +54,35 @@ func TestDiskFull(t *testing.T) {
 	})
 	if err := syscall.Unmount(dir, 0); err != nil {
 		t.Error(err)
+	}
+}
+
+// What the lockfile says is compared also with what the store does not keep.
+func TestLockfileDigestOfUnkept(t *testing.T) {
+	n := &npmRegistry{}
+	v := n.add("x", "1.0.0", 400*day, nil)
+	u := newUpstream(t, n.ServeHTTP)
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(t.TempDir(), &disk); err != nil {
+		t.Fatal(err)
+	}
+	for _, free := range []int64{-1, 2 * int64(disk.Bavail) * disk.Bsize} {
+		files, err := store.Open(store.Config{Dir: filepath.Join(t.TempDir(), "store"), MinFree: free})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = files.Close() })
+		b := newBench(t)
+		b.pool = New(files)
+		for sum, status := range map[string]int{hexOf(sha1Of(v.tarball)): http.StatusOK, strings.Repeat("a", 40): http.StatusBadGateway} {
+			d, err := store.NewDigest(store.SHA1, sum)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lock := registry.NewLock(registry.Locked{Ecosystem: registry.NPM, Name: "x", Version: "1.0.0", Digests: []store.Digest{d}})
+			if got := ask(t, b.transport(u, Config{Rules: registry.Rules{Lock: lock}}), tgz("x", "1.0.0")); got.status != status {
+				t.Errorf("%d stay free, %s: %d %v", free, d, got.status, got.err)
+			}
+		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/mod/module"
+
 	"github.com/zviz/run/cache/registry"
 	"github.com/zviz/run/cache/store"
 )
@@ -71,7 +73,7 @@ func (t *transport) golang(ctx context.Context, q asked) (*http.Response, error)
 }
 
 func goTTL(q asked) time.Duration {
-	if q.Kind == registry.Manifest && strings.HasPrefix(q.Version, "v") && strings.Count(q.Version, ".") >= 2 {
+	if q.Kind == registry.Manifest && module.CanonicalVersion(q.Version) == q.Version {
 		return forever // of a version, not of a branch
 	}
 	return documentTTL
@@ -81,7 +83,7 @@ func goTTL(q asked) time.Duration {
 func (t *transport) goVisible(ctx context.Context, q asked, versions []string) (left []string, hidden []Hidden, err error) {
 	for i, version := range versions {
 		v := registry.Version{Version: version, Published: t.longAgo()}
-		if t.c.Rules.Aged(q.Name) && i < goListed {
+		if t.c.Rules.Aged(t.c.Ecosystem, q.Name) && i < goListed {
 			if v.Published, err = t.goTime(ctx, q.Name, version); err != nil {
 				return nil, nil, err
 			}
@@ -168,7 +170,7 @@ func (t *transport) goTime(ctx context.Context, name, version string) (time.Time
 func (t *transport) knowGo(ctx context.Context, q asked, digests bool) (knowledge, error) {
 	k := knowledge{registry.Version{Version: q.Version}, true}
 	var err error
-	if t.c.Rules.Aged(q.Name) {
+	if t.c.Rules.Aged(t.c.Ecosystem, q.Name) {
 		if k.Published, err = t.goTime(ctx, q.Name, q.Version); err != nil {
 			return knowledge{}, err
 		}

@@ -24,7 +24,7 @@ func (t *transport) know(ctx context.Context, q asked, digests bool) (knowledge,
 	var err error
 	switch t.c.Ecosystem {
 	case registry.NPM:
-		d, pkg, err = t.packument(ctx, q, t.c.Rules.Aged(q.Name))
+		d, pkg, err = t.packument(ctx, q, t.c.Rules.Aged(t.c.Ecosystem, q.Name))
 	case registry.PyPI:
 		d, pkg, err = t.simple(ctx, q.Name)
 	case registry.Cargo:

@@ -47,7 +47,7 @@ func (t *transport) npm(ctx context.Context, q asked) (*http.Response, error) {
 		t.observe(q, d, nil)
 		return t.whole(q, d)
 	}
-	d, pkg, err := t.packument(ctx, q, !short || t.c.Rules.Aged(q.Name))
+	d, pkg, err := t.packument(ctx, q, !short || t.c.Rules.Aged(t.c.Ecosystem, q.Name))
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (t *transport) packumentOf(q asked, full bool) wanted {
 	// The full form has all that the short one has. Offline the short one must do,
 	// unless its lack of times matters.
 	haveFull := have()
-	if !full && !haveFull || t.c.Offline && !haveFull && !t.c.Rules.Aged(q.Name) {
+	if !full && !haveFull || t.c.Offline && !haveFull && !t.c.Rules.Aged(t.c.Ecosystem, q.Name) {
 		w.accept = npmShort
 	}
 	return w

@@ -189,6 +189,19 @@ func TestGoCommand(t *testing.T) {
 
 // A zip that is not what the checksum database says is not served, whether the
 // proxy lies or its database does.
+// What a branch is changes, also if it is called nearly as a version.
+func TestGoTTL(t *testing.T) {
+	for version, never := range map[string]bool{
+		"v1.2.3": true, "v2.0.0+incompatible": true, "v0.0.0-20260101000000-abcdefabcdef": true, "v1.2.3-rc.1": true,
+		"master": false, "v1.0.x": false, "v1.2": false, "v2.0.0.1": false,
+	} {
+		q := asked{Request: registry.Classify(registry.Go, "example.test/m/@v/"+version+".info")}
+		if got := goTTL(q); q.Kind != registry.Manifest || (got == forever) != never {
+			t.Errorf("%s: %v", version, got)
+		}
+	}
+}
+
 func TestGoIntegrity(t *testing.T) {
 	p := newGoProxy(t)
 	p.add("example.test/x", "v1.0.0", 400*day)
@@ -250,7 +263,7 @@ func TestPyPI(t *testing.T) {
 		case "/simple/six/":
 			if html {
 				rw.Header().Set("Content-Type", "text/html")
-				fmt.Fprintf(rw, `<a href="%s/aa/six-1.0-py3-none-any.whl#sha256=%s">x</a>`, pypiFiles, hash256(old))
+				fmt.Fprintf(rw, `<a href="%s/aa/six-1.0-py3-none-any.whl#sha256=%s">x</a><a href="%[1]s/bb/six-1.1-py3-none-any.whl#sha256=%s">y</a>`, pypiFiles, hash256(old), hash256(young))
 				return
 			}
 			rw.Header().Set("Content-Type", registry.PyPIJSON)
@@ -297,6 +310,18 @@ func TestPyPI(t *testing.T) {
 	}
 	if got := ask(t, b.transport(u, c), pypiBase+"/six/"); got.status != http.StatusForbidden || !strings.Contains(string(got.body), "does not say when") {
 		t.Errorf("%d %s", got.status, got.body)
+	}
+	for name, rules := range map[string]registry.Rules{
+		"block":    {Block: []registry.Blocked{blocked(t, "six@1.1")}},
+		"lockfile": {Lock: registry.NewLock(registry.Locked{Ecosystem: registry.PyPI, Name: "six", Version: "1.0"})},
+	} {
+		c.Rules = rules
+		if got := ask(t, b.transport(u, c), pypiBase+"/six/"); got.status != http.StatusOK || bytes.Contains(got.body, []byte("1.1-py3")) || !bytes.Contains(got.body, []byte(`/aa/six-1.0-py3-none-any.whl#sha256=`+hash256(old))) {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
+		if got := ask(t, b.transport(u, c), pypiFiles+"/bb/six-1.1-py3-none-any.whl"); got.status != http.StatusForbidden {
+			t.Errorf("%s: %d", name, got.status)
+		}
 	}
 }
 

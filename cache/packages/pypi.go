@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 
 	"github.com/zviz/run/cache/registry"
 )
@@ -32,27 +33,25 @@ func (t *transport) pypi(ctx context.Context, q asked) (*http.Response, error) {
 	t.observe(q, d, hidden)
 	asJSON := d.mediaType() == registry.PyPIJSON
 	toHTML := asJSON && !accepts(q.http, registry.PyPIJSON)
+	left := slices.ContainsFunc(pkg.Versions, func(v registry.Version) bool { return !hide[v.Version] })
 	switch {
-	case !asJSON && len(hide) > 0:
-		// A page without times has versions that are all too young; one that the
-		// lockfile or the block list cuts cannot be rewritten.
+	case !asJSON && len(hide) > 0 && !left:
+		// A page without times has versions that are all too young. An empty page would
+		// not say why.
 		_ = d.Close()
-		v := pkg.Versions[0]
-		for _, o := range pkg.Versions {
-			if hide[o.Version] {
-				v = o
-			}
-		}
-		return nil, refuse(t.c.Rules.Judge(t.c.Now(), t.c.Ecosystem, q.Name, v))
+		return nil, refuse(t.c.Rules.Judge(t.c.Now(), t.c.Ecosystem, q.Name, pkg.Versions[0]))
 	case len(hide) == 0 && !toHTML:
 		return t.whole(q, d)
 	}
 	media := registry.PyPIJSON
-	if toHTML {
+	if toHTML || !asJSON {
 		media = registry.PyPIHTML + "; charset=utf-8"
 	}
 	return t.derived(ctx, q, d, etag(d, hide, toHTML), media, func(w io.Writer, r io.Reader) error {
-		if !toHTML {
+		switch {
+		case !asJSON:
+			return registry.RewriteSimpleHTML(w, r, hide)
+		case !toHTML:
 			return registry.RewriteSimpleJSON(w, r, hide)
 		}
 		pr, pw := io.Pipe()

@@ -3,6 +3,7 @@
 package registry
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -167,7 +168,7 @@ func TestBlocked(t *testing.T) {
 			t.Errorf("%s: %v", tt.item, err)
 			continue
 		}
-		if got := b.Match(tt.name, tt.version); got != tt.want {
+		if got := b.Match(NPM, tt.name, tt.version); got != tt.want {
 			t.Errorf("%s matches %s@%s: %v", tt.item, tt.name, tt.version, got)
 		}
 	}
@@ -231,6 +232,27 @@ func TestSimple(t *testing.T) {
 	}
 }
 
+func TestRewriteSimpleHTML(t *testing.T) {
+	const page = `<html><head><base href="../x/"><title>Links</title></head><body><h1>Links</h1>
+<a href="six-1.0.tar.gz#sha256=aa" data-requires-python="&gt;=3.8">six &amp; 1.0</a><a href="six-1.1.tar.gz">six 1.1
+<A HREF="six-1.0-py3-none-any.whl">w</A><a href="six-1.1-py3-none-any.whl"/><a href="other">o</a><a>n</a></body></html>`
+	const want = `<!DOCTYPE html>
+<html><head></head><body>
+<base href="../x/">
+<a href="six-1.0.tar.gz#sha256=aa" data-requires-python="&gt;=3.8">six &amp; 1.0</a><br>
+<a href="six-1.0-py3-none-any.whl">w</a><br>
+</body></html>
+`
+	var out strings.Builder
+	if err := RewriteSimpleHTML(&out, strings.NewReader(page), map[string]bool{"1.1": true}); err != nil || out.String() != want {
+		t.Errorf("%v: %s", err, out.String())
+	}
+	cut := Bound(strings.NewReader(page), 100)
+	if err := RewriteSimpleHTML(io.Discard, cut, nil); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("a page that was cut: %v", err)
+	}
+}
+
 func TestCrate(t *testing.T) {
 	doc := `{"name":"x","vers":"1.0.0","deps":[],"cksum":"` + hex64 + `","yanked":false}` + "\n" +
 		`{"name":"x","vers":"1.1.0","deps":[],"cksum":"` + hex64 + `","pubtime":"2026-06-29T12:00:00Z"}` + "\n"
@@ -285,22 +307,30 @@ func TestBound(t *testing.T) {
 	if _, err := io.ReadAll(Bound(strings.NewReader("123456"), 5)); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("%v", err)
 	}
-	r, w := io.Pipe()
-	go func() {
-		fmt.Fprint(w, `{"name":"x","versions":{"1.0.0":{}`)
-		for i := range 300_000 {
-			if _, err := fmt.Fprintf(w, `,"1.0.%d":{"x":"%s"}`, i, strings.Repeat("y", 1000)); err != nil {
-				return
+	for field, member := range map[string]string{
+		"versions":  `,"1.0.%d":{"x":"` + strings.Repeat("y", 1000) + `"}`,
+		"time":      `,"1.0.%d":"2026-01-01T00:00:00Z"`,
+		"dist-tags": `,"tag%d":"1.0.0"`,
+	} {
+		r, w := io.Pipe()
+		go func() {
+			fmt.Fprintf(w, `{"name":"x","%s":{"1.0.0":{}`, field)
+			b := bufio.NewWriter(w)
+			for i := range 500_000 {
+				if _, err := fmt.Fprintf(b, member, i); err != nil {
+					return
+				}
 			}
+			fmt.Fprint(b, `}}`)
+			_ = b.Flush() // the reader may have left
+			w.Close()
+		}()
+		_, err := ParsePackument(Bound(r, 32<<20))
+		if !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%s: %v", field, err)
 		}
-		fmt.Fprint(w, `}}`)
-		w.Close()
-	}()
-	_, err := ParsePackument(Bound(r, 16<<20))
-	if !errors.Is(err, ErrTooLarge) {
-		t.Errorf("%v", err)
+		r.Close()
 	}
-	r.Close()
 }
 
 // A version that is hidden is nowhere in what the client reads, whatever the

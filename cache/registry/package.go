@@ -37,6 +37,7 @@ const (
 	DocumentMost = 256 << 20 // bytes, unpacked
 	versionMost  = 8 << 20   // bytes, of one version or file
 	versionsMost = 200_000
+	timesMost    = 2 * versionsMost // versions that were taken back have one too
 )
 
 // ErrTooLarge says that a document goes beyond the bounds.

@@ -31,7 +31,11 @@ func ParsePackument(r io.Reader) (Package, error) {
 		case "name":
 			return ignoreType(d.Decode(&p.Name))
 		case npmTags:
-			return ignoreType(d.Decode(&p.Tags))
+			raw, err := value(d)
+			if err != nil {
+				return err
+			}
+			return ignoreType(json.Unmarshal(raw, &p.Tags))
 		case "time":
 			return object(d, func(version string) error {
 				var s string
@@ -39,6 +43,9 @@ func ParsePackument(r io.Reader) (Package, error) {
 				// If a key is there twice, the later time counts: it hides more.
 				if t := parseTime(s); t.After(times[version]) {
 					times[version] = t
+				}
+				if len(times) > timesMost {
+					return ErrTooLarge
 				}
 				return err
 			})

@@ -35,8 +35,8 @@ type Rules struct {
 func (r Rules) Strict() bool { return r.MinReleaseAge > 0 || r.Lock != nil || len(r.Block) > 0 }
 
 // Aged reports whether the age of a package's versions matters.
-func (r Rules) Aged(name string) bool {
-	return r.MinReleaseAge > 0 && !slices.ContainsFunc(r.Exclude, func(p string) bool { return glob(p, name) })
+func (r Rules) Aged(e Ecosystem, name string) bool {
+	return r.MinReleaseAge > 0 && !slices.ContainsFunc(r.Exclude, func(p string) bool { return glob(e.sameName(p), e.sameName(name)) })
 }
 
 // Unsupported says, for people, which rules an ecosystem cannot keep, because its
@@ -69,14 +69,14 @@ func (d Decision) Allowed() bool { return d.Reason == "" }
 // for the ecosystems that do not have one (see Unsupported).
 func (r Rules) Judge(now time.Time, e Ecosystem, name string, v Version) Decision {
 	for _, b := range r.Block {
-		if b.Match(name, v.Version) {
+		if b.Match(e, name, v.Version) {
 			return Decision{ReasonBlocked, fmt.Sprintf("%s@%s is on the block list (%s)", name, v.Version, b)}
 		}
 	}
 	if r.Lock != nil && !r.Lock.Has(e, name, v.Version) {
 		return Decision{ReasonLockfile, fmt.Sprintf("%s@%s is not in the lockfile", name, v.Version)}
 	}
-	if !r.Aged(name) || e == Debian || e == Cargo && v.Published.IsZero() {
+	if !r.Aged(e, name) || e == Debian || e == Cargo && v.Published.IsZero() {
 		return Decision{}
 	}
 	if v.Published.IsZero() {
@@ -159,10 +159,7 @@ func NewLock(packages ...Locked) *Lock {
 }
 
 func (l *Lock) key(e Ecosystem, name, version string) pkg {
-	if e == PyPI {
-		name = NormalizePyPI(name)
-	}
-	return pkg{e, name, version}
+	return pkg{e, e.sameName(name), e.sameVersion(version)}
 }
 
 // Has reports whether a version is named.

@@ -3,6 +3,7 @@
 package registry
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -257,4 +258,52 @@ func htmlVersion(attributes []nethtml.Attribute) (Version, bool) {
 		}
 	}
 	return v, v.Version != ""
+}
+
+// RewriteSimpleHTML makes a page of PEP 503 of the files of another one, without those of
+// the versions that hide names, or of none that we can tell.
+func RewriteSimpleHTML(w io.Writer, r io.Reader, hide map[string]bool) error {
+	out := bufio.NewWriter(w)
+	write := func(s string) { _, _ = out.WriteString(s) } // Flush tells of its errors
+	write("<!DOCTYPE html>\n<html><head></head><body>\n")
+	z := nethtml.NewTokenizer(r)
+	z.SetMaxBuf(1 << 20)
+	inside := false
+	end := func() {
+		if inside {
+			write("</a><br>\n")
+		}
+		inside = false
+	}
+	for {
+		switch kind := z.Next(); kind {
+		case nethtml.ErrorToken:
+			if err := z.Err(); !errors.Is(err, io.EOF) {
+				return parseError("simple index", err)
+			}
+			end()
+			write("</body></html>\n")
+			return out.Flush()
+		case nethtml.StartTagToken, nethtml.SelfClosingTagToken:
+			switch t := z.Token(); t.Data {
+			case "base": // what links are relative to
+				write(t.String() + "\n")
+			case "a":
+				end()
+				if v, ok := htmlVersion(t.Attr); ok && !hide[v.Version] && kind == nethtml.StartTagToken {
+					inside = true
+					write(t.String())
+				}
+			}
+		case nethtml.EndTagToken:
+			if t := z.Token(); t.Data == "a" {
+				end()
+			}
+		case nethtml.TextToken:
+			if inside {
+				write(html.EscapeString(z.Token().Data))
+			}
+		default:
+		}
+	}
 }

@@ -73,10 +73,22 @@ func wildcard(version string) bool {
 
 func (b Blocked) String() string { return b.text }
 
+// Check says what is wrong with an item for an ecosystem: a part of a version matches
+// nothing where versions are semantic.
+func (b Blocked) Check(e Ecosystem) error {
+	if e != NPM || b.version == "" {
+		return nil
+	}
+	if _, err := semver.Parse(strings.TrimPrefix(b.version, "v")); err != nil {
+		return fmt.Errorf("blocked package %.200q: %q is no whole version; a range is such as %q", b.text, b.version, b.name+"@"+b.version+".x")
+	}
+	return nil
+}
+
 // Match reports whether a version is blocked. A version that is not semantic is
 // within every range: better one too many.
-func (b Blocked) Match(name, version string) bool {
-	if !glob(b.name, name) {
+func (b Blocked) Match(e Ecosystem, name, version string) bool {
+	if !glob(e.sameName(b.name), e.sameName(name)) {
 		return false
 	}
 	switch {
@@ -84,7 +96,7 @@ func (b Blocked) Match(name, version string) bool {
 		v, err := semver.ParseTolerant(version)
 		return err != nil || b.within(v)
 	case b.version != "":
-		return strings.TrimPrefix(version, "v") == strings.TrimPrefix(b.version, "v")
+		return strings.TrimPrefix(e.sameVersion(version), "v") == strings.TrimPrefix(e.sameVersion(b.version), "v")
 	default:
 		return true
 	}

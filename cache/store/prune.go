@@ -31,9 +31,13 @@ type Pruned struct {
 
 // Prune evicts the entries that were not used for longest until the content
 // takes no more than maxBytes (negative: no limit), and removes content that no
-// entry names. What was used in the last ten minutes stays, unless all is set.
+// entry names. What was used in the last ten minutes stays, unless all is set; then
+// what is in quarantine goes too.
 func (s *Store) Prune(ctx context.Context, maxBytes int64, all bool) (Pruned, error) {
 	s.sweep()
+	if all {
+		s.release()
+	}
 	now := time.Now()
 	var records []Record
 	users := map[Digest]int{}
@@ -106,6 +110,17 @@ func (s *Store) Prune(ctx context.Context, maxBytes int64, all bool) (Pruned, er
 		}
 	}
 	return p, nil
+}
+
+// release removes what is in quarantine: nothing uses it.
+func (s *Store) release() {
+	entries, err := fs.ReadDir(s.root.FS(), "quarantine")
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		_ = s.root.Remove("quarantine/" + e.Name()) // the next one does
+	}
 }
 
 // Usage counts without changing anything.

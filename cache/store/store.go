@@ -25,7 +25,7 @@ const touchAfter = 10 * time.Minute
 type Config struct {
 	Dir      string // absolute; made if it is not there
 	MaxBytes int64  // of content; 0 means DefaultMaxBytes, negative no limit
-	MinFree  int64  // bytes the disk keeps free: below it nothing is stored; 0 means DefaultMinFree, negative no limit
+	MinFree  int64  // bytes the disk keeps free: below it nothing of Create is stored, below a quarter nothing; 0 means DefaultMinFree, negative no limit
 }
 
 // The defaults of Config.

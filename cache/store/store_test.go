@@ -236,6 +236,15 @@ func TestVerify(t *testing.T) {
 	if v, err = s.Verify(t.Context()); err != nil || len(v.Faults) != 0 || v.Entries != 4 {
 		t.Errorf("second time: %+v, %v", v, err)
 	}
+	// It is there for people to look at, until they want the place back.
+	for _, all := range []bool{false, true} {
+		if _, err := s.Prune(t.Context(), 0, all); err != nil {
+			t.Fatal(err)
+		}
+		if left, _ := os.ReadDir(filepath.Join(s.Dir(), "quarantine")); (len(left) == 0) != all {
+			t.Errorf("all %v: %d files are in quarantine", all, len(left))
+		}
+	}
 }
 
 func TestPruneByLastUse(t *testing.T) {
@@ -322,9 +331,22 @@ func TestQuotaHolds(t *testing.T) {
 }
 
 func TestMinFree(t *testing.T) {
-	s := open(t, Config{MinFree: 1 << 62})
-	if _, err := s.Create(nil); !errors.Is(err, ErrNoSpace) {
-		t.Errorf("%v", err)
+	left, err := freeBytes(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for free, scratch := range map[int64]bool{2 * left: true, 8 * left: false} {
+		s := open(t, Config{MinFree: free})
+		if _, err := s.Create(nil); !errors.Is(err, ErrNoSpace) {
+			t.Errorf("%v", err)
+		}
+		temp, err := s.Scratch(nil)
+		if (err == nil) != scratch || err != nil && !errors.Is(err, ErrNoSpace) {
+			t.Errorf("%d of %d stay free: %v", free, left, err)
+		}
+		if err == nil {
+			temp.Discard()
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ type Temp struct {
 	name string
 	hash *Hasher
 	size int64
+	stay int64 // bytes of the disk that stay free
 	left int64 // until the disk is looked at again
 	done bool
 }
@@ -31,32 +32,33 @@ type Temp struct {
 const lookEvery = 64 << 20
 
 // Create begins a file; the digests are those that Commit will be asked for.
-func (s *Store) Create(want []Digest) (*Temp, error) {
-	if err := s.room(); err != nil {
-		return nil, err
-	}
-	return s.Scratch(want)
-}
+func (s *Store) Create(want []Digest) (*Temp, error) { return s.create(want, s.free) }
+
+// Scratch is Create also when the disk is nearly full, for what is small or goes again:
+// it leaves a quarter of what is to stay free.
+func (s *Store) Scratch(want []Digest) (*Temp, error) { return s.create(want, s.free/4) }
 
 // room reports whether the disk has more than what is to stay free.
-func (s *Store) room() error {
-	if s.free <= 0 {
+func (s *Store) room(stay int64) error {
+	if stay <= 0 {
 		return nil
 	}
-	if left, err := freeBytes(s.dir); err == nil && left < s.free {
-		return fmt.Errorf("store %s: %w: %d bytes are left, %d stay free", s.dir, ErrNoSpace, left, s.free)
+	if left, err := freeBytes(s.dir); err == nil && left < stay {
+		return fmt.Errorf("store %s: %w: %d bytes are left, %d stay free", s.dir, ErrNoSpace, left, stay)
 	}
 	return nil
 }
 
-// Scratch is Create also when the disk is nearly full, for what is small.
-func (s *Store) Scratch(want []Digest) (*Temp, error) {
+func (s *Store) create(want []Digest, stay int64) (*Temp, error) {
+	if err := s.room(stay); err != nil {
+		return nil, err
+	}
 	name := "tmp/" + rand.Text()
 	f, err := s.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	t := &Temp{s: s, file: f, name: name, hash: NewHasher(want)}
+	t := &Temp{s: s, file: f, name: name, hash: NewHasher(want), stay: stay}
 	if !tryLock(f, true) {
 		t.Discard()
 		return nil, errors.New("store: a new file is locked")
@@ -67,8 +69,8 @@ func (s *Store) Scratch(want []Digest) (*Temp, error) {
 func (t *Temp) Write(p []byte) (int, error) {
 	if t.left -= int64(len(p)); t.left < 0 {
 		t.left = lookEvery
-		if t.size > 0 { // Create has looked
-			if err := t.s.room(); err != nil {
+		if t.size > 0 { // create has looked
+			if err := t.s.room(t.stay); err != nil {
 				return 0, err
 			}
 		}

@@ -115,6 +115,10 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 	if err != nil {
 		e.err = fmt.Errorf("job %s: %w", j.ID, err)
 	}
+	if report.Error != nil { // it may be of a step whose failure is tolerated, or of what one left running
+		res.Conclusion = job.Failure
+		e.out.Why = report.Error.What
+	}
 	e.result = res.Plan()
 	e.out.Conclusion = e.result.Conclusion
 	e.out.TimedOut = limited && res.TimedOut

@@ -243,7 +243,7 @@ func (a app) cachePruneCommand() *cobra.Command {
 more than --max-size, and files that no entry names. What was used in the last
 ten minutes stays. A runner does the same by itself while it fills the store.
 
-With --all everything goes, whatever its age.`,
+With --all everything goes, whatever its age, and what verify took out of use too.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			limit := store.DefaultMaxBytes

@@ -50,6 +50,9 @@ func (a app) exec(ctx context.Context, o *execOptions) error {
 	if o.json && !o.explain {
 		e.lines = newJSONLines(a.Out)
 	}
+	if err := o.apart(); err != nil {
+		return e.refuse(err)
+	}
 	// Before anything of the job exists: the name may lie where it can write.
 	if o.report != "" && !o.explain {
 		f, err := openReport(o.report)

@@ -62,6 +62,33 @@ func (o *execOptions) openSigning() (_ *signing, err error) {
 	return s, nil
 }
 
+// apart checks that nothing that is written takes the place of another file, before any of
+// them is.
+func (o *execOptions) apart() error {
+	for _, x := range [][4]string{
+		{"--report", o.report, "--provenance", o.provenance},
+		{"--report", o.report, "--sign-key", o.signKey},
+		{"--provenance", o.provenance, "--sign-key", o.signKey},
+	} {
+		if x[1] != "" && x[3] != "" && sameFile(x[1], x[3]) {
+			return failure{Code: "usage.argument", What: x[0] + " and " + x[2] + " name the same file: one would take the place of the other", Fix: "name two"}
+		}
+	}
+	return nil
+}
+
+// sameFile reports whether two paths name one file, which need not be there yet.
+func sameFile(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	if errX == nil && errY == nil {
+		return os.SameFile(x, y)
+	}
+	x, errX = os.Stat(filepath.Dir(a))
+	y, errY = os.Stat(filepath.Dir(b))
+	return errX == nil && errY == nil && os.SameFile(x, y) && filepath.Base(a) == filepath.Base(b)
+}
+
 // readSmall reads a regular file.
 func readSmall(name string, most int64) ([]byte, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)

@@ -97,14 +97,15 @@ type storedReport struct {
 	data []byte
 }
 
-// readReport reads the one report of a file, or of standard input.
-func (a app) readReport(name string) (storedReport, error) {
-	list, err := a.readReports(name, "")
+// readReport reads the one report of a file, or of standard input; of a run that of a
+// job, if it is named.
+func (a app) readReport(name, job string) (storedReport, error) {
+	list, err := a.readReports(name, job)
 	if err != nil {
 		return storedReport{}, err
 	}
 	if len(list) > 1 {
-		return storedReport{}, argument("report", name, usageError{"is that of a run with several jobs", "zviz-runner report --job ID"})
+		return storedReport{}, argument("report", name, usageError{"is that of a run with several jobs", "name one: --job " + quoteShell(list[0].Job)})
 	}
 	return list[0], nil
 }

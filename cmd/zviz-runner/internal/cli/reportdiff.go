@@ -21,13 +21,14 @@ type difference struct {
 }
 
 func (a app) reportDiffCommand() *cobra.Command {
-	json := false
+	json, job := false, ""
 	cmd := &cobra.Command{
 		Use:   "diff OLD NEW",
 		Short: "Say which hosts, packages and denials are new in a report",
 		Long: `diff compares two reports: which hosts were reached or denied, which packages were
 fetched, and which system calls and files were denied in NEW and not in OLD (+), or
-in OLD and not in NEW (-); and what changed in the layers.
+in OLD and not in NEW (-); and what changed in the layers. Of what run --report wrote
+it takes the report of the one job, or of --job.
 
 Exit code: 0 if nothing is new, 1 if something is, 2 if a file is no report.`,
 		Example: `  zviz-runner report diff yesterday.json today.json`,
@@ -38,17 +39,18 @@ Exit code: 0 if nothing is new, 1 if something is, 2 if a file is no report.`,
 			return failure{Code: "usage.argument", What: "report diff takes two reports", Fix: cmd.CommandPath() + " OLD NEW", Exit: exitUsage}
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			older, err := a.readReport(args[0])
+			older, err := a.readReport(args[0], job)
 			if err != nil {
 				return usage(err)
 			}
-			newer, err := a.readReport(args[1])
+			newer, err := a.readReport(args[1], job)
 			if err != nil {
 				return usage(err)
 			}
 			return a.printDiff(diffReports(older.Report, newer.Report), json)
 		},
 	}
+	cmd.Flags().StringVar(&job, "job", "", "of the reports of runs the `JOB`, by its id")
 	cmd.Flags().BoolVar(&json, "json", false, "print one JSON object")
 	return cmd
 }

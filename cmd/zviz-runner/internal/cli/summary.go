@@ -165,7 +165,7 @@ func (e *execution) denied(rows []egress.Summary, verdict egress.Verdict, verb s
 // it as if it did not exist.
 func (e *execution) hid(events []egress.Event) {
 	var rows []string
-	count, aged := 0, false
+	aged := false
 	seen := map[string]bool{} // a package manager may ask again
 	for _, ev := range events {
 		p := ev.Fetched
@@ -173,18 +173,20 @@ func (e *execution) hid(events []egress.Event) {
 			continue
 		}
 		seen[p.Ecosystem+" "+p.Name] = true
-		count += len(p.Hidden)
 		aged = aged || ev.Reason == registry.ReasonAge
 		newest := p.Hidden[len(p.Hidden)-1]
-		if n := len(p.Hidden) - 1; n > 0 {
-			newest += fmt.Sprintf(" and %d more", n)
+		switch n := len(p.Hidden); {
+		case n == egress.HiddenMost:
+			newest += " and older ones"
+		case n > 1:
+			newest += fmt.Sprintf(" and %d older", n-1)
 		}
 		rows = append(rows, e.mask(ui.Clean(p.Name+" "+newest+" ("+ev.Reason+")")))
 	}
 	if len(rows) == 0 {
 		return
 	}
-	e.list("hid "+ui.Count(count, "version", "versions")+" of packages", rows)
+	e.list("hid versions of "+ui.Count(len(rows), "package", "packages"), rows)
 	if aged {
 		e.ui.Fixf("if one is wanted: exclude of egress.npm or egress.packages in the policy file, or a shorter min_release_age")
 	}

@@ -132,12 +132,12 @@ func actorOf(e egress.Event) nodeKey {
 		program = "unknown process"
 	}
 	switch {
-	case e.Pkg != "":
+	case e.Pkg != "" && e.PkgBy != "":
 		what := e.Script
 		if what == "" {
 			what = program
 		}
-		return nodeKey{e.Pkg, what + ", " + string(cmp.Or(e.PkgBy, egress.EvidenceClaimed))}
+		return nodeKey{e.Pkg, what + ", " + string(e.PkgBy)}
 	case e.Script != "":
 		return nodeKey{e.Script, "script, claimed"}
 	default:
