@@ -56,7 +56,7 @@ func (s *Summary) add(e Event) {
 	if p := e.withheld(); p != "" && len(s.Packages) < wantedMost && !slices.Contains(s.Packages, p) {
 		s.Packages = append(s.Packages, p)
 	}
-	if e.Package == (Package{}) {
+	if e.PkgBy == "" && e.Script == "" { // nobody says for which package it works
 		return
 	}
 	i := slices.IndexFunc(s.Wanted, func(w Wanted) bool { return w.Package == e.Package })
