@@ -3,14 +3,17 @@
 package job_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/url"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -262,5 +265,28 @@ func TestLongInfo(t *testing.T) {
 		if len(e.Text) > 65536 || strings.Contains(e.Text, "\n") {
 			t.Errorf("%s: %d bytes", e.Kind, len(e.Text))
 		}
+	}
+}
+
+// TestManyEntries: a hundred thousand outputs, variables of later steps and directories take
+// no more than their share of time each.
+func TestManyEntries(t *testing.T) {
+	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errors.New("it takes too long"))
+	defer cancel()
+	res, rec := runIn(ctx, t, request(t, `
+steps:
+  - id: a
+    run: |
+      seq 100000 | sed 's/.*/k&=v&/' >> "$GITHUB_OUTPUT"
+      echo K7=last >> "$GITHUB_OUTPUT"
+      seq 2 20000 | sed 's,.*,/no/dir&,' >> "$GITHUB_PATH"
+      echo /no/dir7 >> "$GITHUB_PATH"
+  - run: echo "${{ steps.a.outputs.k99999 }} ${{ steps.a.outputs.k7 }}"
+    env: {PATH: /usr/bin:/bin}
+`))
+	// So many directories are more than a process can have.
+	contains(t, rec, "a = success/success", "rgument list too long")
+	if res.Conclusion != job.Failure {
+		t.Errorf("the job is %s\n%s", res.Conclusion, rec.log())
 	}
 }

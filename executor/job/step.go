@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -342,9 +343,7 @@ func (st *stepRun) applyEffects() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.env = r.env.with(e.env)
-	for _, dir := range e.path {
-		r.addPath(dir)
-	}
+	r.addPath(e.path)
 	if rec := st.sc.record(st.s.ID); rec != nil && st.phase == phaseMain {
 		for _, o := range e.outputs {
 			rec.output(o)
@@ -352,13 +351,25 @@ func (st *stepRun) applyEffects() {
 	}
 }
 
-// addPath puts a directory in front. The caller holds the mutex.
-func (r *runner) addPath(dir string) {
-	list := []string{dir}
-	for _, d := range r.path {
-		if d != dir {
-			list = append(list, d)
+// addPath puts directories in front, each before those that came earlier. The caller holds
+// the mutex.
+func (r *runner) addPath(dirs []string) {
+	if len(dirs) == 0 {
+		return
+	}
+	var list []string
+	seen := map[string]bool{}
+	add := func(dir string) {
+		if !seen[dir] {
+			seen[dir] = true
+			list = append(list, dir)
 		}
+	}
+	for _, dir := range slices.Backward(dirs) {
+		add(dir)
+	}
+	for _, dir := range r.path {
+		add(dir)
 	}
 	r.path = list
 }
