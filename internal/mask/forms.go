@@ -28,8 +28,14 @@ func Needles(values []string) []string {
 	}
 	for _, v := range values {
 		forms := []string{v}
-		if lines := strings.FieldsFunc(v, func(r rune) bool { return r == '\n' || r == '\r' }); len(lines) > 1 {
-			forms = append(forms, lines...)
+		for _, l := range strings.FieldsFunc(v, func(r rune) bool { return r == '\n' || r == '\r' }) {
+			// Readers of YAML and JSON take the blanks off, shells the line break at the end.
+			if l != v {
+				forms = append(forms, l)
+			}
+			if bare := strings.TrimSpace(l); bare != l {
+				forms = append(forms, bare)
+			}
 		}
 		if bare, ok := unquote(v); ok {
 			forms = append(forms, bare)
