@@ -25,9 +25,10 @@ const (
 // output is where one stream of the step's process goes.
 func (st *stepRun) output(stream string) *output {
 	return &output{
-		masks: st.r.masks,
-		line:  func(text string) { st.line(stream, text) },
-		part:  func(text string) { st.r.emit(Event{Kind: Line, Step: st.id, Stream: stream, Text: text}) },
+		masks:   st.r.masks,
+		line:    func(text string) { st.line(stream, text) },
+		command: func(text string) bool { return st.longCommand(stream, text) },
+		part:    func(text string) { st.r.emit(Event{Kind: Line, Step: st.id, Stream: stream, Text: text}) },
 	}
 }
 
@@ -46,8 +47,32 @@ func (st *stepRun) line(stream, text string) {
 	st.say(stream, text)
 }
 
+// longCommand does what a long line says, if it is a command.
+func (st *stepRun) longCommand(stream, text string) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return !st.done && st.command(stream, text)
+}
+
 func (st *stepRun) say(stream, text string) {
-	st.r.emit(Event{Kind: Line, Step: st.id, Stream: stream, Text: st.r.text(text)})
+	st.r.lines(st.id, stream, st.r.text(text))
+}
+
+// lines hands out a masked line, a long one in parts.
+func (r *runner) lines(step, stream, text string) {
+	for len(text) > longestLine {
+		r.emit(Event{Kind: Line, Step: step, Stream: stream, Text: strings.ToValidUTF8(text[:longestLine], "")})
+		text = text[longestLine:]
+	}
+	r.emit(Event{Kind: Line, Step: step, Stream: stream, Text: strings.ToValidUTF8(text, "")})
+}
+
+// short masks a text and cuts it then: half a secret would not be known for one.
+func (r *runner) short(text string, most int) string {
+	if text = r.text(text); len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "")
+	}
+	return text
 }
 
 // command does what a line says, if it is a command. The caller holds the mutex.
@@ -66,7 +91,7 @@ func (st *stepRun) command(stream, text string) bool {
 	echo := st.echo && !c.Is("add-mask")
 	if err := st.do(c); err != nil {
 		st.fail("%v", err)
-		st.fail("Unable to process command '%s' successfully.", strings.ReplaceAll(text, "\n", " "))
+		st.fail("Unable to process command '%s' successfully.", st.told(c, text))
 		st.failed = true
 	}
 	switch strings.ToLower(c.Name) {
@@ -77,6 +102,14 @@ func (st *stepRun) command(stream, text string) bool {
 		st.say(stream, text)
 	}
 	return true
+}
+
+// told is a command in a message.
+func (st *stepRun) told(c command.Command, text string) string {
+	if c.Is("add-mask") {
+		return "::add-mask::***" // what it names is a secret all the same
+	}
+	return strings.ReplaceAll(st.r.short(text, longestMessage), "\n", " ")
 }
 
 // do does a command.
@@ -91,7 +124,7 @@ func (st *stepRun) do(c command.Command) error {
 	case "notice", "warning", "error":
 		st.annotation(c)
 	case "group":
-		r.emit(Event{Kind: GroupStarted, Step: st.id, Text: r.text(c.Data)})
+		r.emit(Event{Kind: GroupStarted, Step: st.id, Text: r.short(c.Data, longestLine)})
 	case "endgroup":
 		r.emit(Event{Kind: GroupEnded, Step: st.id})
 	case "add-mask":
@@ -214,11 +247,8 @@ func (st *stepRun) hand(a Annotation) {
 		st.say(Stdout, strings.ToUpper(a.Level[:1])+a.Level[1:]+": "+a.Message)
 		return
 	}
-	if len(a.Message) > longestMessage {
-		a.Message = strings.ToValidUTF8(a.Message[:longestMessage], "")
-	}
 	for _, s := range []*string{&a.Message, &a.Title, &a.File, &a.Code} {
-		*s = r.text(*s)
+		*s = r.short(*s, longestMessage)
 	}
 	r.emit(Event{Kind: Annotated, Step: st.id, Annotation: &a})
 }

@@ -290,3 +290,34 @@ steps:
 		t.Errorf("the job is %s\n%s", res.Conclusion, rec.log())
 	}
 }
+
+// TestLongCommands: a command is one however long its line is, and one that names a secret
+// is never shown; nor is the beginning of a secret where a message is cut.
+func TestLongCommands(t *testing.T) {
+	q := request(t, `
+steps:
+  - id: a
+    run: |
+      long() { head -c "$1" /dev/zero | tr '\0' "$2"; }
+      echo "::add-mask::$(long 70000 q)-END-""OF-IT"
+      printf '::add-mask::%s-%s\n' "$(long 300000 r)" TOO-""MUCH
+      echo "::set-output name=o::$(long 1000000 x)"
+      echo "::notice::$(long 4080 y)a-secret-of-more-than-16-bytes"
+      echo "::group::$(long 200000 z)"
+      echo "::unknown::$(long 200000 u)-plain"
+  - if: always() && endsWith(steps.a.outputs.o, 'xxx')
+    run: echo kept
+`)
+	q.Secrets = []job.Variable{{Name: "S", Value: "a-secret-of-more-than-16-bytes"}}
+	res, rec := runIn(t.Context(), t, q)
+	if res.Steps[0].Outcome != job.Failure { // there is one mask too large
+		t.Errorf("%+v", res.Steps)
+	}
+	contains(t, rec, "Unable to process command '::add-mask::***' successfully.", "-plain\n", "stdout: kept")
+	lacks(t, rec, "END-OF-IT", "TOO-MUCH", "ya-secret", "xxxxx")
+	for _, e := range rec.events {
+		if len(e.Text) > 64<<10 {
+			t.Errorf("%s of %d bytes", e.Kind, len(e.Text))
+		}
+	}
+}

@@ -154,11 +154,7 @@ func (st *stepRun) show(text, command string) {
 	r.emit(Event{Kind: GroupStarted, Step: st.id, Text: r.text(st.name)})
 	say := func(s string) {
 		for line := range strings.SplitSeq(r.text(s), "\n") {
-			for len(line) > longestLine {
-				r.emit(Event{Kind: Line, Step: st.id, Stream: Info, Text: strings.ToValidUTF8(line[:longestLine], "")})
-				line = line[longestLine:]
-			}
-			r.emit(Event{Kind: Line, Step: st.id, Stream: Info, Text: strings.ToValidUTF8(line, "")})
+			r.lines(st.id, Info, line)
 		}
 	}
 	if text != "" {

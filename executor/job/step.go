@@ -42,7 +42,6 @@ type stepRun struct {
 	extra   []Variable             // INPUT_ and STATE_
 	files   atomic.Pointer[commandFiles]
 	started time.Time
-	shown   bool // StepStarted was emitted
 
 	mu        sync.Mutex // guards what follows: output comes in two streams
 	concluded Conclusion
@@ -161,7 +160,6 @@ func (st *stepRun) ready() bool {
 
 // begin says that the step has started.
 func (st *stepRun) begin() {
-	st.shown = true
 	st.r.emit(Event{Kind: StepStarted, Step: st.id, Name: st.r.text(st.name)})
 }
 
