@@ -78,7 +78,7 @@ func (r *runner) short(text string, most int) string {
 // command does what a line says, if it is a command. The caller holds the mutex.
 func (st *stepRun) command(stream, text string) bool {
 	if st.stop != "" {
-		if strings.TrimSpace(text) != "::"+st.stop+"::" && !strings.Contains(text, "##["+st.stop+"]") {
+		if !command.Ends(text, st.stop) {
 			return false
 		}
 		st.stop = ""

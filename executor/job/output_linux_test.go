@@ -41,7 +41,9 @@ steps:
       echo "::stop-commands::tok123456"
       echo "::set-output name=k::no"
       echo "tok123456 is masked"
-      echo "::tok123456::"
+      echo "::tok12345::" "::tok1234567::" "x ::tok123456::"
+      echo "::set-output name=k::no"
+      echo " ::TOK123456 a=b::more"
       echo "::set-output name=j::yes"
       echo "::echo::on"
       echo "::save-state name=s::1"
@@ -52,7 +54,7 @@ steps:
 	contains(t, rec, "one group.started My group", "one group.ended", "stdout: inside ::error::no command",
 		"one [error] multi\nline (A: b a.go:3-4:2-0)", "one [warning] w\n", "one [notice] n ( /etc/x:0-0:0-0)", "one [warning] old form",
 		"stdout: ::unknown::plain", "stdout: ::set-output name=k::no", "stdout: *** is masked", "stdout: ::save-state name=s::1")
-	lacks(t, rec, "stdout: ::error", "stdout: ::group", "name=t::1\none stdout", "stdout: not shown")
+	lacks(t, rec, "stdout: ::error", "stdout: ::group", "name=j::yes\none stdout", "name=t::1\none stdout", "stdout: not shown")
 }
 
 // TestBadCommands fail their step although its process does not.

@@ -40,7 +40,7 @@ type stepRun struct {
 	own     []Variable             // env of the step
 	action  atomic.Pointer[Action] // that it uses; nil before it is known
 	extra   []Variable             // INPUT_ and STATE_
-	files   atomic.Pointer[commandFiles]
+	files   commandFiles
 	started time.Time
 
 	mu        sync.Mutex // guards what follows: output comes in two streams
@@ -69,7 +69,7 @@ func (r *runner) newStep(s *workflows.Step, sc *scope, ph phase) *stepRun {
 	if ph != phaseMain {
 		id = strings.ToLower(string(ph)) + ":" + id
 	}
-	return &stepRun{r: r, sc: sc, s: s, phase: ph, id: r.eventID(sc.prefix + id), counts: map[string]int{}, echo: r.q.Runner.Debug}
+	return &stepRun{r: r, sc: sc, s: s, phase: ph, id: r.eventID(sc.prefix + id), files: nameFiles(), counts: map[string]int{}, echo: r.q.Runner.Debug}
 }
 
 // eventID makes an id that no other step of the job has.
@@ -104,7 +104,7 @@ func (st *stepRun) facts() []Variable {
 	if st.sc.action != nil {
 		list = append(list, Variable{"action_status", string(st.r.statusFor(view{sc: st.sc}))})
 	}
-	return append(list, st.files.Load().facts()...)
+	return append(list, st.files.facts()...)
 }
 
 // step runs a step of a list.
