@@ -3,6 +3,7 @@
 package job
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"math"
@@ -24,23 +25,24 @@ const (
 
 // output is where one stream of the step's process goes.
 func (st *stepRun) output(stream string) *output {
+	so := &command.Lines{}
 	return &output{
 		masks:   st.r.masks,
-		line:    func(text string) { st.line(stream, text) },
+		line:    func(text string) { st.line(stream, text, so) },
 		command: func(text string) bool { return st.longCommand(stream, text) },
 		part:    func(text string) { st.r.emit(Event{Kind: Line, Step: st.id, Stream: stream, Text: text}) },
 	}
 }
 
 // line takes a line of the step's output.
-func (st *stepRun) line(stream, text string) {
+func (st *stepRun) line(stream, text string, so *command.Lines) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if !st.done && (strings.Contains(text, "::") || strings.Contains(text, "##[")) && st.command(stream, text) {
 		return
 	}
 	if !st.done {
-		if a, ok := st.r.match(text); ok {
+		if a, ok := st.r.match(text, so); ok {
 			st.found(a)
 		}
 	}
@@ -262,10 +264,10 @@ func (r *runner) relative(file string) string {
 }
 
 // match gives a line to the problem matchers.
-func (r *runner) match(text string) (command.Annotation, bool) {
+func (r *runner) match(text string, so *command.Lines) (command.Annotation, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.matchers.Match(text)
+	return r.matchers.Match(text, so)
 }
 
 // found hands out what a problem matcher found. A file that is not in the workspace
@@ -328,8 +330,13 @@ func (st *stepRun) addMatcher(name string) error {
 		return err
 	}
 	st.r.mu.Lock()
-	defer st.r.mu.Unlock()
-	return st.r.matchers.Add(data)
+	err = st.r.matchers.Add(data)
+	st.r.mu.Unlock()
+	if e, ok := errors.AsType[*command.MatcherError](err); ok && e.Unsupported {
+		st.annotateLocked("warning", "It finds nothing here: "+e.Error())
+		return nil
+	}
+	return err
 }
 
 func (st *stepRun) removeMatcher(c command.Command) error {

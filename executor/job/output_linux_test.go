@@ -110,6 +110,25 @@ steps:
 	lacks(t, rec, "[error] not seen")
 }
 
+// TestMatchersOfStreams: what a line begins another one ends in the same stream only, and a
+// matcher that Go cannot have fails nothing.
+func TestMatchersOfStreams(t *testing.T) {
+	_, rec := run(t, request(t, `
+steps:
+  - run: |
+      cat > m.json <<'E'
+      {"problemMatcher": [{"owner": "two", "pattern": [{"regexp": "^begin$"}, {"regexp": "^(.*)end$", "message": 1}]}]}
+      E
+      echo '{"problemMatcher": [{"owner": "la", "pattern": [{"regexp": "^(?!x)(.*)$", "message": 1}]}]}' > la.json
+      echo "::add-matcher::m.json"
+      echo "::add-matcher::la.json"
+      echo begin; echo "out end" >&2; echo "own end"; echo begin
+  - run: echo "next end"
+`), job.Success)
+	contains(t, rec, "[error] own\n", "[warning] It finds nothing here: problem matcher \"la\"")
+	lacks(t, rec, "[error] out", "[error] next")
+}
+
 // TestAnnotationLimit is 10 of a kind for each step.
 func TestAnnotationLimit(t *testing.T) {
 	_, rec := run(t, request(t, "\nsteps:\n  - run: 'for i in $(seq 15); do echo \"::error::e$i\"; echo \"::notice::n$i\"; done; echo \"::warning::$(printf \"%05000d\" 0)\"'\n  - run: echo ::error::next\n"), job.Success)
