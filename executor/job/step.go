@@ -173,9 +173,10 @@ func (st *stepRun) guard(ctx context.Context, part func(context.Context) Conclus
 		st.fail("timeout-minutes: %v", err)
 		return Failure
 	}
+	own := fmt.Errorf("%w", errStepTimeout) // not that of the step around this one
 	if minutes > 0 {
 		var stop context.CancelFunc
-		ctx, stop = context.WithTimeoutCause(ctx, time.Duration(minutes)*r.minute, errStepTimeout)
+		ctx, stop = context.WithTimeoutCause(ctx, time.Duration(minutes)*r.minute, own)
 		defer stop()
 	}
 	if r.cancelled.Err() == nil {
@@ -192,7 +193,7 @@ func (st *stepRun) guard(ctx context.Context, part func(context.Context) Conclus
 	}
 	switch cause := context.Cause(ctx); {
 	case cause == nil:
-	case errors.Is(cause, errStepTimeout):
+	case cause == own: //nolint:errorlint // this very one
 		st.fail("The action '%s' has timed out after %d minutes.", st.name, minutes)
 		return Failure
 	case outcome != Success || !errors.Is(cause, errKilled):
