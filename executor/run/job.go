@@ -19,6 +19,7 @@ import (
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/executor/job"
 	"github.com/zviz/run/workflows"
+	"github.com/zviz/run/workflows/expr"
 	"github.com/zviz/run/workflows/plan"
 )
 
@@ -67,6 +68,8 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 		return e
 	}
 	q.Cell, q.Runner, q.Kill = cell, r.q.Runner, r.q.Kill
+	q.Runner.Debug = q.Runner.Debug || r.debugs(j)
+	q.Job = expr.NewObject(r.workflowOf(j)...)
 	q.Env = slices.Concat(r.q.Env, q.Env)
 	q.Actions = r.actions(j)
 	if kept != nil {
@@ -159,6 +162,11 @@ func unfit(j *plan.Job) string {
 	return ""
 }
 
+// Named says whether a word of Request.Steps means a step, which is number i of its job.
+func Named(s *workflows.Step, i int, want string) bool {
+	return want == s.ID || s.Name != nil && want == s.Name.String() || want == strconv.Itoa(i)
+}
+
 // chosen are the steps that the request names, and checkouts: without files there is
 // nothing to do.
 func (r *runner) chosen(steps []*workflows.Step) []*workflows.Step {
@@ -167,13 +175,7 @@ func (r *runner) chosen(steps []*workflows.Step) []*workflows.Step {
 	}
 	var out []*workflows.Step
 	for i, s := range steps {
-		name := ""
-		if s.Name != nil {
-			name = s.Name.String()
-		}
-		named := slices.ContainsFunc(r.q.Steps, func(want string) bool {
-			return want == s.ID || want == name || want == strconv.Itoa(i+1)
-		})
+		named := slices.ContainsFunc(r.q.Steps, func(want string) bool { return Named(s, i+1, want) })
 		if named || s.Kind == workflows.UsesStep && strings.HasPrefix(strings.ToLower(s.Uses.Text), "actions/checkout@") {
 			out = append(out, s)
 		}

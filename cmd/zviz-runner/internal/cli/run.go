@@ -68,7 +68,8 @@ far as the permissions of the job go. NAME@ENVIRONMENT in --secret, --secret-fil
 Of all runs of this machine and user one has a concurrency group, and one waits.
 
 --break-on-failure opens a shell where a step failed: same sandbox, network, variables
-and folder. The job goes on when it ends; its time limits go on meanwhile.
+and folder. The job goes on when it ends; its time limits go on meanwhile. With --var
+ACTIONS_STEP_DEBUG=true the debug lines of actions are shown, and RUNNER_DEBUG is 1.
 
 Exit code: 0 if the run succeeded or no job had to run, 1 if it failed, 2 for a bad
 argument, 125 for an error of ours, 128+n after signal n. Ctrl-C cancels as the

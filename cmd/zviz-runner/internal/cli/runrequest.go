@@ -58,7 +58,31 @@ func (a app) runRequests(ctx context.Context, o *runOptions, b *brought) ([]runn
 	if len(list) == 0 {
 		return nil, notTriggered("", idle)
 	}
-	return list, nil
+	return list, o.checkSteps(list)
+}
+
+// checkSteps says which word of --step means no step: a run without it would succeed.
+func (o *runOptions) checkSteps(list []runnable) error {
+	for _, want := range o.steps {
+		if !slices.ContainsFunc(list, func(w runnable) bool { return hasStep(w.Workflow.Jobs, want) }) {
+			return failure{
+				Code: "usage.argument", What: fmt.Sprintf("--step %q: no job has a step of that id, name or number", want), Exit: exitUsage,
+				Fix: "see them: zviz-runner run --dry-run --json",
+			}
+		}
+	}
+	return nil
+}
+
+func hasStep(jobs []*workflows.Job, want string) bool {
+	return slices.ContainsFunc(jobs, func(j *workflows.Job) bool {
+		for i, s := range j.Steps {
+			if run.Named(s, i+1, want) {
+				return true
+			}
+		}
+		return hasStep(j.Call.Jobs, want)
+	})
 }
 
 // workflowFiles are the files to be run.
