@@ -3,7 +3,6 @@
 package job
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"runtime"
@@ -242,13 +241,15 @@ func (r *runner) hashFiles(args []expr.Value) (expr.Value, error) {
 	for _, a := range args {
 		patterns = append(patterns, expr.ToString(a))
 	}
-	if patterns[0] == "--follow-symbolic-links" {
-		return nil, errors.New("hashFiles: links are not followed here: leave out --follow-symbolic-links")
+	follow := patterns[0] == "--follow-symbolic-links"
+	if follow {
+		patterns = patterns[1:]
 	}
 	p, err := glob.Parse(patterns, r.workspace, executor.RunnerHome)
 	if err != nil {
 		return nil, err
 	}
+	p.FollowLinks = follow
 	files, err := fs.Sub(r.q.Cell.Work(), r.repo+"/"+r.repo)
 	if err != nil {
 		return nil, err

@@ -396,11 +396,13 @@ steps:
 func TestHashFiles(t *testing.T) {
 	_, rec := run(t, request(t, `
 steps:
-  - run: mkdir d; printf a > d/a.txt; printf b > b.txt; ln -s /etc/passwd d/p.txt; mkfifo d/pipe.txt; ln -s / out
+  - run: mkdir d; printf a > d/a.txt; printf b > b.txt; ln -s /etc/passwd d/p.txt; mkfifo d/pipe.txt; ln -s / out; ln -s d e
   - run: |
       want="$( (printf b | sha256sum | cut -c1-64 | xxd -r -p; printf a | sha256sum | cut -c1-64 | xxd -r -p) | sha256sum | cut -c1-64)"
       echo "want $want got ${{ hashFiles('b.txt', 'd/a.txt') }}"
       test "${{ hashFiles('none') }}" = ""
+      test "${{ hashFiles('e/*.txt') }}${{ hashFiles('--follow-symbolic-links', 'out/**') }}" = ""
+      test "${{ hashFiles('--follow-symbolic-links', 'b.txt', 'e/*.txt') }}" = "$want"
 `), job.Success)
 	if f := strings.Fields(rec.printed()[0]); len(f) != 4 || f[1] != f[3] {
 		t.Errorf("%q", f)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -125,7 +126,7 @@ func TestLinks(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "d", "f"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, to := range map[string]string{"to-dir": "d", "to-file": "d/f", "nowhere": "gone"} {
+	for name, to := range map[string]string{"to-dir": "d", "to-file": "d/f", "nowhere": "gone", "d/up": "..", "out": "/"} {
 		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -134,12 +135,45 @@ func TestLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := p.Files(os.DirFS(dir))
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"d/f", "to-file"}, got); diff != "" {
-		t.Error(diff)
+	defer root.Close()
+	for follow, want := range map[bool][]string{false: {"d/f", "to-file"}, true: {"d/f", "to-dir/f", "to-file"}} {
+		p.FollowLinks = follow
+		got, err := p.Files(root.FS())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("followed: %t\n%s", follow, diff)
+		}
+	}
+}
+
+// TestLinksToEachOther: there is an end of the ways through directories that lead to each
+// other.
+func TestLinksToEachOther(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 12 {
+		name := filepath.Join(dir, strconv.Itoa(i))
+		if err := os.Mkdir(name, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for j := range 12 {
+			if err := os.Symlink("../"+strconv.Itoa(j), filepath.Join(name, strconv.Itoa(j))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	p, err := glob.Parse([]string{"**"}, dir, "/h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.FollowLinks = true
+	if _, err := p.Files(os.DirFS(dir)); err == nil || !strings.Contains(err.Error(), "links lead to more than") {
+		t.Error(err)
 	}
 }
 

@@ -6,8 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -15,11 +17,12 @@ import (
 
 // Files returns the regular files of the workspace, given as a file system, that the
 // patterns choose: slash-separated paths below it, in the order of hashFiles, depth
-// first and by the bytes of the names. Links to directories are not followed.
+// first and by the bytes of the names. Links to directories are followed only with
+// FollowLinks, and not into a directory that the way leads through already.
 func (p *Patterns) Files(workspace fs.FS) ([]string, error) {
 	w := walk{p: p, fsys: workspace, seen: map[string]bool{}}
 	for _, start := range p.starts() {
-		if err := w.visit(start); err != nil {
+		if err := w.visit(start, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -63,13 +66,22 @@ func (p *Patterns) starts() []string {
 }
 
 type walk struct {
-	p     *Patterns
-	fsys  fs.FS
-	files []string
-	seen  map[string]bool
+	p      *Patterns
+	fsys   fs.FS
+	files  []string
+	seen   map[string]bool
+	visits int
 }
 
-func (w *walk) visit(name string) error {
+// mostVisits bounds what links make of a tree: there are as many ways through n directories
+// that lead to each other as orders of them.
+const mostVisits = 200_000
+
+// visit looks at a file or directory; through are the directories on the way to it.
+func (w *walk) visit(name string, through []fs.FileInfo) error {
+	if w.visits++; w.p.FollowLinks && w.visits > mostVisits {
+		return fmt.Errorf("links lead to more than %d files", mostVisits)
+	}
 	st, err := fs.Lstat(w.fsys, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -82,10 +94,13 @@ func (w *walk) visit(name string) error {
 		segments = append(segments, strings.Split(name, "/")...)
 	}
 	if st.Mode()&fs.ModeSymlink != 0 {
-		// A file's content counts, wherever it is; a directory is not entered.
-		if st, err = fs.Stat(w.fsys, name); err != nil || st.IsDir() {
+		// A file's content counts, wherever it is.
+		if st, err = fs.Stat(w.fsys, name); err != nil || st.IsDir() && !w.p.FollowLinks {
 			return nil //nolint:nilerr // a link that leads nowhere is no file
 		}
+	}
+	if slices.ContainsFunc(through, func(d fs.FileInfo) bool { return w.p.FollowLinks && os.SameFile(d, st) }) {
+		return nil
 	}
 	if !st.IsDir() {
 		if st.Mode().IsRegular() && name != "." && !w.seen[name] && w.p.match(segments, false) {
@@ -101,8 +116,9 @@ func (w *walk) visit(name string) error {
 	if err != nil {
 		return err
 	}
+	through = append(slices.Clip(through), st)
 	for _, d := range list {
-		if err := w.visit(path.Join(name, d.Name())); err != nil {
+		if err := w.visit(path.Join(name, d.Name()), through); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,8 @@ import (
 
 // Patterns are parsed patterns in their order.
 type Patterns struct {
+	FollowLinks bool // to directories
+
 	list []pattern
 	root []string // of the workspace
 }
