@@ -263,7 +263,7 @@ func (st *stepRun) defaultName() string {
 	case st.s.Run != nil:
 		text, err := st.r.evalString(st.s.Run, st.view())
 		if err != nil {
-			text = st.s.Run.String()
+			text = st.s.Run.Written()
 		}
 		first, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
 		return name + " " + first

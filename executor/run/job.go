@@ -164,7 +164,7 @@ func unfit(j *plan.Job) string {
 
 // Named says whether a word of Request.Steps means a step, which is number i of its job.
 func Named(s *workflows.Step, i int, want string) bool {
-	return want == s.ID || s.Name != nil && want == s.Name.String() || want == strconv.Itoa(i)
+	return want == s.ID || s.Name != nil && want == s.Name.Written() || want == strconv.Itoa(i)
 }
 
 // chosen are the steps that the request names, and checkouts: without files there is

@@ -34,7 +34,7 @@ func graph(jobs []*workflows.Job, prefix string) []Node {
 	list := make([]Node, len(jobs))
 	for i, j := range jobs {
 		index[expr.Fold(j.ID.Text)] = i
-		n := Node{ID: prefix + j.ID.Text, Name: j.Name.String(), Matrix: j.Strategy.IsExpression() || j.Strategy.Get("matrix") != nil}
+		n := Node{ID: prefix + j.ID.Text, Name: j.Name.Written(), Matrix: j.Strategy.IsExpression() || j.Strategy.Get("matrix") != nil}
 		for _, need := range j.Needs {
 			n.Needs = append(n.Needs, prefix+need.Text)
 		}

@@ -145,7 +145,7 @@ func (s *scope) list(to []Status) []Status {
 // status is that of a job without cells: skipped, not yet known, or it could not be.
 func (n *node) status() Status {
 	st := Status{
-		ID: n.scope.id + n.def.ID.Text, Name: n.scope.name + n.def.Name.String(), State: Waiting,
+		ID: n.scope.id + n.def.ID.Text, Name: n.scope.name + n.def.Name.Written(), State: Waiting,
 		Calls: n.def.Uses != nil, Why: n.why,
 	}
 	if n.done {

@@ -31,7 +31,7 @@ func (p *Plan) whySkipped(n *node) string {
 		return "its workflow was cancelled"
 	}
 	if need := n.unsuccessful(); need != nil {
-		return fmt.Sprintf("it needs %s, which %s", need.scope.name+need.def.Name.String(), map[Conclusion]string{
+		return fmt.Sprintf("it needs %s, which %s", need.scope.name+need.def.Name.Written(), map[Conclusion]string{
 			Failure: "failed", Cancelled: "was cancelled", Skipped: "was skipped",
 		}[need.result])
 	}

@@ -69,7 +69,7 @@ func (f *fileReader) template(t *Token, s *scope) *Token {
 			return t
 		}
 	}
-	return &Token{Kind: Expression, Pos: t.Pos, Text: joined}
+	return &Token{Kind: Expression, Pos: t.Pos, Text: joined, Source: t.Text}
 }
 
 // wrong records the error of an expression with its hint.

@@ -32,13 +32,15 @@ type Pos struct {
 // Token is a node of a file that was read: checked, not yet evaluated. It does not
 // change once it is handed out.
 type Token struct {
-	Kind  Kind
-	Pos   Pos
-	Bool  bool
-	Num   float64
-	Text  string // of a String; the source of an Expression, without ${{ }}
-	Items []*Token
-	Pairs []Pair
+	Kind Kind
+	Pos  Pos
+	Bool bool
+	Num  float64
+	Text string // of a String; the source of an Expression, without ${{ }}
+	// Source is the text that an Expression was made of, if that is more than one ${{ }}.
+	Source string
+	Items  []*Token
+	Pairs  []Pair
 }
 
 // Pair is an entry of a mapping. The key is a String, an Expression or an Insert.
@@ -80,6 +82,15 @@ func (t *Token) String() string {
 	default:
 		return t.Text
 	}
+}
+
+// Written is a scalar as it is in the file, which String is not for an expression with text
+// around it.
+func (t *Token) Written() string {
+	if t != nil && t.Source != "" {
+		return t.Source
+	}
+	return t.String()
 }
 
 // All are t and all tokens below it, keys too, in the order of the file.
