@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/zviz/run/executor"
+	"github.com/zviz/run/internal/mask"
 	"github.com/zviz/run/workflows/command"
 )
 
@@ -132,6 +133,10 @@ func (st *stepRun) do(c command.Command) error {
 	case "add-mask":
 		if strings.TrimSpace(c.Data) == "" {
 			st.annotateLocked("warning", "Can't add secret mask for empty string in ##[add-mask] command.")
+			return nil
+		}
+		if len(c.Data) < mask.Shortest {
+			st.annotateLocked("warning", fmt.Sprintf("A mask of fewer than %d bytes is not hidden.", mask.Shortest))
 			return nil
 		}
 		if !r.masks.addOf(c.Data) {

@@ -211,8 +211,9 @@ steps:
       echo "::add-mask::$B"
       echo "v=abcdefghi;"
       echo "w=abcdefdefghi;"
+      echo "::add-mask::abc"
 `), job.Success)
-	contains(t, rec, "stdout: v=***;", "stdout: w=***;")
+	contains(t, rec, "stdout: v=***;", "stdout: w=***;", "[warning] A mask of fewer than 4 bytes is not hidden.")
 }
 
 // TestStrangeOutput: bytes that are no text, long lines and a flood.

@@ -21,7 +21,7 @@ func Needles(values []string) []string {
 	var out []string
 	add := func(forms ...string) {
 		for _, s := range forms {
-			if len(s) >= shortest {
+			if len(s) >= Shortest {
 				out = append(out, s)
 			}
 		}
@@ -41,7 +41,7 @@ func Needles(values []string) []string {
 			forms = append(forms, bare)
 		}
 		for _, f := range forms {
-			if len(f) < shortest {
+			if len(f) < Shortest {
 				continue
 			}
 			add(f)
@@ -182,7 +182,7 @@ func base64Forms(v string) []string {
 		enc := base64.StdEncoding.EncodeToString(append(make([]byte, shift), v...))
 		from := (shift*8 + 5) / 6
 		to := (shift + len(v)) * 8 / 6
-		if to-from < shortest {
+		if to-from < Shortest {
 			continue
 		}
 		s := enc[from:to]

@@ -17,4 +17,5 @@ package mask
 // Text replaces a hidden value.
 const Text = "***"
 
-const shortest = 4 // bytes
+// Shortest is the length of the shortest value that is hidden, in bytes.
+const Shortest = 4
