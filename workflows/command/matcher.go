@@ -36,10 +36,12 @@ type Lines struct{ found map[*matcher][]*Annotation }
 type matcher struct {
 	owner, severity, fromPath string
 	patterns                  []pattern
+	size                      int // of its expressions
 }
 
 type pattern struct {
 	re     *regexp.Regexp
+	size   int
 	groups map[string]int
 	loop   bool
 }
@@ -49,7 +51,7 @@ type MatcherError struct {
 	Owner string
 	Text  string
 	// Unsupported says that its expression may be right for GitHub: here there is neither
-	// look-around nor back-reference.
+	// look-around nor back-reference, and what expressions may take is bounded.
 	Unsupported bool
 }
 
@@ -61,12 +63,14 @@ func (e *MatcherError) Error() string {
 }
 
 type matcherFile struct {
-	ProblemMatcher []struct {
-		Owner    string                       `json:"owner"`
-		Severity string                       `json:"severity"`
-		FromPath string                       `json:"fromPath"`
-		Pattern  []map[string]json.RawMessage `json:"pattern"`
-	} `json:"problemMatcher"`
+	ProblemMatcher []definition `json:"problemMatcher"`
+}
+
+type definition struct {
+	Owner    string                       `json:"owner"`
+	Severity string                       `json:"severity"`
+	FromPath string                       `json:"fromPath"`
+	Pattern  []map[string]json.RawMessage `json:"pattern"`
 }
 
 // groupNames are what a pattern may take from a line.
@@ -85,11 +89,21 @@ func (m *Matchers) Add(file []byte) error {
 		return &MatcherError{Text: "the file has no problemMatcher"}
 	}
 	var fresh []*matcher
+	size := 0
+	for _, n := range m.list {
+		if !slices.ContainsFunc(f.ProblemMatcher, func(d definition) bool { return strings.EqualFold(d.Owner, n.owner) }) {
+			size += n.size
+		}
+	}
 	for _, d := range f.ProblemMatcher {
 		n := &matcher{owner: d.Owner, severity: d.Severity, fromPath: d.FromPath}
-		if err := n.compile(d.Pattern); err != nil {
+		err := n.compile(d.Pattern)
+		if size += n.size + 1; err == nil && size > mostSizes {
+			err = errTooLarge
+		}
+		if err != nil {
 			var unsupported *syntax.Error
-			return &MatcherError{Owner: d.Owner, Text: err.Error(), Unsupported: errors.As(err, &unsupported) && perlOnly(unsupported)}
+			return &MatcherError{Owner: d.Owner, Text: err.Error(), Unsupported: errors.Is(err, errTooLarge) || errors.As(err, &unsupported) && perlOnly(unsupported)}
 		}
 		fresh = append(fresh, n)
 	}
@@ -98,6 +112,28 @@ func (m *Matchers) Add(file []byte) error {
 	}
 	m.list = append(fresh, m.list...)
 	return nil
+}
+
+// What expressions may take, in instructions of about a hundred bytes: (((x{10}){10}){10} is
+// a thousand of them.
+const (
+	mostSize  = 10_000
+	mostSizes = 100_000 // of all matchers of a job
+)
+
+var errTooLarge = errors.New("the expressions are too large")
+
+// sizeOf is about how many instructions an expression takes; no more is counted than is
+// needed to know that it is too large.
+func sizeOf(re *syntax.Regexp) int {
+	n := 1 + len(re.Rune)/2
+	for _, sub := range re.Sub {
+		n += sizeOf(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(re.Min, re.Max, 1)
+	}
+	return min(n, mostSize+1)
 }
 
 // perlOnly says whether an error is for what .NET and Perl know and Go does not.
@@ -128,6 +164,7 @@ func (n *matcher) compile(patterns []map[string]json.RawMessage) error {
 		if err != nil {
 			return fmt.Errorf("pattern %d: %w", i+1, err)
 		}
+		n.size += p.size
 		last := i == len(patterns)-1
 		if p.loop && (!last || i == 0) {
 			return fmt.Errorf("pattern %d: only the last of several patterns may loop", i+1)
@@ -155,7 +192,13 @@ func newPattern(raw map[string]json.RawMessage) (pattern, error) {
 	if err := json.Unmarshal(raw["regexp"], &text); err != nil || text == "" {
 		return p, errors.New("regexp must be a text that is not empty")
 	}
-	var err error
+	tree, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return p, err
+	}
+	if p.size = sizeOf(tree); p.size > mostSize {
+		return p, errTooLarge
+	}
 	if p.re, err = regexp.Compile(text); err != nil {
 		return p, err
 	}

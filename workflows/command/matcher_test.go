@@ -4,6 +4,7 @@ package command_test
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -141,7 +142,7 @@ func TestMatcherErrors(t *testing.T) {
 		{"single loop", one(`{"regexp": "(.)", "message": 1, "loop": true}`), "may loop"},
 		{"loop in the middle", one(`{"regexp": "(.)", "file": 1}, {"regexp": "(.)", "line": 1, "loop": true}, {"regexp": "(.)", "message": 1}`), "may loop"},
 	}
-	for _, text := range []string{`^(?!x)(.)$`, `(?<=a)(.)`, `(.)\\1`} { // right for GitHub
+	for _, text := range []string{`^(?!x)(.)$`, `(?<=a)(.)`, `(.)\\1`, `(((x{10}){10}){10}){11}`} { // right for GitHub
 		var m command.Matchers
 		e, ok := errors.AsType[*command.MatcherError](m.Add([]byte(one(`{"regexp": "` + text + `", "message": 1}`))))
 		if !ok || !e.Unsupported {
@@ -159,5 +160,32 @@ func TestMatcherErrors(t *testing.T) {
 				t.Errorf("got %v, want …%s…", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestMatchersAreBounded: a job cannot fill the memory of its runner with expressions.
+func TestMatchersAreBounded(t *testing.T) {
+	one := func(owner string) string {
+		return `{"owner": "` + owner + `", "pattern": [{"regexp": "(((x{10}){10}){10})y", "message": 1}]}`
+	}
+	file := func(from, to int) []byte {
+		var list []string
+		for i := range to - from {
+			list = append(list, one("o"+strconv.Itoa(from+i)))
+		}
+		return []byte(`{"problemMatcher": [` + strings.Join(list, ",") + `]}`)
+	}
+	var m command.Matchers
+	if err := m.Add(file(0, 40)); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 { // they take the place of the same
+		if err := m.Add(file(0, 40)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, ok := errors.AsType[*command.MatcherError](m.Add(file(40, 9000)))
+	if !ok || !e.Unsupported || len(m.Owners()) != 40 {
+		t.Errorf("got %v, %d matchers", e, len(m.Owners()))
 	}
 }
