@@ -17,7 +17,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/zviz/run/executor"
 	"github.com/zviz/run/executor/job"
+	"github.com/zviz/run/sandbox"
 )
 
 // TestCommands: what a line of output can say.
@@ -198,6 +200,33 @@ steps:
 	contains(t, rec, "Skip output 'leak' since it may contain secret.", "__run stdout: 0")
 	if strings.Contains(fmt.Sprint(res.Steps), "s3cr3t") {
 		t.Error("a name shows it")
+	}
+}
+
+// named is a cell that remembers how its steps are called in events of the network.
+type named struct {
+	*executor.Cell
+	names []string
+}
+
+func (n *named) Run(ctx context.Context, s executor.Step) (sandbox.Result, error) {
+	n.names = append(n.names, s.As.Name)
+	return n.Cell.Run(ctx, s)
+}
+
+// TestMaskedNames: what the network calls a step is masked too.
+func TestMaskedNames(t *testing.T) {
+	q := request(t, `
+steps:
+  - id: one
+    run: 'echo "::add-mask::hidden-value"; echo "o=hidden-value" >> "$GITHUB_OUTPUT"'
+  - {name: "about ${{ steps.one.outputs.o }}", run: "true"}
+`)
+	cell := &named{Cell: openCell(t)}
+	q.Cell = cell
+	run(t, q, job.Success)
+	if want := "about ***"; len(cell.names) != 2 || cell.names[1] != want {
+		t.Errorf("got %q, want %q", cell.names, want)
 	}
 }
 
