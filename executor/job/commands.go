@@ -142,6 +142,7 @@ func (st *stepRun) do(c command.Command) error {
 		if !r.masks.addOf(c.Data) {
 			return fmt.Errorf("too many masks: a job may add %d of together %d KiB; what this one names is not hidden", mostMasks, largestMasks>>10)
 		}
+		r.q.Cell.Hide(c.Data)
 	case "echo":
 		switch strings.ToLower(strings.TrimSpace(c.Data)) {
 		case "on":
