@@ -389,6 +389,9 @@ func (l *Cell) Events() []egress.Event {
 	return slices.Clone(l.c.events)
 }
 
+// Hide masks more values in the events to come, as it does the secrets of CellRequest.
+func (l *Cell) Hide(values ...string) { l.c.hidden.add(values...) }
+
 // Kill ends all processes of the job at once. Steps that run end with that.
 func (l *Cell) Kill() error {
 	if l.group == nil {

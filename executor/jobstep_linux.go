@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -225,9 +226,7 @@ func interruptFirst(ctx context.Context, p *sandbox.Process, wait time.Duration,
 func (l *Cell) environ(s Step) []string {
 	env := l.Environ()
 	maps.Copy(env, s.Env)
-	for _, dir := range slices.Backward(s.Path) {
-		env["PATH"] = dir + ":" + env["PATH"]
-	}
+	env["PATH"] = strings.Join(append(slices.Clone(s.Path), env["PATH"]), ":")
 	out := make([]string, 0, len(env))
 	for _, k := range slices.Sorted(maps.Keys(env)) {
 		out = append(out, k+"="+env[k])

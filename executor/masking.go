@@ -16,14 +16,33 @@ import (
 
 // hidden are the secrets of a job, made ready to be looked for when the first text
 // comes: that takes 2 ms for fifty of them. nil hides nothing.
-type hidden struct{ set func() *mask.Set }
+type hidden struct {
+	mu     sync.Mutex
+	values []string
+	ready  *mask.Set // of values; nil after one came
+}
 
-// hide returns what hides secrets; nil if there are none.
-func hide(secrets []string) *hidden {
-	if len(secrets) == 0 {
+// hide returns what hides secrets, and those that come later.
+func hide(secrets []string) *hidden { return &hidden{values: slices.Clone(secrets)} }
+
+// add hides more values from now on.
+func (h *hidden) add(values ...string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.values, h.ready = append(h.values, values...), nil
+}
+
+// set is what hides; nil if there is nothing to hide.
+func (h *hidden) set() *mask.Set {
+	if h == nil {
 		return nil
 	}
-	return &hidden{sync.OnceValue(func() *mask.Set { return mask.NewSet(secrets) })}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ready == nil && len(h.values) > 0 {
+		h.ready = mask.NewSet(h.values)
+	}
+	return h.ready
 }
 
 // masks are the writers between a command and its caller; empty if there is
@@ -32,7 +51,8 @@ type masks []*mask.Writer
 
 // streams puts a masker before the command's output.
 func (h *hidden) streams(cmd *sandbox.Cmd) masks {
-	if h == nil {
+	set := h.set()
+	if set == nil {
 		return nil
 	}
 	var ms masks
@@ -40,7 +60,7 @@ func (h *hidden) streams(cmd *sandbox.Cmd) masks {
 		if *w == nil {
 			continue
 		}
-		m := h.set().NewWriter(*w)
+		m := set.NewWriter(*w)
 		*w = m
 		ms = append(ms, m)
 	}
@@ -49,11 +69,15 @@ func (h *hidden) streams(cmd *sandbox.Cmd) masks {
 
 // text hides the secrets in a short text.
 func (h *hidden) text(s string) string {
-	if h == nil || s == "" {
+	if s == "" {
+		return s
+	}
+	set := h.set()
+	if set == nil {
 		return s
 	}
 	var b strings.Builder
-	m := h.set().NewWriter(&b)
+	m := set.NewWriter(&b)
 	_, _ = io.WriteString(m, s) // a Builder does not fail
 	_ = m.Flush()
 	return b.String()
@@ -61,7 +85,7 @@ func (h *hidden) text(s string) string {
 
 // event hides the secrets in what a job chose: names, paths, arguments.
 func (h *hidden) event(e egress.Event) egress.Event {
-	if h == nil {
+	if h.set() == nil {
 		return e
 	}
 	for _, s := range []*string{&e.Host, &e.Path, &e.Hint, &e.Argv0, &e.Exe, &e.Pkg, &e.Script, &e.Method} {

@@ -108,10 +108,10 @@ func local(uses string) bool { return strings.HasPrefix(uses, "./") || strings.H
 
 // instance is one use of an action: its pre, main and post share it.
 type instance struct {
-	action     *Action
-	state      []Variable
-	registered bool // its post
-	children   map[*workflows.Step]*instance
+	action   *Action
+	state    []Variable
+	post     *post // nil: not registered
+	children map[*workflows.Step]*instance
 }
 
 // instanceOf returns the use of an action by a step of the scope.
@@ -192,7 +192,9 @@ func (r *runner) loadAll(ctx context.Context, list []*workflows.Step, in *Action
 
 // post is what an action wants to do after the job's steps.
 type post struct {
-	run func(ctx context.Context)
+	step *workflows.Step
+	use  *instance
+	in   *scope // of the last part that ran: in an action its inputs are those of main
 }
 
 // runPosts runs the post steps, the last registered first.
@@ -207,6 +209,6 @@ func (r *runner) runPosts(ctx context.Context) {
 		p := r.posts[n-1]
 		r.posts = r.posts[:n-1]
 		r.mu.Unlock()
-		p.run(ctx)
+		r.part(ctx, p.in, p.step, p.use, phasePost, p.use.action.Post)
 	}
 }

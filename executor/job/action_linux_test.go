@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -193,6 +194,54 @@ steps:
 		t.Errorf("%s\n%s", diff, rec.log())
 	}
 	contains(t, rec, "c/same = success/success", "c/__octo_inner step.started", "c/post:__octo_inner = success/success")
+}
+
+// TestCompositePost: the post of an action that has a pre knows what its main knew, which
+// its pre could not.
+func TestCompositePost(t *testing.T) {
+	script := func(part string) string { return "console.log('" + part + " ' + process.env.INPUT_X)" }
+	inner := nodeAction(t, "inner", map[string]string{"pre.js": script("pre"), "main.js": script("main"), "post.js": script("post")})
+	inner.Pre, inner.Post, inner.Inputs = "pre.js", "post.js", []job.Input{{Name: "x"}}
+	q := request(t, `
+steps:
+  - {id: one, run: 'echo "token=abc" >> "$GITHUB_OUTPUT"'}
+  - {uses: octo/c@v1, with: {token: "${{ steps.one.outputs.token }}"}}
+`)
+	q.Actions = actions{"octo/inner@v1": inner, "octo/c@v1": {
+		Using: job.Composite, Dir: "/opt/zviz/actions/c", Inputs: []job.Input{{Name: "token"}},
+		Steps: stepsOf(t, `
+- {id: two, shell: bash, run: 'echo "o=def" >> "$GITHUB_OUTPUT"'}
+- {uses: octo/inner@v1, with: {x: "${{ inputs.token }}/${{ steps.two.outputs.o }}"}}
+`),
+	}}
+	_, rec := run(t, q, job.Success)
+	if diff := cmp.Diff([]string{"pre /", "main abc/def", "post abc/def"}, rec.printed()); diff != "" {
+		t.Errorf("%s\n%s", diff, rec.log())
+	}
+}
+
+// TestCompositeTimeout: it is the step of the job whose time is over.
+func TestCompositeTimeout(t *testing.T) {
+	q := request(t, `
+steps:
+  - {id: c, name: outer, uses: octo/c@v1, timeout-minutes: 1}
+`)
+	q.Actions = actions{"octo/c@v1": {
+		Using: job.Composite, Dir: "/opt/zviz/actions/c",
+		Steps: stepsOf(t, `
+- {id: slow, shell: bash, run: "trap 'exit 1' INT; while true; do sleep 0.05; done"}
+- {shell: bash, run: echo never, if: always()}
+`),
+	}}
+	q.Cell = openCell(t)
+	var rec record
+	q.Emit = rec.add
+	res, err := job.RunWith(t.Context(), q, 500*time.Millisecond)
+	if err != nil || res.Conclusion != job.Failure || res.Steps[0].Outcome != job.Failure {
+		t.Errorf("%+v, %v", res, err)
+	}
+	contains(t, &rec, "c [error] The action 'outer' has timed out after 1 minutes.", "c/slow [error] The operation was canceled.", "c/slow = cancelled/cancelled")
+	lacks(t, &rec, "after 0 minutes", "stdout: never")
 }
 
 // TestCompositeStatus: its steps look at the status of the action, and no secret is

@@ -3,6 +3,7 @@
 package job
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"math"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/zviz/run/executor"
+	"github.com/zviz/run/internal/mask"
 	"github.com/zviz/run/workflows/command"
 )
 
@@ -24,36 +26,62 @@ const (
 
 // output is where one stream of the step's process goes.
 func (st *stepRun) output(stream string) *output {
+	so := &command.Lines{}
 	return &output{
-		masks: st.r.masks,
-		line:  func(text string) { st.line(stream, text) },
-		part:  func(text string) { st.r.emit(Event{Kind: Line, Step: st.id, Stream: stream, Text: text}) },
+		masks:   st.r.masks,
+		line:    func(text string) { st.line(stream, text, so) },
+		command: func(text string) bool { return st.longCommand(stream, text) },
+		part:    func(text string) { st.r.emit(Event{Kind: Line, Step: st.id, Stream: stream, Text: text}) },
 	}
 }
 
 // line takes a line of the step's output.
-func (st *stepRun) line(stream, text string) {
+func (st *stepRun) line(stream, text string, so *command.Lines) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if !st.done && (strings.Contains(text, "::") || strings.Contains(text, "##[")) && st.command(stream, text) {
 		return
 	}
 	if !st.done {
-		if a, ok := st.r.match(text); ok {
+		if a, ok := st.r.match(text, so); ok {
 			st.found(a)
 		}
 	}
 	st.say(stream, text)
 }
 
+// longCommand does what a long line says, if it is a command.
+func (st *stepRun) longCommand(stream, text string) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return !st.done && st.command(stream, text)
+}
+
 func (st *stepRun) say(stream, text string) {
-	st.r.emit(Event{Kind: Line, Step: st.id, Stream: stream, Text: st.r.text(text)})
+	st.r.lines(st.id, stream, st.r.text(text))
+}
+
+// lines hands out a masked line, a long one in parts.
+func (r *runner) lines(step, stream, text string) {
+	for len(text) > longestLine {
+		r.emit(Event{Kind: Line, Step: step, Stream: stream, Text: strings.ToValidUTF8(text[:longestLine], "")})
+		text = text[longestLine:]
+	}
+	r.emit(Event{Kind: Line, Step: step, Stream: stream, Text: strings.ToValidUTF8(text, "")})
+}
+
+// short masks a text and cuts it then: half a secret would not be known for one.
+func (r *runner) short(text string, most int) string {
+	if text = r.text(text); len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "")
+	}
+	return text
 }
 
 // command does what a line says, if it is a command. The caller holds the mutex.
 func (st *stepRun) command(stream, text string) bool {
 	if st.stop != "" {
-		if strings.TrimSpace(text) != "::"+st.stop+"::" && !strings.Contains(text, "##["+st.stop+"]") {
+		if !command.Ends(text, st.stop) {
 			return false
 		}
 		st.stop = ""
@@ -66,7 +94,7 @@ func (st *stepRun) command(stream, text string) bool {
 	echo := st.echo && !c.Is("add-mask")
 	if err := st.do(c); err != nil {
 		st.fail("%v", err)
-		st.fail("Unable to process command '%s' successfully.", strings.ReplaceAll(text, "\n", " "))
+		st.fail("Unable to process command '%s' successfully.", st.told(c, text))
 		st.failed = true
 	}
 	switch strings.ToLower(c.Name) {
@@ -77,6 +105,14 @@ func (st *stepRun) command(stream, text string) bool {
 		st.say(stream, text)
 	}
 	return true
+}
+
+// told is a command in a message.
+func (st *stepRun) told(c command.Command, text string) string {
+	if c.Is("add-mask") {
+		return "::add-mask::***" // what it names is a secret all the same
+	}
+	return strings.ReplaceAll(st.r.short(text, longestMessage), "\n", " ")
 }
 
 // do does a command.
@@ -91,7 +127,7 @@ func (st *stepRun) do(c command.Command) error {
 	case "notice", "warning", "error":
 		st.annotation(c)
 	case "group":
-		r.emit(Event{Kind: GroupStarted, Step: st.id, Text: r.text(c.Data)})
+		r.emit(Event{Kind: GroupStarted, Step: st.id, Text: r.short(c.Data, longestLine)})
 	case "endgroup":
 		r.emit(Event{Kind: GroupEnded, Step: st.id})
 	case "add-mask":
@@ -99,9 +135,14 @@ func (st *stepRun) do(c command.Command) error {
 			st.annotateLocked("warning", "Can't add secret mask for empty string in ##[add-mask] command.")
 			return nil
 		}
+		if len(c.Data) < mask.Shortest {
+			st.annotateLocked("warning", fmt.Sprintf("A mask of fewer than %d bytes is not hidden.", mask.Shortest))
+			return nil
+		}
 		if !r.masks.addOf(c.Data) {
 			return fmt.Errorf("too many masks: a job may add %d of together %d KiB; what this one names is not hidden", mostMasks, largestMasks>>10)
 		}
+		r.q.Cell.Hide(c.Data)
 	case "echo":
 		switch strings.ToLower(strings.TrimSpace(c.Data)) {
 		case "on":
@@ -214,11 +255,8 @@ func (st *stepRun) hand(a Annotation) {
 		st.say(Stdout, strings.ToUpper(a.Level[:1])+a.Level[1:]+": "+a.Message)
 		return
 	}
-	if len(a.Message) > longestMessage {
-		a.Message = strings.ToValidUTF8(a.Message[:longestMessage], "")
-	}
 	for _, s := range []*string{&a.Message, &a.Title, &a.File, &a.Code} {
-		*s = r.text(*s)
+		*s = r.short(*s, longestMessage)
 	}
 	r.emit(Event{Kind: Annotated, Step: st.id, Annotation: &a})
 }
@@ -232,10 +270,10 @@ func (r *runner) relative(file string) string {
 }
 
 // match gives a line to the problem matchers.
-func (r *runner) match(text string) (command.Annotation, bool) {
+func (r *runner) match(text string, so *command.Lines) (command.Annotation, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.matchers.Match(text)
+	return r.matchers.Match(text, so)
 }
 
 // found hands out what a problem matcher found. A file that is not in the workspace
@@ -298,8 +336,13 @@ func (st *stepRun) addMatcher(name string) error {
 		return err
 	}
 	st.r.mu.Lock()
-	defer st.r.mu.Unlock()
-	return st.r.matchers.Add(data)
+	err = st.r.matchers.Add(data)
+	st.r.mu.Unlock()
+	if e, ok := errors.AsType[*command.MatcherError](err); ok && e.Unsupported {
+		st.annotateLocked("warning", "It finds nothing here: "+e.Error())
+		return nil
+	}
+	return err
 }
 
 func (st *stepRun) removeMatcher(c command.Command) error {

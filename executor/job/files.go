@@ -22,32 +22,34 @@ const (
 type commandFiles struct{ env, path, output, state, summary string }
 
 // facts are their members of the github context.
-func (f *commandFiles) facts() []Variable {
-	if f == nil {
-		return nil
-	}
+func (f commandFiles) facts() []Variable {
 	return []Variable{{"env", f.env}, {"path", f.path}, {"output", f.output}, {"state", f.state}, {"step_summary", f.summary}}
+}
+
+// nameFiles are the names of a step's files. They are known before the files are made:
+// expressions of the step may name them.
+func nameFiles() commandFiles {
+	id := unique()
+	return commandFiles{
+		env: path.Join(commandsDir, "set_env_"+id), path: path.Join(commandsDir, "add_path_"+id), output: path.Join(commandsDir, "set_output_"+id),
+		state: path.Join(commandsDir, "save_state_"+id), summary: path.Join(commandsDir, "step_summary_"+id),
+	}
 }
 
 // openFiles makes fresh files.
 func (st *stepRun) openFiles() error {
-	id := unique()
-	f := &commandFiles{
-		env: path.Join(commandsDir, "set_env_"+id), path: path.Join(commandsDir, "add_path_"+id), output: path.Join(commandsDir, "set_output_"+id),
-		state: path.Join(commandsDir, "save_state_"+id), summary: path.Join(commandsDir, "step_summary_"+id),
-	}
+	f := st.files
 	for _, name := range []string{f.env, f.path, f.output, f.state, f.summary} {
 		if err := st.r.q.Cell.WriteFile(name, nil, 0o644); err != nil {
 			return err
 		}
 	}
-	st.files.Store(f)
 	return nil
 }
 
 // readFiles does what the step wrote, also if it failed.
 func (st *stepRun) readFiles() {
-	f := st.files.Load()
+	f := st.files
 	st.pairs("env", f.env, st.setVariable)
 	if text, ok := st.readFile("path", f.path); ok {
 		for _, dir := range command.ParsePaths(text) {

@@ -10,19 +10,22 @@ import (
 	"github.com/zviz/run/internal/mask"
 )
 
-// longestLine is where a line is cut, in bytes.
-const longestLine = 64 << 10
+const (
+	longestLine    = 64 << 10 // where a line is cut, in bytes
+	longestCommand = 2 << 20  // the same of one that may be a command: a value of a MiB, with its escapes
+)
 
 // output cuts what a process prints into lines. A line that is longer comes in
 // parts, masked as one. It is written to as long as the job lives.
 type output struct {
-	masks *masker
-	line  func(text string) // a whole line, not yet masked
-	part  func(text string) // a part of a long one, masked
-	mu    sync.Mutex
-	held  []byte
-	long  *mask.Writer // of the long line that is under way
-	out   bytes.Buffer
+	masks   *masker
+	line    func(text string)      // a whole line, not yet masked
+	command func(text string) bool // a line that is too long for that: whether it is a command
+	part    func(text string)      // a part of a long one, masked
+	mu      sync.Mutex
+	held    []byte
+	long    *mask.Writer // of the long line that is under way
+	out     bytes.Buffer
 }
 
 // Write takes what a process prints.
@@ -46,12 +49,36 @@ func (o *output) Write(p []byte) (int, error) {
 // take adds to the line that is under way.
 func (o *output) take(p []byte) {
 	for len(p) > 0 {
-		n := min(len(p), longestLine-len(o.held))
+		most := longestLine
+		if len(o.held) >= longestLine {
+			most = longestCommand
+		}
+		n := min(len(p), most-len(o.held))
 		o.held = append(o.held, p[:n]...)
 		p = p[n:]
-		if len(o.held) == longestLine {
-			o.cut(false)
+		if len(o.held) == longestLine && !o.mayBeCommand() || len(o.held) == longestCommand {
+			o.parts(false)
 		}
+	}
+}
+
+// mayBeCommand says whether the line that is under way begins as a command does.
+func (o *output) mayBeCommand() bool {
+	return o.long == nil && bytes.HasPrefix(bytes.TrimLeft(o.held, " \t\r\v\f"), []byte("::"))
+}
+
+// parts hands out what is held as parts of a long line.
+func (o *output) parts(last bool) {
+	held := o.held
+	for len(held) > longestLine {
+		o.held = held[:longestLine]
+		held = held[longestLine:]
+		o.cut(false)
+	}
+	o.held = held
+	o.cut(last)
+	if cap(o.held) > 2*longestLine {
+		o.held = nil
 	}
 }
 
@@ -79,6 +106,14 @@ func (o *output) end() {
 		return
 	}
 	text := strings.ToValidUTF8(strings.TrimSuffix(string(o.held), "\r"), "\ufffd")
+	if len(o.held) >= longestLine {
+		if o.command(text) {
+			o.held = nil
+			return
+		}
+		o.parts(true)
+		return
+	}
 	o.held = o.held[:0]
 	o.line(text)
 }

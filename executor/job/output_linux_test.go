@@ -3,18 +3,23 @@
 package job_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/url"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/zviz/run/executor"
 	"github.com/zviz/run/executor/job"
+	"github.com/zviz/run/sandbox"
 )
 
 // TestCommands: what a line of output can say.
@@ -38,7 +43,9 @@ steps:
       echo "::stop-commands::tok123456"
       echo "::set-output name=k::no"
       echo "tok123456 is masked"
-      echo "::tok123456::"
+      echo "::tok12345::" "::tok1234567::" "x ::tok123456::"
+      echo "::set-output name=k::no"
+      echo " ::TOK123456 a=b::more"
       echo "::set-output name=j::yes"
       echo "::echo::on"
       echo "::save-state name=s::1"
@@ -49,7 +56,7 @@ steps:
 	contains(t, rec, "one group.started My group", "one group.ended", "stdout: inside ::error::no command",
 		"one [error] multi\nline (A: b a.go:3-4:2-0)", "one [warning] w\n", "one [notice] n ( /etc/x:0-0:0-0)", "one [warning] old form",
 		"stdout: ::unknown::plain", "stdout: ::set-output name=k::no", "stdout: *** is masked", "stdout: ::save-state name=s::1")
-	lacks(t, rec, "stdout: ::error", "stdout: ::group", "name=t::1\none stdout", "stdout: not shown")
+	lacks(t, rec, "stdout: ::error", "stdout: ::group", "name=j::yes\none stdout", "name=t::1\none stdout", "stdout: not shown")
 }
 
 // TestBadCommands fail their step although its process does not.
@@ -103,6 +110,25 @@ steps:
 `), job.Success)
 	contains(t, rec, "__run [warning] odd ( src/main.c:7-0:3-0)", "__run stdout: src/main.c:7:3: warning: odd", "__run_2 [error] bad\n", "stdout: src/main.c:8:3")
 	lacks(t, rec, "[error] not seen")
+}
+
+// TestMatchersOfStreams: what a line begins another one ends in the same stream only, and a
+// matcher that Go cannot have fails nothing.
+func TestMatchersOfStreams(t *testing.T) {
+	_, rec := run(t, request(t, `
+steps:
+  - run: |
+      cat > m.json <<'E'
+      {"problemMatcher": [{"owner": "two", "pattern": [{"regexp": "^begin$"}, {"regexp": "^(.*)end$", "message": 1}]}]}
+      E
+      echo '{"problemMatcher": [{"owner": "la", "pattern": [{"regexp": "^(?!x)(.*)$", "message": 1}]}]}' > la.json
+      echo "::add-matcher::m.json"
+      echo "::add-matcher::la.json"
+      echo begin; echo "out end" >&2; echo "own end"; echo begin
+  - run: echo "next end"
+`), job.Success)
+	contains(t, rec, "[error] own\n", "[warning] It finds nothing here: problem matcher \"la\"")
+	lacks(t, rec, "[error] out", "[error] next")
 }
 
 // TestAnnotationLimit is 10 of a kind for each step.
@@ -177,6 +203,33 @@ steps:
 	}
 }
 
+// named is a cell that remembers how its steps are called in events of the network.
+type named struct {
+	*executor.Cell
+	names []string
+}
+
+func (n *named) Run(ctx context.Context, s executor.Step) (sandbox.Result, error) {
+	n.names = append(n.names, s.As.Name)
+	return n.Cell.Run(ctx, s)
+}
+
+// TestMaskedNames: what the network calls a step is masked too.
+func TestMaskedNames(t *testing.T) {
+	q := request(t, `
+steps:
+  - id: one
+    run: 'echo "::add-mask::hidden-value"; echo "o=hidden-value" >> "$GITHUB_OUTPUT"'
+  - {name: "about ${{ steps.one.outputs.o }}", run: "true"}
+`)
+	cell := &named{Cell: openCell(t)}
+	q.Cell = cell
+	run(t, q, job.Success)
+	if want := "about ***"; len(cell.names) != 2 || cell.names[1] != want {
+		t.Errorf("got %q, want %q", cell.names, want)
+	}
+}
+
 // TestMaskOverlap: of two secrets that overlap nothing is left.
 func TestMaskOverlap(t *testing.T) {
 	_, rec := run(t, request(t, `
@@ -187,8 +240,9 @@ steps:
       echo "::add-mask::$B"
       echo "v=abcdefghi;"
       echo "w=abcdefdefghi;"
+      echo "::add-mask::abc"
 `), job.Success)
-	contains(t, rec, "stdout: v=***;", "stdout: w=***;")
+	contains(t, rec, "stdout: v=***;", "stdout: w=***;", "[warning] A mask of fewer than 4 bytes is not hidden.")
 }
 
 // TestStrangeOutput: bytes that are no text, long lines and a flood.
@@ -261,6 +315,60 @@ func TestLongInfo(t *testing.T) {
 	for _, e := range rec.events {
 		if len(e.Text) > 65536 || strings.Contains(e.Text, "\n") {
 			t.Errorf("%s: %d bytes", e.Kind, len(e.Text))
+		}
+	}
+}
+
+// TestManyEntries: a hundred thousand outputs, variables of later steps and directories take
+// no more than their share of time each.
+func TestManyEntries(t *testing.T) {
+	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errors.New("it takes too long"))
+	defer cancel()
+	res, rec := runIn(ctx, t, request(t, `
+steps:
+  - id: a
+    run: |
+      seq 100000 | sed 's/.*/k&=v&/' >> "$GITHUB_OUTPUT"
+      echo K7=last >> "$GITHUB_OUTPUT"
+      seq 2 20000 | sed 's,.*,/no/dir&,' >> "$GITHUB_PATH"
+      echo /no/dir7 >> "$GITHUB_PATH"
+  - run: echo "${{ steps.a.outputs.k99999 }} ${{ steps.a.outputs.k7 }}"
+    env: {PATH: /usr/bin:/bin}
+`))
+	// So many directories are more than a process can have.
+	contains(t, rec, "a = success/success", "rgument list too long")
+	if res.Conclusion != job.Failure {
+		t.Errorf("the job is %s\n%s", res.Conclusion, rec.log())
+	}
+}
+
+// TestLongCommands: a command is one however long its line is, and one that names a secret
+// is never shown; nor is the beginning of a secret where a message is cut.
+func TestLongCommands(t *testing.T) {
+	q := request(t, `
+steps:
+  - id: a
+    run: |
+      long() { head -c "$1" /dev/zero | tr '\0' "$2"; }
+      echo "::add-mask::$(long 70000 q)-END-""OF-IT"
+      printf '::add-mask::%s-%s\n' "$(long 300000 r)" TOO-""MUCH
+      echo "::set-output name=o::$(long 1000000 x)"
+      echo "::notice::$(long 4080 y)a-secret-of-more-than-16-bytes"
+      echo "::group::$(long 200000 z)"
+      echo "::unknown::$(long 200000 u)-plain"
+  - if: always() && endsWith(steps.a.outputs.o, 'xxx')
+    run: echo kept
+`)
+	q.Secrets = []job.Variable{{Name: "S", Value: "a-secret-of-more-than-16-bytes"}}
+	res, rec := runIn(t.Context(), t, q)
+	if res.Steps[0].Outcome != job.Failure { // there is one mask too large
+		t.Errorf("%+v", res.Steps)
+	}
+	contains(t, rec, "Unable to process command '::add-mask::***' successfully.", "-plain\n", "stdout: kept")
+	lacks(t, rec, "END-OF-IT", "TOO-MUCH", "ya-secret", "xxxxx")
+	for _, e := range rec.events {
+		if len(e.Text) > 64<<10 {
+			t.Errorf("%s of %d bytes", e.Kind, len(e.Text))
 		}
 	}
 }

@@ -50,7 +50,7 @@ func (st *stepRun) process(ctx context.Context, p process) Conclusion {
 	mounts := r.mounts(st.sc, p.mounts, first)
 	r.prepareNext(ctx, st, len(mounts) == 0)
 	step := executor.Step{
-		As:   egress.StepName{ID: st.sc.prefix + st.s.ID, Name: st.name, Uses: st.s.Uses.String()},
+		As:   egress.StepName{ID: st.sc.prefix + st.s.ID, Name: r.text(st.name), Uses: st.s.Uses.String()},
 		Args: p.args, Env: env, Path: first, Dir: p.dir, Mounts: mounts,
 		Stdout: stdout, Stderr: stderr, Interrupt: interruptTime, Grace: terminateTime,
 	}

@@ -26,6 +26,7 @@ type Cell interface {
 	WriteFile(name string, data []byte, mode fs.FileMode) error
 	ReadFile(name string, limit int64) ([]byte, error)
 	MkdirAll(name string) error
+	Hide(values ...string) // in events of the network
 }
 
 // ErrShutdown as the cause of the context of Run says that the runner stops: no

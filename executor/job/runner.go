@@ -25,6 +25,7 @@ const (
 	defaultCancelTimeout = 5 * time.Minute
 	largestOutputs       = 1 << 20                 // bytes of a job's outputs
 	mostKept             = 64 << 20                // bytes of all that the steps of a job set; GitHub has no such limit
+	entryBytes           = 32                      // that each takes besides its name and value
 	interruptTime        = 7500 * time.Millisecond // between SIGINT and SIGTERM
 	terminateTime        = 2500 * time.Millisecond // between SIGTERM and SIGKILL
 )
@@ -293,7 +294,7 @@ func (r *runner) failJob() {
 func (r *runner) keep(v Variable) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.kept += len(v.Name) + len(v.Value); r.kept > mostKept {
+	if r.kept += len(v.Name) + len(v.Value) + entryBytes; r.kept > mostKept {
 		return fmt.Errorf("the steps of this job set more than %d MiB of outputs, variables and state", mostKept>>20)
 	}
 	return nil

@@ -38,6 +38,8 @@ type stepRecord struct {
 	done                bool
 	outcome, conclusion Conclusion
 	outputs             []Variable
+	at                  map[string]int // of outputs, by folded name
+	object              *expr.Object   // of outputs; nil after one was set
 }
 
 // jobContexts are those that a step's expressions may name.
@@ -75,12 +77,16 @@ func (sc *scope) record(id string) *stepRecord {
 
 // output sets an output. The caller holds the mutex.
 func (rec *stepRecord) output(v Variable) {
-	for i := range rec.outputs {
-		if expr.Fold(rec.outputs[i].Name) == expr.Fold(v.Name) {
-			rec.outputs[i].Value = v.Value
-			return
-		}
+	key := expr.Fold(v.Name)
+	rec.object = nil
+	if i, ok := rec.at[key]; ok {
+		rec.outputs[i].Value = v.Value
+		return
 	}
+	if rec.at == nil {
+		rec.at = map[string]int{}
+	}
+	rec.at[key] = len(rec.outputs)
 	rec.outputs = append(rec.outputs, v)
 }
 
@@ -91,7 +97,10 @@ func (r *runner) stepsContext(sc *scope) *expr.Object {
 	var members []expr.Member
 	for _, key := range sc.order {
 		rec := sc.results[key]
-		fields := []expr.Member{{Name: "outputs", Value: textObject(rec.outputs)}}
+		if rec.object == nil {
+			rec.object = textObject(rec.outputs)
+		}
+		fields := []expr.Member{{Name: "outputs", Value: rec.object}}
 		if rec.done {
 			fields = append(fields, expr.Member{Name: "outcome", Value: expr.String(rec.outcome)}, expr.Member{Name: "conclusion", Value: expr.String(rec.conclusion)})
 		}

@@ -21,25 +21,33 @@ type shell struct {
 // shellOf is the shell of a name; an empty one is bash if there is one, without
 // pipefail.
 func shellOf(name string, bash bool) (shell, error) {
-	switch {
-	case name == "" && bash:
+	if name == "" && bash {
 		return shell{command: "bash", arguments: "-e {0}", extension: ".sh"}, nil
-	case name == "" || name == "sh":
-		return shell{command: "sh", arguments: "-e {0}", extension: ".sh"}, nil
-	case name == "bash":
-		return shell{command: "bash", arguments: "--noprofile --norc -e -o pipefail {0}", extension: ".sh"}, nil
-	case name == "python":
-		return shell{command: "python", arguments: "{0}", extension: ".py"}, nil
-	case name == "pwsh" || name == "powershell":
-		return shell{command: name, arguments: `-command ". '{0}'"`, extension: ".ps1", pwsh: true}, nil
-	case name == "cmd":
-		return shell{command: "cmd", arguments: `/D /E:ON /V:OFF /S /C "CALL "{0}""`, extension: ".cmd"}, nil
+	}
+	if name == "" {
+		name = "sh"
 	}
 	command, arguments, _ := strings.Cut(name, " ")
-	if !strings.Contains(arguments, "{0}") {
+	sh := shell{command: command}
+	switch command { // also if the arguments are the user's
+	case "sh":
+		sh.arguments, sh.extension = "-e {0}", ".sh"
+	case "bash":
+		sh.arguments, sh.extension = "--noprofile --norc -e -o pipefail {0}", ".sh"
+	case "python":
+		sh.arguments, sh.extension = "{0}", ".py"
+	case "pwsh", "powershell":
+		sh.arguments, sh.extension, sh.pwsh = `-command ". '{0}'"`, ".ps1", true
+	case "cmd":
+		sh.arguments, sh.extension = `/D /E:ON /V:OFF /S /C "CALL "{0}""`, ".cmd"
+	}
+	if arguments = strings.TrimLeft(arguments, " \t"); arguments != "" {
+		sh.arguments = arguments
+	}
+	if !strings.Contains(sh.arguments, "{0}") {
 		return shell{}, says("Invalid shell option. Shell must be a valid built-in (bash, sh, cmd, powershell, pwsh) or a format string containing '{0}'")
 	}
-	return shell{command: command, arguments: arguments}, nil
+	return sh, nil
 }
 
 // splitArguments cuts a command line into arguments as .NET does: blanks between
@@ -154,11 +162,7 @@ func (st *stepRun) show(text, command string) {
 	r.emit(Event{Kind: GroupStarted, Step: st.id, Text: r.text(st.name)})
 	say := func(s string) {
 		for line := range strings.SplitSeq(r.text(s), "\n") {
-			for len(line) > longestLine {
-				r.emit(Event{Kind: Line, Step: st.id, Stream: Info, Text: strings.ToValidUTF8(line[:longestLine], "")})
-				line = line[longestLine:]
-			}
-			r.emit(Event{Kind: Line, Step: st.id, Stream: Info, Text: strings.ToValidUTF8(line, "")})
+			r.lines(st.id, Info, line)
 		}
 	}
 	if text != "" {

@@ -65,6 +65,7 @@ func FuzzSplitArguments(f *testing.F) {
 func FuzzOutput(f *testing.F) {
 	f.Add("a\nb\r\n\nc", uint8(1), uint16(3))
 	f.Add(strings.Repeat("x", 300), uint8(7), uint16(1000))
+	f.Add("::"+strings.Repeat("x", 300), uint8(7), uint16(1000))
 	f.Fuzz(func(t *testing.T, text string, cut uint8, repeat uint16) {
 		text = strings.ToValidUTF8(strings.Repeat(text, int(repeat%2000)+1), "?")
 		if len(text) > 1<<20 || strings.Contains(text, "\ufffd") {
@@ -80,6 +81,7 @@ func FuzzOutput(f *testing.F) {
 		}
 		long := 0
 		o.part = func(s string) { long += len(s) }
+		o.command = func(string) bool { return false }
 		for rest := []byte(text); len(rest) > 0; {
 			n := min(len(rest), int(cut)*37+1)
 			_, _ = o.Write(rest[:n])

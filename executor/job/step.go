@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,9 +41,8 @@ type stepRun struct {
 	action  atomic.Pointer[Action] // that it uses; nil before it is known
 	extra   []Variable             // INPUT_ and STATE_
 	server  string                 // GITHUB_SERVER_URL, if it is another one for this step
-	files   atomic.Pointer[commandFiles]
+	files   commandFiles
 	started time.Time
-	shown   bool // StepStarted was emitted
 
 	mu        sync.Mutex // guards what follows: output comes in two streams
 	concluded Conclusion
@@ -70,7 +70,7 @@ func (r *runner) newStep(s *workflows.Step, sc *scope, ph phase) *stepRun {
 	if ph != phaseMain {
 		id = strings.ToLower(string(ph)) + ":" + id
 	}
-	return &stepRun{r: r, sc: sc, s: s, phase: ph, id: r.eventID(sc.prefix + id), counts: map[string]int{}, echo: r.q.Runner.Debug}
+	return &stepRun{r: r, sc: sc, s: s, phase: ph, id: r.eventID(sc.prefix + id), files: nameFiles(), counts: map[string]int{}, echo: r.q.Runner.Debug}
 }
 
 // eventID makes an id that no other step of the job has.
@@ -105,7 +105,7 @@ func (st *stepRun) facts() []Variable {
 	if st.sc.action != nil {
 		list = append(list, Variable{"action_status", string(st.r.statusFor(view{sc: st.sc}))})
 	}
-	return append(list, st.files.Load().facts()...)
+	return append(list, st.files.facts()...)
 }
 
 // step runs a step of a list.
@@ -161,7 +161,6 @@ func (st *stepRun) ready() bool {
 
 // begin says that the step has started.
 func (st *stepRun) begin() {
-	st.shown = true
 	st.r.emit(Event{Kind: StepStarted, Step: st.id, Name: st.r.text(st.name)})
 }
 
@@ -175,9 +174,10 @@ func (st *stepRun) guard(ctx context.Context, part func(context.Context) Conclus
 		st.fail("timeout-minutes: %v", err)
 		return Failure
 	}
+	own := fmt.Errorf("%w", errStepTimeout) // not that of the step around this one
 	if minutes > 0 {
 		var stop context.CancelFunc
-		ctx, stop = context.WithTimeoutCause(ctx, time.Duration(minutes)*r.minute, errStepTimeout)
+		ctx, stop = context.WithTimeoutCause(ctx, time.Duration(minutes)*r.minute, own)
 		defer stop()
 	}
 	if r.cancelled.Err() == nil {
@@ -194,7 +194,7 @@ func (st *stepRun) guard(ctx context.Context, part func(context.Context) Conclus
 	}
 	switch cause := context.Cause(ctx); {
 	case cause == nil:
-	case errors.Is(cause, errStepTimeout):
+	case cause == own: //nolint:errorlint // this very one
 		st.fail("The action '%s' has timed out after %d minutes.", st.name, minutes)
 		return Failure
 	case outcome != Success || !errors.Is(cause, errKilled):
@@ -343,9 +343,7 @@ func (st *stepRun) applyEffects() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.env = r.env.with(e.env)
-	for _, dir := range e.path {
-		r.addPath(dir)
-	}
+	r.addPath(e.path)
 	if rec := st.sc.record(st.s.ID); rec != nil && st.phase == phaseMain {
 		for _, o := range e.outputs {
 			rec.output(o)
@@ -353,13 +351,25 @@ func (st *stepRun) applyEffects() {
 	}
 }
 
-// addPath puts a directory in front. The caller holds the mutex.
-func (r *runner) addPath(dir string) {
-	list := []string{dir}
-	for _, d := range r.path {
-		if d != dir {
-			list = append(list, d)
+// addPath puts directories in front, each before those that came earlier. The caller holds
+// the mutex.
+func (r *runner) addPath(dirs []string) {
+	if len(dirs) == 0 {
+		return
+	}
+	var list []string
+	seen := map[string]bool{}
+	add := func(dir string) {
+		if !seen[dir] {
+			seen[dir] = true
+			list = append(list, dir)
 		}
+	}
+	for _, dir := range slices.Backward(dirs) {
+		add(dir)
+	}
+	for _, dir := range r.path {
+		add(dir)
 	}
 	r.path = list
 }

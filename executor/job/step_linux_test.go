@@ -53,6 +53,23 @@ steps:
 	}
 }
 
+// TestFilesInExpressions: a step's expressions name its own files.
+func TestFilesInExpressions(t *testing.T) {
+	_, rec := run(t, request(t, `
+steps:
+  - id: one
+    env: {FILE: "${{ github.env }}"}
+    run: |
+      echo "o=1" >> ${{ github.output }}
+      echo "B=2" >> "$FILE"
+      test "$FILE" = "$GITHUB_ENV"
+      echo "/some/dir" >> ${{ github.path }}
+      echo "# Title" >> ${{ github.step_summary }}
+  - run: echo "${{ steps.one.outputs.o }} $B ${PATH%%:*}"
+`), job.Success)
+	contains(t, rec, "stdout: 1 2 /some/dir", "one summary # Title")
+}
+
 // TestBadFiles: a file that cannot be read fails its step, and what stood before
 // the mistake counts.
 func TestBadFiles(t *testing.T) {
@@ -169,7 +186,7 @@ steps:
 	}
 	want := []string{
 		"/usr/bin/bash -e F.sh", "/usr/bin/bash --noprofile --norc -e -o pipefail F.sh", "/usr/bin/sh -e F.sh",
-		`/usr/bin/bash -u -c . "F" x F`, "/tmp",
+		`/usr/bin/bash -u -c . "F.sh" x F.sh`, "/tmp",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s\n%s", diff, rec.log())
@@ -184,6 +201,8 @@ func TestPython(t *testing.T) {
 steps:
   - run: import sys; assert sys.argv[0].endswith('.py')
     shell: python
+  - run: import sys; assert sys.argv[0].endswith('.py')
+    shell: python -u {0}
 `), job.Success)
 }
 

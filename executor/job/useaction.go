@@ -170,12 +170,13 @@ func (st *stepRun) registerPost(in *instance) {
 	r := st.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if in.registered || in.action.Post == "" {
-		return
+	switch {
+	case in.post != nil:
+		in.post.in = st.sc
+	case in.action.Post != "":
+		in.post = &post{st.s, in, st.sc}
+		r.posts = append(r.posts, in.post)
 	}
-	in.registered = true
-	sc, s := st.sc, st.s
-	r.posts = append(r.posts, &post{run: func(ctx context.Context) { r.part(ctx, sc, s, in, phasePost, in.action.Post) }})
 }
 
 // part runs the pre or the post of a JavaScript action.

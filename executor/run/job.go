@@ -18,7 +18,9 @@ import (
 	"github.com/zviz/run/egress"
 	"github.com/zviz/run/executor"
 	"github.com/zviz/run/executor/job"
+	"github.com/zviz/run/internal/mask"
 	"github.com/zviz/run/workflows"
+	"github.com/zviz/run/workflows/expr"
 	"github.com/zviz/run/workflows/plan"
 )
 
@@ -45,7 +47,7 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 	j.Steps = r.chosen(j.Steps)
 	q, err := job.FromPlan(j, r.secret)
 	if err != nil {
-		e.out.Why = err.Error()
+		e.out.Why = r.masked(err.Error()) // it may quote what was evaluated
 		return e
 	}
 	want := r.cellRequest(j, q.Secrets)
@@ -72,6 +74,8 @@ func (r *runner) job(ctx context.Context, j *plan.Job) (e ended) {
 	if limited {
 		q.Timeout = wall
 	}
+	q.Runner.Debug = q.Runner.Debug || r.debugs(j)
+	q.Job = expr.NewObject(r.workflowOf(j)...)
 	q.Env = slices.Concat(r.q.Env, q.Env)
 	q.Actions = r.actions(j)
 	if kept != nil {
@@ -237,6 +241,24 @@ func (r *runner) secret(environment, name string) string {
 		}
 	}
 	return ""
+}
+
+// masked hides the secrets of the run in a text of ours.
+func (r *runner) masked(text string) string {
+	hidden := []string{r.q.Token}
+	for _, list := range r.q.EnvironmentSecrets {
+		for _, s := range list {
+			hidden = append(hidden, s.Value)
+		}
+	}
+	for _, s := range r.q.Secrets {
+		hidden = append(hidden, s.Value)
+	}
+	var b strings.Builder
+	w := mask.New(&b, hidden)
+	_, _ = w.Write([]byte(text)) // a Builder does not fail
+	_ = w.Flush()
+	return b.String()
 }
 
 func (r *runner) actions(j *plan.Job) job.Actions {

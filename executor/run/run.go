@@ -6,16 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/zviz/run/executor/job"
 	"github.com/zviz/run/sandbox"
-	"github.com/zviz/run/workflows/expr"
 	"github.com/zviz/run/workflows/plan"
 )
 
@@ -241,30 +237,6 @@ func (r *runner) emit(e Event) {
 	}
 	e.Time = time.Now()
 	r.q.Emit(e)
-}
-
-// facts are the members of the github context that the repository says.
-func (r *runner) facts() []expr.Member {
-	repo := r.q.Repository
-	owner, _, _ := strings.Cut(repo.Name, "/")
-	ref := r.q.Plan.Event.Ref
-	api, graphql := repo.Server+"/api/v1", repo.Server+"/api/graphql"
-	if repo.Server == "https://github.com" {
-		api, graphql = "https://api.github.com", "https://api.github.com/graphql"
-	}
-	texts := map[string]string{
-		"repository": repo.Name, "repository_owner": owner, "repositoryUrl": strings.Replace(repo.Server, "https:", "git:", 1) + "/" + repo.Name + ".git",
-		"sha": repo.Commit, "workspace": job.Workspace(repo.Name),
-		"server_url": repo.Server, "api_url": api, "graphql_url": graphql,
-		"run_id": "1", "run_number": "1", "run_attempt": "1", "retention_days": "0",
-		"workflow_ref": repo.Name + "/" + r.q.Path + "@" + ref, "workflow_sha": repo.Commit,
-		"secret_source": "Actions", "token": r.token(),
-	}
-	var list []expr.Member
-	for _, name := range slices.Sorted(maps.Keys(texts)) {
-		list = append(list, expr.Member{Name: name, Value: expr.String(texts[name])})
-	}
-	return append(list, expr.Member{Name: "ref_protected", Value: expr.Bool(false)})
 }
 
 // token is what jobs know as their token.

@@ -21,21 +21,27 @@ func Needles(values []string) []string {
 	var out []string
 	add := func(forms ...string) {
 		for _, s := range forms {
-			if len(s) >= shortest {
+			if len(s) >= Shortest {
 				out = append(out, s)
 			}
 		}
 	}
 	for _, v := range values {
 		forms := []string{v}
-		if lines := strings.FieldsFunc(v, func(r rune) bool { return r == '\n' || r == '\r' }); len(lines) > 1 {
-			forms = append(forms, lines...)
+		for _, l := range strings.FieldsFunc(v, func(r rune) bool { return r == '\n' || r == '\r' }) {
+			// Readers of YAML and JSON take the blanks off, shells the line break at the end.
+			if l != v {
+				forms = append(forms, l)
+			}
+			if bare := strings.TrimSpace(l); bare != l {
+				forms = append(forms, bare)
+			}
 		}
 		if bare, ok := unquote(v); ok {
 			forms = append(forms, bare)
 		}
 		for _, f := range forms {
-			if len(f) < shortest {
+			if len(f) < Shortest {
 				continue
 			}
 			add(f)
@@ -176,7 +182,7 @@ func base64Forms(v string) []string {
 		enc := base64.StdEncoding.EncodeToString(append(make([]byte, shift), v...))
 		from := (shift*8 + 5) / 6
 		to := (shift + len(v)) * 8 / 6
-		if to-from < shortest {
+		if to-from < Shortest {
 			continue
 		}
 		s := enc[from:to]

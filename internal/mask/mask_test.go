@@ -65,6 +65,11 @@ func TestWriter(t *testing.T) {
 	if got := through(t, []string{"line one\nline two"}, "> line two\n", 3); got != "> ***\n" {
 		t.Errorf("a line of a secret: %q", got)
 	}
+	for _, value := range []string{"one: {\n\t  line two \r\n}", "line two\n", " line two"} {
+		if got := through(t, []string{value}, "<line two>", 3); got != "<***>" {
+			t.Errorf("a line of %q without the blanks around it: %q", value, got)
+		}
+	}
 }
 
 // TestOverlap: of values that overlap or touch each other nothing is left, in

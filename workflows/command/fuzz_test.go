@@ -90,8 +90,9 @@ func FuzzMatchers(f *testing.F) {
 		if err := m.Add([]byte(file)); err != nil {
 			return
 		}
+		var so command.Lines
 		for line := range strings.SplitSeq(output, "\n") {
-			if a, ok := m.Match(line); ok && a.Severity == "" {
+			if a, ok := m.Match(line, &so); ok && a.Severity == "" {
 				t.Errorf("%q: no severity in %+v", line, a)
 			}
 		}

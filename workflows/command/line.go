@@ -41,14 +41,23 @@ var (
 // Parse returns the command in a line, and whether there is one. A line break at
 // its end is the caller's to take off. The form "::name key=value,…::data" may have
 // blanks in front of it, "##[name key=value;…]data" anything.
-func Parse(line string) (Command, bool) {
-	if c, ok := colons(strings.TrimLeftFunc(line, unicode.IsSpace)); ok {
-		return c, true
-	}
-	return brackets(line)
+func Parse(line string) (Command, bool) { return parse(line, known) }
+
+// Ends reports whether a line is the command of that name, which is the word of a command
+// stop-commands: then commands count again.
+func Ends(line, word string) bool {
+	_, ok := parse(line, func(name string) bool { return strings.EqualFold(name, word) })
+	return ok
 }
 
-func colons(line string) (Command, bool) {
+func parse(line string, known func(name string) bool) (Command, bool) {
+	if c, ok := colons(strings.TrimLeftFunc(line, unicode.IsSpace), known); ok {
+		return c, true
+	}
+	return brackets(line, known)
+}
+
+func colons(line string, known func(name string) bool) (Command, bool) {
 	rest, ok := strings.CutPrefix(line, "::")
 	if !ok {
 		return Command{}, false
@@ -58,10 +67,10 @@ func colons(line string) (Command, bool) {
 		return Command{}, false
 	}
 	name, list, _ := strings.Cut(head, " ")
-	return build(name, strings.TrimSpace(list), ",", data, propertyEscapes, dataEscapes)
+	return build(name, strings.TrimSpace(list), ",", data, propertyEscapes, dataEscapes, known)
 }
 
-func brackets(line string) (Command, bool) {
+func brackets(line string, known func(name string) bool) (Command, bool) {
 	_, rest, ok := strings.Cut(line, "##[")
 	if !ok {
 		return Command{}, false
@@ -71,12 +80,12 @@ func brackets(line string) (Command, bool) {
 		return Command{}, false
 	}
 	name, list, _ := strings.Cut(head, " ")
-	return build(name, list, ";", data, bracketEscapes, bracketEscapes)
+	return build(name, list, ";", data, bracketEscapes, bracketEscapes, known)
 }
 
 // build makes a command of what it is cut into. Names of properties ignore case, and the
 // last of a name counts.
-func build(name, list, separator, data string, property, value *strings.Replacer) (Command, bool) {
+func build(name, list, separator, data string, property, value *strings.Replacer, known func(name string) bool) (Command, bool) {
 	if !known(name) {
 		return Command{}, false
 	}

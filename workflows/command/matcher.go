@@ -3,10 +3,12 @@
 package command
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"sync"
@@ -23,20 +25,23 @@ type Annotation struct {
 	Code     string
 }
 
-// Matchers are the problem matchers of a job, by owner. The zero value has none.
-// They keep state between the lines of one step: Reset ends it. They are not safe
-// for concurrent use.
+// Matchers are the problem matchers of a job, the newest first. The zero value has none.
+// They are not safe for concurrent use.
 type Matchers struct{ list []*matcher }
+
+// Lines is what the lines of one stream gave so far. The zero value is before the first.
+type Lines struct{ found map[*matcher][]*Annotation }
 
 // matcher is one problem matcher: patterns that match consecutive lines.
 type matcher struct {
-	owner, severity string
-	patterns        []pattern
-	found           []*Annotation // by pattern, what the lines so far gave
+	owner, severity, fromPath string
+	patterns                  []pattern
+	size                      int // of its expressions
 }
 
 type pattern struct {
 	re     *regexp.Regexp
+	size   int
 	groups map[string]int
 	loop   bool
 }
@@ -45,6 +50,9 @@ type pattern struct {
 type MatcherError struct {
 	Owner string
 	Text  string
+	// Unsupported says that its expression may be right for GitHub: here there is neither
+	// look-around nor back-reference, and what expressions may take is bounded.
+	Unsupported bool
 }
 
 func (e *MatcherError) Error() string {
@@ -55,11 +63,14 @@ func (e *MatcherError) Error() string {
 }
 
 type matcherFile struct {
-	ProblemMatcher []struct {
-		Owner    string                       `json:"owner"`
-		Severity string                       `json:"severity"`
-		Pattern  []map[string]json.RawMessage `json:"pattern"`
-	} `json:"problemMatcher"`
+	ProblemMatcher []definition `json:"problemMatcher"`
+}
+
+type definition struct {
+	Owner    string                       `json:"owner"`
+	Severity string                       `json:"severity"`
+	FromPath string                       `json:"fromPath"`
+	Pattern  []map[string]json.RawMessage `json:"pattern"`
 }
 
 // groupNames are what a pattern may take from a line.
@@ -67,8 +78,8 @@ func groupNames() []string {
 	return []string{"file", "fromPath", "line", "column", "severity", "code", "message"}
 }
 
-// Add adds the matchers of a file; one of the same owner is replaced. Nothing is
-// added if one of them is wrong.
+// Add adds the matchers of a file before those that are there; one of the same owner is
+// replaced. Nothing is added if one of them is wrong.
 func (m *Matchers) Add(file []byte) error {
 	var f matcherFile
 	if err := json.Unmarshal([]byte(strings.TrimPrefix(string(file), bom)), &f); err != nil {
@@ -78,18 +89,63 @@ func (m *Matchers) Add(file []byte) error {
 		return &MatcherError{Text: "the file has no problemMatcher"}
 	}
 	var fresh []*matcher
+	size := 0
+	for _, n := range m.list {
+		if !slices.ContainsFunc(f.ProblemMatcher, func(d definition) bool { return strings.EqualFold(d.Owner, n.owner) }) {
+			size += n.size
+		}
+	}
 	for _, d := range f.ProblemMatcher {
-		n := &matcher{owner: d.Owner, severity: d.Severity}
-		if err := n.compile(d.Pattern); err != nil {
-			return &MatcherError{Owner: d.Owner, Text: err.Error()}
+		n := &matcher{owner: d.Owner, severity: d.Severity, fromPath: d.FromPath}
+		err := n.compile(d.Pattern)
+		if size += n.size + 1; err == nil && size > mostSizes {
+			err = errTooLarge
+		}
+		if err != nil {
+			var unsupported *syntax.Error
+			return &MatcherError{Owner: d.Owner, Text: err.Error(), Unsupported: errors.Is(err, errTooLarge) || errors.As(err, &unsupported) && perlOnly(unsupported)}
 		}
 		fresh = append(fresh, n)
 	}
 	for _, n := range fresh {
 		m.Remove(n.owner)
-		m.list = append(m.list, n)
 	}
+	m.list = append(fresh, m.list...)
 	return nil
+}
+
+// What expressions may take, in instructions of about a hundred bytes: (((x{10}){10}){10} is
+// a thousand of them.
+const (
+	mostSize  = 10_000
+	mostSizes = 100_000 // of all matchers of a job
+)
+
+var errTooLarge = errors.New("the expressions are too large")
+
+// sizeOf is about how many instructions an expression takes; no more is counted than is
+// needed to know that it is too large.
+func sizeOf(re *syntax.Regexp) int {
+	n := 1 + len(re.Rune)/2
+	for _, sub := range re.Sub {
+		n += sizeOf(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(re.Min, re.Max, 1)
+	}
+	return min(n, mostSize+1)
+}
+
+// perlOnly says whether an error is for what .NET and Perl know and Go does not.
+func perlOnly(e *syntax.Error) bool {
+	switch e.Code {
+	case syntax.ErrInvalidPerlOp, syntax.ErrInvalidEscape, syntax.ErrInvalidRepeatSize:
+		return true
+	case syntax.ErrInvalidNamedCapture:
+		return strings.HasPrefix(e.Expr, "(?<=") || strings.HasPrefix(e.Expr, "(?<!")
+	default:
+		return false
+	}
 }
 
 func (n *matcher) compile(patterns []map[string]json.RawMessage) error {
@@ -108,6 +164,7 @@ func (n *matcher) compile(patterns []map[string]json.RawMessage) error {
 		if err != nil {
 			return fmt.Errorf("pattern %d: %w", i+1, err)
 		}
+		n.size += p.size
 		last := i == len(patterns)-1
 		if p.loop && (!last || i == 0) {
 			return fmt.Errorf("pattern %d: only the last of several patterns may loop", i+1)
@@ -126,7 +183,6 @@ func (n *matcher) compile(patterns []map[string]json.RawMessage) error {
 	if !used["message"] {
 		return errors.New("no pattern sets message")
 	}
-	n.found = make([]*Annotation, len(patterns))
 	return nil
 }
 
@@ -136,7 +192,13 @@ func newPattern(raw map[string]json.RawMessage) (pattern, error) {
 	if err := json.Unmarshal(raw["regexp"], &text); err != nil || text == "" {
 		return p, errors.New("regexp must be a text that is not empty")
 	}
-	var err error
+	tree, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return p, err
+	}
+	if p.size = sizeOf(tree); p.size > mostSize {
+		return p, errTooLarge
+	}
 	if p.re, err = regexp.Compile(text); err != nil {
 		return p, err
 	}
@@ -173,48 +235,44 @@ func (m *Matchers) Owners() []string {
 	return out
 }
 
-// Reset forgets the lines so far: a new step begins.
-func (m *Matchers) Reset() {
-	for _, n := range m.list {
-		clear(n.found)
-	}
-}
-
 // colour is a control sequence of a terminal (ECMA-48, SGR).
 var colour = sync.OnceValue(func() *regexp.Regexp { //nolint:gochecknoglobals // a constant
 	return regexp.MustCompile("\x1b\\[[0-9;]*m?")
 })
 
-// Match gives a line to the matchers and returns what the first of them that is
-// complete found. The others forget what they had.
-func (m *Matchers) Match(line string) (Annotation, bool) {
+// Match gives the next line of a stream to the matchers and returns what the first of them
+// that is complete found. The others forget what they had of the stream.
+func (m *Matchers) Match(line string, so *Lines) (Annotation, bool) {
 	if len(m.list) == 0 {
 		return Annotation{}, false
 	}
 	if strings.Contains(line, "\x1b") {
 		line = colour().ReplaceAllString(line, "")
 	}
+	if so.found == nil {
+		so.found = map[*matcher][]*Annotation{}
+	}
 	for _, n := range m.list {
-		a, ok := n.match(line)
-		if !ok {
-			continue
+		found := so.found[n]
+		if found == nil {
+			found = make([]*Annotation, len(n.patterns))
+			so.found[n] = found
 		}
-		for _, other := range m.list {
-			if other != n {
-				clear(other.found)
-			}
+		if a, ok := n.match(line, found); ok {
+			so.found = map[*matcher][]*Annotation{n: found}
+			return a, true
 		}
-		return a, true
 	}
 	return Annotation{}, false
 }
 
-func (n *matcher) match(line string) (Annotation, bool) {
+// match gives a line to a matcher; found is by pattern what the lines so far gave.
+func (n *matcher) match(line string, found []*Annotation) (Annotation, bool) {
 	last := len(n.patterns) - 1
 	for i := last; i >= 0; i-- {
 		var before *Annotation
 		if i > 0 {
-			if before = n.found[i-1]; before == nil {
+			if before = found[i-1]; before == nil {
 				continue
 			}
 		}
@@ -222,20 +280,20 @@ func (n *matcher) match(line string) (Annotation, bool) {
 		groups := p.re.FindStringSubmatch(line)
 		switch {
 		case groups == nil && i == last && i > 0:
-			n.found[i-1] = nil
+			found[i-1] = nil
 		case groups == nil:
-			n.found[i] = nil
+			found[i] = nil
 		case i == last:
-			clear(n.found)
+			clear(found)
 			if p.loop {
-				n.found[i-1] = before
+				found[i-1] = before
 			}
 			return n.finish(p.add(before, groups)), true
 		default:
 			a := p.add(before, groups)
-			n.found[i] = &a
+			found[i] = &a
 			if i > 0 {
-				n.found[i-1] = nil
+				found[i-1] = nil
 			}
 		}
 	}
@@ -259,9 +317,10 @@ func (p pattern) add(before *Annotation, groups []string) Annotation {
 	return a
 }
 
-// finish puts in the severity: what the line says if that is one, else the
-// matcher's, else error.
+// finish puts in what the lines do not say: the severity, which is what a line says if that
+// is one, else the matcher's, else error; and from where the file's path goes.
 func (n *matcher) finish(a Annotation) Annotation {
+	a.FromPath = cmp.Or(a.FromPath, n.fromPath)
 	for _, s := range []string{a.Severity, n.severity, "error"} {
 		if s = strings.ToLower(s); slices.Contains([]string{"notice", "warning", "error"}, s) {
 			a.Severity = s

@@ -3,6 +3,8 @@
 package command_test
 
 import (
+	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -29,8 +31,9 @@ func match(t *testing.T, files []string, output string) []command.Annotation {
 		}
 	}
 	var out []command.Annotation
+	var so command.Lines
 	for line := range strings.SplitSeq(output, "\n") {
-		if a, ok := m.Match(line); ok {
+		if a, ok := m.Match(line, &so); ok {
 			out = append(out, a)
 		}
 	}
@@ -66,6 +69,18 @@ func TestMatchers(t *testing.T) {
 				{Severity: "error", Message: "Expected", File: "foo.js", Line: "36", Column: "10", Code: "key-spacing"},
 			},
 		},
+		{
+			"the newest counts",
+			[]string{goMatcher, strings.NewReplacer(`"go"`, `"newer"`, "warning", "notice").Replace(goMatcher)},
+			"./main.go:3:5: bad",
+			[]command.Annotation{{Severity: "notice", Message: "bad", File: "./main.go", Line: "3", Column: "5"}},
+		},
+		{
+			"from a path of all its lines",
+			[]string{strings.Replace(goMatcher, `"severity"`, `"fromPath": "sub/go.mod", "severity"`, 1)},
+			"./main.go:3:5: bad",
+			[]command.Annotation{{Severity: "warning", Message: "bad", File: "./main.go", FromPath: "sub/go.mod", Line: "3", Column: "5"}},
+		},
 		{"a loop is broken by another line", []string{eslintStylish}, "\n  1:0  error  Missing  strict\n", nil},
 		{
 			"three lines",
@@ -90,19 +105,22 @@ func TestMatchersReplace(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if diff := cmp.Diff([]string{"eslint-stylish", "go"}, m.Owners()); diff != "" {
+	if diff := cmp.Diff([]string{"go", "eslint-stylish"}, m.Owners()); diff != "" {
 		t.Error(diff)
 	}
 	m.Remove("GO")
 	if diff := cmp.Diff([]string{"eslint-stylish"}, m.Owners()); diff != "" {
 		t.Error(diff)
 	}
-	if _, ok := m.Match("a.js"); ok {
+	var one, other command.Lines
+	if _, ok := m.Match("a.js", &one); ok {
 		t.Error("half a match")
 	}
-	m.Reset()
-	if a, ok := m.Match("  1:0  error  Missing  strict"); ok {
-		t.Errorf("the line of another step counts: %+v", a)
+	if a, ok := m.Match("  1:0  error  Missing  strict", &other); ok {
+		t.Errorf("the line of another stream counts: %+v", a)
+	}
+	if _, ok := m.Match("  1:0  error  Missing  strict", &one); !ok {
+		t.Error("the line of its own does not")
 	}
 }
 
@@ -124,13 +142,50 @@ func TestMatcherErrors(t *testing.T) {
 		{"single loop", one(`{"regexp": "(.)", "message": 1, "loop": true}`), "may loop"},
 		{"loop in the middle", one(`{"regexp": "(.)", "file": 1}, {"regexp": "(.)", "line": 1, "loop": true}, {"regexp": "(.)", "message": 1}`), "may loop"},
 	}
+	for _, text := range []string{`^(?!x)(.)$`, `(?<=a)(.)`, `(.)\\1`, `(((x{10}){10}){10}){11}`} { // right for GitHub
+		var m command.Matchers
+		e, ok := errors.AsType[*command.MatcherError](m.Add([]byte(one(`{"regexp": "` + text + `", "message": 1}`))))
+		if !ok || !e.Unsupported {
+			t.Errorf("%s: got %+v", text, e)
+		}
+	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var m command.Matchers
 			err := m.Add([]byte(tt.file))
+			if e, ok := errors.AsType[*command.MatcherError](err); ok && e.Unsupported {
+				t.Error("it is wrong for GitHub too")
+			}
 			if err == nil || !strings.Contains(err.Error(), tt.want) || len(m.Owners()) > 0 {
 				t.Errorf("got %v, want …%s…", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestMatchersAreBounded: a job cannot fill the memory of its runner with expressions.
+func TestMatchersAreBounded(t *testing.T) {
+	one := func(owner string) string {
+		return `{"owner": "` + owner + `", "pattern": [{"regexp": "(((x{10}){10}){10})y", "message": 1}]}`
+	}
+	file := func(from, to int) []byte {
+		var list []string
+		for i := range to - from {
+			list = append(list, one("o"+strconv.Itoa(from+i)))
+		}
+		return []byte(`{"problemMatcher": [` + strings.Join(list, ",") + `]}`)
+	}
+	var m command.Matchers
+	if err := m.Add(file(0, 40)); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 { // they take the place of the same
+		if err := m.Add(file(0, 40)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, ok := errors.AsType[*command.MatcherError](m.Add(file(40, 9000)))
+	if !ok || !e.Unsupported || len(m.Owners()) != 40 {
+		t.Errorf("got %v, %d matchers", e, len(m.Owners()))
 	}
 }

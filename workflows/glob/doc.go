@@ -11,5 +11,7 @@
 // round, a / at the end matches directories only. A pattern that matches a directory
 // matches everything below it. The last pattern that matches decides.
 //
+// Links to directories are followed if FollowLinks is set.
+//
 // These are not the rules of the filters of events (branches, paths).
 package glob

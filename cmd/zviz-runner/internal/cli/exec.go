@@ -227,6 +227,12 @@ func (o *execOptions) request(a app) (r executor.Request, notes []string, err er
 	if err := o.environment(&r, a); err != nil {
 		return r, nil, err
 	}
+	for _, name := range o.secrets {
+		value, _ := a.lookupEnv(name)
+		if note := shortSecret(name, value); note != "" {
+			notes = append(notes, note)
+		}
+	}
 	return r, notes, nil
 }
 

@@ -70,7 +70,8 @@ far as the permissions of the job go. NAME@ENVIRONMENT in --secret, --secret-fil
 Of all runs of this machine and user one has a concurrency group, and one waits.
 
 --break-on-failure opens a shell where a step failed: same sandbox, network, variables
-and folder. The job goes on when it ends; its time limits go on meanwhile.
+and folder. The job goes on when it ends; its time limits go on meanwhile. With --var
+ACTIONS_STEP_DEBUG=true the debug lines of actions are shown, and RUNNER_DEBUG is 1.
 
 Exit code: 0 if the run succeeded or no job had to run, 1 if it failed, 2 for a bad
 argument, 124 if --timeout ended a job, 125 for an error of ours, 128+n after signal n.
@@ -148,7 +149,7 @@ func (a app) run(ctx context.Context, o *runOptions) (err error) {
 	}
 	for _, step := range o.steps {
 		if !slices.ContainsFunc(list, func(w runnable) bool { return run.HasStep(w.Workflow.Jobs, step) }) {
-			return failure{Code: "usage.argument", What: fmt.Sprintf("--step %q: no job has such a step", step), Fix: "list them: zviz-runner run --dry-run", Exit: exitUsage}
+			return failure{Code: "usage.argument", What: fmt.Sprintf("--step %q: no job has a step of that id, name or number", step), Fix: "list them: zviz-runner run --dry-run", Exit: exitUsage}
 		}
 	}
 	if o.listed {

@@ -368,7 +368,15 @@ func ofEnvironments(all map[string]string) (vars map[string]string, of map[strin
 // what somebody types.
 func (a app) runSecrets(o *runOptions) ([]job.Variable, error) {
 	var list []job.Variable
+	note := func(format string, args ...any) {
+		u := ui.New(ui.Config{In: a.In, Out: a.Out, Err: a.Err, Getenv: a.getenv, Progress: "quiet", Quiet: o.quiet || o.json})
+		u.Notef(format, args...)
+		u.Close()
+	}
 	set := func(name, value string) {
+		if text := shortSecret(name, value); text != "" {
+			note("%s", text)
+		}
 		list = slices.DeleteFunc(list, func(v job.Variable) bool { return strings.EqualFold(v.Name, name) })
 		list = append(list, job.Variable{Name: name, Value: value})
 	}
@@ -388,9 +396,7 @@ func (a app) runSecrets(o *runOptions) ([]job.Variable, error) {
 			return nil, argument("--secret", name, err)
 		}
 		if given {
-			u := ui.New(ui.Config{In: a.In, Out: a.Out, Err: a.Err, Getenv: a.getenv, Progress: "quiet", Quiet: o.quiet || o.json})
-			u.Notef("--secret %s=…: every user of this machine sees arguments; better: --secret %s with the variable set", name, name)
-			u.Close()
+			note("--secret %s=…: every user of this machine sees arguments; better: --secret %s with the variable set", name, name)
 			set(name, value)
 			continue
 		}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/zviz/run/egress"
+	"github.com/zviz/run/internal/mask"
 	"github.com/zviz/run/internal/spell"
 	"github.com/zviz/run/sandbox"
 )
@@ -188,6 +189,14 @@ func parseEnv(s string, lookup func(string) (string, bool)) (kv string, ok bool,
 		return "", false, fmt.Errorf("the value of %s holds a NUL byte", key)
 	}
 	return key + "=" + value, true, nil
+}
+
+// shortSecret says that a secret is too short to be hidden; empty if it is not.
+func shortSecret(name, value string) string {
+	if value == "" || len(value) >= mask.Shortest {
+		return ""
+	}
+	return fmt.Sprintf("the secret %s has fewer than %d bytes and is not hidden in the output", name, mask.Shortest)
 }
 
 // maxFile bounds the files that are read whole.
