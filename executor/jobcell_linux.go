@@ -253,6 +253,9 @@ func (l *Cell) Environ() map[string]string {
 // name inside; empty if it is not there.
 func (l *Cell) LookPath(name string, first []string) string {
 	for _, dir := range slices.Concat(first, l.c.tools.path) {
+		if !path.IsAbs(dir) {
+			continue // it means another place for each process, and here one of the runner's
+		}
 		file := path.Join(dir, name)
 		if file == sudoFile {
 			return file

@@ -97,6 +97,10 @@ func TestCellSteps(t *testing.T) {
 	if out, _ = step(t, cell, `cat ~/mine /tmp/mine repo/repo/file`); out != "x\ny\nz\n" {
 		t.Errorf("the second step sees %q", out)
 	}
+	// A relative directory would be one of the runner's own.
+	if got := cell.LookPath("sh", []string{strings.Repeat("../", 30) + "bin"}); !filepath.IsAbs(got) {
+		t.Errorf("sh is at %q", got)
+	}
 	got, err := cell.ReadFile(executor.RunnerWork+"/repo/repo/file", 10)
 	if err != nil || string(got) != "z\n" {
 		t.Errorf("%q, %v", got, err)

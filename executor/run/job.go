@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -190,41 +189,6 @@ func unfit(j *plan.Job) string {
 		}
 	}
 	return ""
-}
-
-// chosen are the steps that the request names, and checkouts: without files there is
-// nothing to do.
-func (r *runner) chosen(steps []*workflows.Step) []*workflows.Step {
-	if len(r.q.Steps) == 0 {
-		return steps
-	}
-	var out []*workflows.Step
-	for i, s := range steps {
-		named := slices.ContainsFunc(r.q.Steps, func(want string) bool { return isStep(s, i, want) })
-		if named || usesCheckout(s) {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
-// isStep reports whether a name of Request.Steps is that of a step: its id, its name, or
-// its number, which is i from 1.
-func isStep(s *workflows.Step, i int, want string) bool {
-	return want == s.ID || s.Name != nil && want == s.Name.AsWritten() || want == strconv.Itoa(i+1)
-}
-
-// HasStep reports whether any of the jobs, or of those that they call, has a step of that
-// name, as Request.Steps has it.
-func HasStep(jobs []*workflows.Job, want string) bool {
-	return slices.ContainsFunc(jobs, func(j *workflows.Job) bool {
-		for i, s := range j.Steps {
-			if isStep(s, i, want) {
-				return true
-			}
-		}
-		return HasStep(j.Call.Jobs, want)
-	})
 }
 
 // secret is the value of one of the run's secrets, or of an environment's.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -150,6 +151,12 @@ func (a app) run(ctx context.Context, o *runOptions) (err error) {
 	for _, step := range o.steps {
 		if !slices.ContainsFunc(list, func(w runnable) bool { return run.HasStep(w.Workflow.Jobs, step) }) {
 			return failure{Code: "usage.argument", What: fmt.Sprintf("--step %q: no job has a step of that id, name or number", step), Fix: "list them: zviz-runner run --dry-run", Exit: exitUsage}
+		}
+	}
+	for _, kv := range o.matrix {
+		key, _, _ := strings.Cut(kv, "=")
+		if !slices.ContainsFunc(list, func(w runnable) bool { return run.HasMatrixKey(w.Workflow.Jobs, key) }) {
+			return failure{Code: "usage.argument", What: fmt.Sprintf("--matrix %q: no job has a matrix with the key %q", kv, key), Fix: "list the cells: zviz-runner run --list", Exit: exitUsage}
 		}
 	}
 	if o.listed {
