@@ -17,32 +17,37 @@ import (
 // hidden are the secrets of a job, made ready to be looked for when the first text
 // comes: that takes 2 ms for fifty of them. nil hides nothing.
 type hidden struct {
-	mu     sync.Mutex
-	values []string
-	ready  *mask.Set // of values; nil after one came
+	mu      sync.Mutex
+	sets    mask.Growing
+	waiting []string // not yet among sets
+	any     bool
 }
 
 // hide returns what hides secrets, and those that come later.
-func hide(secrets []string) *hidden { return &hidden{values: slices.Clone(secrets)} }
+func hide(secrets []string) *hidden {
+	return &hidden{waiting: slices.Clone(secrets), any: len(secrets) > 0}
+}
 
 // add hides more values from now on.
 func (h *hidden) add(values ...string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.values, h.ready = append(h.values, values...), nil
+	h.waiting, h.any = append(h.waiting, values...), h.any || len(values) > 0
 }
 
-// set is what hides; nil if there is nothing to hide.
-func (h *hidden) set() *mask.Set {
+// writer hides all that is known so far in what goes to w; nil if that is nothing.
+func (h *hidden) writer(w io.Writer) *mask.Writer {
 	if h == nil {
 		return nil
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.ready == nil && len(h.values) > 0 {
-		h.ready = mask.NewSet(h.values)
+	if !h.any {
+		return nil
 	}
-	return h.ready
+	h.sets.Add(h.waiting...)
+	h.waiting = nil
+	return h.sets.NewWriter(w)
 }
 
 // masks are the writers between a command and its caller; empty if there is
@@ -51,18 +56,15 @@ type masks []*mask.Writer
 
 // streams puts a masker before the command's output.
 func (h *hidden) streams(cmd *sandbox.Cmd) masks {
-	set := h.set()
-	if set == nil {
-		return nil
-	}
 	var ms masks
 	for _, w := range []*io.Writer{&cmd.Stdout, &cmd.Stderr} {
 		if *w == nil {
 			continue
 		}
-		m := set.NewWriter(*w)
-		*w = m
-		ms = append(ms, m)
+		if m := h.writer(*w); m != nil {
+			*w = m
+			ms = append(ms, m)
+		}
 	}
 	return ms
 }
@@ -72,12 +74,11 @@ func (h *hidden) text(s string) string {
 	if s == "" {
 		return s
 	}
-	set := h.set()
-	if set == nil {
+	var b strings.Builder
+	m := h.writer(&b)
+	if m == nil {
 		return s
 	}
-	var b strings.Builder
-	m := set.NewWriter(&b)
 	_, _ = io.WriteString(m, s) // a Builder does not fail
 	_ = m.Flush()
 	return b.String()
@@ -85,7 +86,7 @@ func (h *hidden) text(s string) string {
 
 // event hides the secrets in what a job chose: names, paths, arguments.
 func (h *hidden) event(e egress.Event) egress.Event {
-	if h.set() == nil {
+	if h == nil {
 		return e
 	}
 	for _, s := range []*string{&e.Host, &e.Path, &e.Hint, &e.Argv0, &e.Exe, &e.Pkg, &e.Script, &e.Method} {

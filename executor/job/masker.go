@@ -19,19 +19,12 @@ const (
 	largestMasks = 256 << 10 // bytes
 )
 
-// maskSet is a set, and the values that it is made of.
-type maskSet struct {
-	*mask.Set
-	values []string
-	bytes  int
-}
-
 // masker hides the secrets of a job, more of which may come at any time.
 type masker struct {
 	mu     sync.Mutex
 	values []string
 	bytes  int
-	sets   []maskSet // each of more bytes than those after it together, nearly
+	sets   mask.Growing
 	out    bytes.Buffer
 	w      *mask.Writer
 }
@@ -70,32 +63,9 @@ func (m *masker) add(values ...string) {
 		}
 	}
 	if m.w == nil || len(m.values) > known {
-		m.grow(slices.Clone(m.values[known:]))
-		m.w = m.newWriter(&m.out)
+		m.sets.Add(slices.Clone(m.values[known:])...)
+		m.w = m.sets.NewWriter(&m.out)
 	}
-}
-
-// grow makes a set of new values, together with those of the sets that are no larger:
-// so a value is part of a new set as often as the size doubles, and not each time that
-// one more is named.
-func (m *masker) grow(values []string) {
-	size := 0
-	for _, v := range values {
-		size += len(v)
-	}
-	for n := len(m.sets); n > 0 && m.sets[n-1].bytes <= size; n-- {
-		last := m.sets[n-1]
-		values, size, m.sets = append(last.values, values...), last.bytes+size, m.sets[:n-1]
-	}
-	m.sets = append(m.sets, maskSet{mask.NewSet(values), values, size})
-}
-
-func (m *masker) newWriter(out io.Writer) *mask.Writer {
-	sets := make([]*mask.Set, 0, len(m.sets))
-	for _, s := range m.sets {
-		sets = append(sets, s.Set)
-	}
-	return mask.NewWriter(out, sets...)
 }
 
 // text hides the secrets in a whole text.
@@ -118,12 +88,12 @@ func (m *masker) holds(s string) bool { return m.text(s) != s }
 func (m *masker) stream(w io.Writer) *mask.Writer {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.newWriter(w)
+	return m.sets.NewWriter(w)
 }
 
 // writer masks one stream into a buffer, for lines that come in parts.
 func (m *masker) writer(out *bytes.Buffer) *mask.Writer {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.newWriter(out)
+	return m.sets.NewWriter(out)
 }

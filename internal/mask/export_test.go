@@ -8,3 +8,12 @@ func (s *Set) WithoutSieve() *Set {
 	c.sieve = sieve{}
 	return &c
 }
+
+// Values are how many values each set holds.
+func (g *Growing) Values() []int {
+	var out []int
+	for _, s := range g.sets {
+		out = append(out, len(s.values))
+	}
+	return out
+}

@@ -3,11 +3,38 @@
 package mask_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/zviz/run/internal/mask"
 )
+
+// However many values come one by one, with text between them, each is made ready a few
+// times only.
+func TestGrowing(t *testing.T) {
+	const most = 1000
+	var g mask.Growing
+	made := 0
+	for i := range most {
+		value := fmt.Sprintf("value-%04d-of-the-job", i)
+		g.Add(value)
+		sets := g.Values()
+		if len(sets) > 20 {
+			t.Fatalf("after %d values there are %d sets", i, len(sets))
+		}
+		made += sets[len(sets)-1]
+		var b strings.Builder
+		w := g.NewWriter(&b)
+		_, _ = w.Write([]byte("x " + value + " value-0000-of-the-job"))
+		if _ = w.Flush(); b.String() != "x *** ***" {
+			t.Fatalf("value %d: got %q", i, b.String())
+		}
+	}
+	if made > most*20 {
+		t.Errorf("%d values were made ready %d times", most, made)
+	}
+}
 
 // Values that are in sets of their own are hidden as those of one set are, wherever the
 // text is cut.
