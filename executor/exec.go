@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,6 +43,19 @@ type Executor struct {
 	probe func() (sandbox.Probe, error)
 
 	packageStore *packageStore // nil without one
+	starts       chan struct{} // one in it for each sandbox that is being started
+}
+
+// beginStart waits until a sandbox may be started; end says that it has been, or was not.
+// A start takes a hundred descriptors for a moment, and the processor all the time: many at
+// once would run out of the one and be no faster with the other.
+func (x *Executor) beginStart(ctx context.Context) (end func(), err error) {
+	select {
+	case x.starts <- struct{}{}:
+		return func() { <-x.starts }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // Request is one command to run.
@@ -106,7 +120,7 @@ func New(cfg Config) (*Executor, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	x := &Executor{cfg: cfg}
+	x := &Executor{cfg: cfg, starts: make(chan struct{}, 2*max(2, runtime.GOMAXPROCS(0)))}
 	if cfg.PackageDir != "" {
 		x.packageStore = newPackageStore(cfg.PackageDir)
 	}
@@ -454,7 +468,12 @@ func (x *Executor) run(ctx context.Context, r Request, c *cell, box *sandbox.San
 	disks := newDiskWatch(c.disks()...)
 	timer := time.AfterFunc(max(wall, time.Minute), func() { full(context.DeadlineExceeded) })
 	defer timer.Stop()
+	started, err := x.beginStart(ctx)
+	if err != nil {
+		return sandbox.Result{}, nil, err
+	}
 	p, err := box.Start(ctx, &cmd)
+	started()
 	if err != nil {
 		return sandbox.Result{}, nil, err
 	}

@@ -35,7 +35,13 @@ func (l *Cell) Prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := box.Park(ctx); err != nil {
+	parked, err := l.x.beginStart(ctx)
+	if err != nil {
+		return err
+	}
+	err = box.Park(ctx)
+	parked()
+	if err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -142,6 +148,11 @@ func (l *Cell) startIn(ctx context.Context, box stepBox, s Step, cmd *sandbox.Cm
 			return nil, err
 		}
 	}
+	started, err := l.x.beginStart(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer started()
 	return box.Start(ctx, cmd)
 }
 

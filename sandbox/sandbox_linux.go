@@ -275,7 +275,7 @@ func describe(e *LayerError, cmd []string) error {
 	if e.Stage == "chdir" && e.Layer == LayerRootfs {
 		return workingDirectory(e.Path, e.Err)
 	}
-	if e.Stage == "openat2" && e.Layer == LayerRootfs && e.Fix == "" {
+	if e.Stage == "openat2" && e.Layer == LayerRootfs && e.Fix == "" && ShortageHint(e.Err) == "" {
 		e.Fix = "mount points are not reached through links, and those below a mount must be there: name another target"
 	}
 	if e.Stage == "execveat" {

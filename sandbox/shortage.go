@@ -15,7 +15,7 @@ func ShortageHint(err error) string {
 		errno syscall.Errno
 		hint  string
 	}{
-		{syscall.EMFILE, "allow the runner more open files: ulimit -n 1024"},
+		{syscall.EMFILE, "allow the runner more open files (ulimit -n, LimitNOFILE= of a service), or run fewer jobs at a time"},
 		{syscall.ENFILE, "the machine has no open files left: raise fs.file-max"},
 		{syscall.EAGAIN, "allow the runner more processes: ulimit -u, or pids.max of its control group"},
 		{syscall.ENOMEM, "free memory, or raise the limit of the runner's control group"},

@@ -4,29 +4,41 @@ package main
 
 import (
 	"runtime"
+	"runtime/debug"
 	"runtime/metrics"
 	"testing"
 	"time"
 )
 
-func TestPostponeCollection(t *testing.T) {
-	percent := func() uint64 {
-		s := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+// The heap is collected at leastHeap, or at twice what is alive.
+func TestSpareCollections(t *testing.T) {
+	goal := func() uint64 {
+		s := []metrics.Sample{{Name: "/gc/heap/goal:bytes"}}
 		metrics.Read(s)
 		return s[0].Value.Uint64()
 	}
-	t.Setenv("GOGC", "")
-	usual := percent()
-	postponeCollection()
-	if got := percent(); got != firstCollection {
-		t.Errorf("%d %% before the first collection", got)
-	}
-	for range 1000 {
-		runtime.GC()
-		if percent() == usual {
-			return
+	within := func(from, to uint64) {
+		t.Helper()
+		for range 1000 {
+			runtime.GC()
+			if g := goal(); g >= from && g <= to {
+				return
+			}
+			time.Sleep(time.Millisecond)
 		}
-		time.Sleep(time.Millisecond)
+		t.Errorf("collected at %d bytes with %d alive, want %d to %d", goal(), alive(), from, to)
 	}
-	t.Errorf("%d %% after collections, want %d", percent(), usual)
+	t.Setenv("GOGC", "")
+	usual := debug.SetGCPercent(100)
+	t.Cleanup(func() { debug.SetGCPercent(usual) })
+	spareCollections()
+	within(leastHeap, leastHeap+leastHeap/4) // roots count too
+	big := make([]*[1 << 10]byte, 40<<10)
+	for i := range big {
+		big[i] = new([1 << 10]byte)
+	}
+	within(80<<20, 100<<20)
+	runtime.KeepAlive(big)
+	big = nil
+	within(leastHeap, leastHeap+leastHeap/4)
 }

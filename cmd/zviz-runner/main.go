@@ -10,6 +10,6 @@ import (
 )
 
 func main() {
-	postponeCollection()
+	spareCollections()
 	os.Exit(cli.Main(cli.System{Args: os.Args, In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Environ()}))
 }
