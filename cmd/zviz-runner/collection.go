@@ -29,7 +29,7 @@ const mostPercent = leastHeap / (4 << 20) * 100
 
 // percent is GOGC for a collection at leastHeap.
 func percent(alive uint64) int {
-	return min(mostPercent, int(leastHeap*100/max(alive, 1))-100) //nolint:gosec // leastHeap*100 is an int
+	return min(mostPercent, int(leastHeap*100/max(alive, 1))-100)
 }
 
 // alive is what the last collection found to be in use, bytes.

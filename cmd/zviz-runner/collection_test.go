@@ -33,12 +33,13 @@ func TestSpareCollections(t *testing.T) {
 	t.Cleanup(func() { debug.SetGCPercent(usual) })
 	spareCollections()
 	within(leastHeap, leastHeap+leastHeap/4) // roots count too
-	big := make([]*[1 << 10]byte, 40<<10)
-	for i := range big {
-		big[i] = new([1 << 10]byte)
-	}
-	within(80<<20, 100<<20)
-	runtime.KeepAlive(big)
-	big = nil
+	func() {
+		big := make([]*[1 << 10]byte, 40<<10)
+		for i := range big {
+			big[i] = new([1 << 10]byte)
+		}
+		within(80<<20, 100<<20)
+		runtime.KeepAlive(big)
+	}()
 	within(leastHeap, leastHeap+leastHeap/4)
 }
