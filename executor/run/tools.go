@@ -100,7 +100,9 @@ func commandsOf(script string) (commands [][]string, functions []string) {
 	syntax.Walk(file, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.FuncDecl:
-			functions = append(functions, n.Name.Value)
+			if n.Name != nil { // "() { … }" has none
+				functions = append(functions, n.Name.Value)
+			}
 		case *syntax.CallExpr:
 			var words []string
 			for _, a := range n.Args {
