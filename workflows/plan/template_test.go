@@ -114,10 +114,16 @@ func TestCondition(t *testing.T) {
 			t.Errorf("%s: %v", tt.text, errs)
 			continue
 		}
+		is := func(b bool) expr.Func {
+			return func([]expr.Value) (expr.Value, error) { return expr.Bool(b), nil }
+		}
 		holds := func(status plan.Conclusion) bool {
 			v, err := plan.Evaluate(step.If, expr.Env{
-				Contexts:  expr.Values{"github": expr.NewObject(expr.Member{Name: "x", Value: expr.String("yes")})},
-				Functions: plan.StepFunctions(status),
+				Contexts: expr.Values{"github": expr.NewObject(expr.Member{Name: "x", Value: expr.String("yes")})},
+				Functions: map[string]expr.Func{
+					expr.Always: is(true), expr.Success: is(status == plan.Success),
+					expr.Failure: is(status == plan.Failure), expr.Cancelled: is(status == plan.Cancelled),
+				},
 			})
 			if err != nil {
 				t.Errorf("%s: %v", tt.text, err)
