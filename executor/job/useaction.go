@@ -107,7 +107,7 @@ func (st *stepRun) node(ctx context.Context, in *instance, script string, inputs
 	}
 	st.extra = slices.Clone(r.q.ActionEnv)
 	for _, i := range inputs {
-		st.extra = append(st.extra, Variable{"INPUT_" + strings.ReplaceAll(strings.ToUpper(i.Name), " ", "_"), i.Value})
+		st.extra = append(st.extra, Variable{action.EnvName(i.Name), i.Value})
 	}
 	r.mu.Lock()
 	for _, s := range in.state {
